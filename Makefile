@@ -1,0 +1,44 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: they make their own environment in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check test-oldest clean
+
+demo: $(VENV)/.library
+	$(BIN)/interrogator demo --out demo-out
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/interrogator banks check
+
+# The oldest transformers we promise to work with, laid over the environment for the tests that load models.
+test-oldest: $(VENV)/.test $(VENV)/.oldest
+	PYTHONPATH=$(VENV)/oldest $(BIN)/python -c "import transformers; print('transformers', transformers.__version__)"
+	PYTHONPATH=$(VENV)/oldest $(BIN)/python -m pytest -q -m models
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.library: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.library
+
+$(VENV)/.oldest: pyproject.toml | $(VENV)/bin/python
+	rm -rf $(VENV)/oldest
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/oldest \
+	    transformers==4.50.3 "huggingface-hub<1" "tokenizers<0.22"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-out build *.egg-info

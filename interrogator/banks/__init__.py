@@ -1,0 +1,17 @@
+"""Phrase banks: named, ordered lists of phrases; loading, merging, filtering and checking them."""
+
+from .bank import FLAVORS, NEGATIVE, PhraseBank
+from .check import Problem, check_bank_file, check_built_in_banks
+from .loading import bank_names, load_banks, load_block_list
+
+__all__ = [
+    "FLAVORS",
+    "NEGATIVE",
+    "PhraseBank",
+    "Problem",
+    "bank_names",
+    "check_bank_file",
+    "check_built_in_banks",
+    "load_banks",
+    "load_block_list",
+]

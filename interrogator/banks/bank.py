@@ -1,0 +1,107 @@
+"""PhraseBank: a named, ordered list of phrases without duplicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+from ..errors import BankError
+from .files import read_artists, read_lines
+
+FLAVORS = "flavors"
+NEGATIVE = "negative"
+
+# The slot of a prompt that a bank of this name fills; every other bank is one of flavors.
+# `trendings` is what the reference library calls its sites.
+_ROLES = {
+    "artists": "artists",
+    "mediums": "mediums",
+    "movements": "movements",
+    "sites": "sites",
+    "trendings": "sites",
+    "negative": NEGATIVE,
+}
+
+
+@dataclass(frozen=True)
+class PhraseBank:
+    """A named, ordered list of phrases; order breaks ties, so it is part of the result.
+
+    Attributes:
+        name: what it is switched on and off by.
+        phrases: the phrases, distinct after case folding.
+        quota: how many of them a prompt may take at most; None is no limit.
+    """
+
+    name: str
+    phrases: tuple[str, ...]
+    quota: int | None = None
+
+    @property
+    def role(self) -> str:
+        """The slot its phrases fill: artists, mediums, movements, sites, flavors or negative."""
+        return _ROLES.get(self.name, FLAVORS)
+
+    def __len__(self) -> int:
+        return len(self.phrases)
+
+    @classmethod
+    def from_phrases(cls, name: str, phrases: Iterable[str]) -> PhraseBank:
+        """A bank of these phrases in this order; empty ones and repeats (whatever their case) are left out."""
+        first: dict[str, str] = {}
+        for phrase in phrases:
+            tidy = " ".join(phrase.split())
+            if tidy:
+                first.setdefault(tidy.casefold(), tidy)
+        return cls(name, tuple(first.values()))
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> PhraseBank:
+        """A bank named after the file: one phrase a line, `# ` comments; or a csv of artists.
+
+        Bare names in a list called `artists.txt` (the reference library's) become `by NAME` and
+        `inspired by NAME`, as they do there; a csv of artists becomes `by NAME`.
+
+        Raises:
+            BankError: the file is missing, not UTF-8, not a table, or holds no phrase.
+        """
+        path = Path(path)
+        if path.suffix.lower() == ".csv":
+            phrases = [by(artist.name) for artist in read_artists(path)]
+        else:
+            phrases = [phrase for _, phrase in read_lines(path)]
+            if path.stem == "artists" and not any(phrase.lower().startswith("by ") for phrase in phrases):
+                phrases = [by(name) for name in phrases] + [f"inspired by {name}" for name in phrases]
+        if not phrases:
+            raise BankError(f"{path}: no phrases in this list")
+        return cls.from_phrases(path.stem, phrases)
+
+    def without(self, block_list: Iterable[str]) -> PhraseBank:
+        """The bank less every phrase that holds an entry of the block list as whole words, whatever the case."""
+        entries = [re.escape(" ".join(entry.split())) for entry in block_list if entry.strip()]
+        if not entries:
+            return self
+        blocked = re.compile(rf"(?<!\w)(?:{'|'.join(entries)})(?!\w)", re.IGNORECASE)
+        return replace(self, phrases=tuple(phrase for phrase in self.phrases if not blocked.search(phrase)))
+
+    def limited(self, n: int | None) -> PhraseBank:
+        """The bank with a quota: a prompt takes at most `n` of its phrases (None: as many as fit).
+
+        Raises:
+            BankError: `n` is negative.
+        """
+        if n is not None and n < 0:
+            raise BankError(f"the quota of {self.name} cannot be {n}; 0 switches the bank off")
+        return replace(self, quota=n)
+
+    def merged(self, other: PhraseBank) -> PhraseBank:
+        """This bank followed by the phrases of `other` that it lacks; its own name and quota stay."""
+        return replace(self, phrases=PhraseBank.from_phrases(self.name, self.phrases + other.phrases).phrases)
+
+
+def by(name: str) -> str:
+    """How an artist's name stands in a prompt."""
+    return f"by {name}"

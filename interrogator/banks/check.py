@@ -1,0 +1,108 @@
+"""The rules that a phrase list of this project keeps; `interrogator banks check` reports what breaks them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from .files import read_artists, read_lines, read_text
+from .loading import BUILT_IN_FOLDER, built_in_files
+
+MAX_WORDS = 12
+# More than this many phrases with one first or last word is a list made by a machine.
+MAX_SHARED_WORD = 25
+# Weights, wildcards and separators to ComfyUI and A1111.
+FORBIDDEN = frozenset(",()[]{}<>|:")
+# Slurs as the first 16 hex digits of the SHA-256 of the folded word, so that the words do not stand here.
+_SLURS = frozenset((Path(__file__).parent / "slurs.sha256").read_text(encoding="ascii").split())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One broken rule: `line` is 0 where it concerns the whole file."""
+
+    path: Path
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}" if self.line else f"{self.path}: {self.text}"
+
+
+def check_bank_file(path: str | PathLike[str], artists: Iterable[str] = ()) -> list[Problem]:
+    """What breaks the rules within one list; `artists` are names that may not stand in it.
+
+    Raises:
+        BankError: the file cannot be read at all.
+    """
+    path = Path(path)
+    phrases = _phrases(path)
+    names = {_words(name) for name in artists}
+    problems = list(_shared_words(path, phrases))
+    if not read_text(path).startswith("#"):
+        problems.append(Problem(path, 1, "the first line must be a `# ` comment with the list's purpose"))
+    seen: dict[str, int] = {}
+    for line, phrase in phrases:
+        folded = phrase.casefold()
+        if folded in seen:
+            problems.append(Problem(path, line, f"{phrase!r} stands in line {seen[folded]} already"))
+        seen.setdefault(folded, line)
+        problems += [Problem(path, line, text) for text in _faults(phrase)]
+        if _holds_any(_words(phrase), names):
+            problems.append(Problem(path, line, f"{phrase!r} holds a person's name, which belongs to artists only"))
+    return sorted(problems, key=lambda problem: problem.line)
+
+
+def check_built_in_banks(folder: Path = BUILT_IN_FOLDER) -> list[Problem]:
+    """What breaks the rules in the package's own lists, duplicates across files included."""
+    files = built_in_files(folder)
+    artists = [artist.name for path in files.values() if path.suffix == ".csv" for artist in read_artists(path)]
+    problems: list[Problem] = []
+    first: dict[str, Path] = {}
+    for path in files.values():
+        problems += check_bank_file(path, () if path.suffix == ".csv" else artists)
+        for line, phrase in _phrases(path):
+            other = first.setdefault(phrase.casefold(), path)
+            if other != path:
+                problems.append(Problem(path, line, f"{phrase!r} stands in {other.name} already"))
+    return problems
+
+
+def _phrases(path: Path) -> list[tuple[int, str]]:
+    if path.suffix.lower() == ".csv":
+        return [(artist.line, artist.name) for artist in read_artists(path)]
+    return list(read_lines(path))
+
+
+def _shared_words(path: Path, phrases: list[tuple[int, str]]) -> Iterator[Problem]:
+    for place, label in ((0, "begin"), (-1, "end")):
+        words = Counter(phrase.casefold().split()[place] for _, phrase in phrases)
+        for word, count in words.items():
+            if count > MAX_SHARED_WORD:
+                yield Problem(path, 0, f"{count} phrases {label} with {word!r}; at most {MAX_SHARED_WORD} may")
+
+
+def _faults(phrase: str) -> Iterator[str]:
+    forbidden = sorted(FORBIDDEN & set(phrase))
+    if forbidden:
+        yield f"{phrase!r} holds {' '.join(forbidden)}, which prompts read as weights, wildcards or separators"
+    if len(phrase.split()) > MAX_WORDS:
+        yield f"{phrase!r} has more than {MAX_WORDS} words"
+    for word in re.findall(r"\w+", phrase.casefold()):
+        if hashlib.sha256(word.encode()).hexdigest()[:16] in _SLURS:
+            yield f"{phrase!r} holds a slur"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[\w'’.-]+", text.casefold()))
+
+
+def _holds_any(words: tuple[str, ...], names: set[tuple[str, ...]]) -> bool:
+    """Whether a run of at least two of `words` is a name; single names (Christo, Erté) are words of other meanings."""
+    ends = range(2, len(words) + 1)
+    return any(words[start:end] in names for end in ends for start in range(end - 1))

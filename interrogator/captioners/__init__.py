@@ -1,0 +1,20 @@
+"""Models that write a sentence about an image."""
+
+from __future__ import annotations
+
+from .blip import BlipCaptioner
+from .loading import BLIP_FILES
+from .options import DEFAULT_OPTIONS, Captioner, CaptionOptions, Progress
+from .strip import DEFAULT_STRIP, load_strip_list, strip_words
+
+__all__ = [
+    "BLIP_FILES",
+    "DEFAULT_OPTIONS",
+    "DEFAULT_STRIP",
+    "BlipCaptioner",
+    "CaptionOptions",
+    "Captioner",
+    "Progress",
+    "load_strip_list",
+    "strip_words",
+]

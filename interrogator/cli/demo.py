@@ -1,0 +1,80 @@
+"""`interrogator demo`: draw pictures, interrogate them with the models in the package, leave a page to look at."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from .. import demo as demo_models
+from ..errors import RequestError
+from ..pipeline import Interrogation, Mode, RankedPhrase, load
+from .page import demo_page
+from .terminal import Bar, put, say
+
+_MODES = (Mode.BEST, Mode.FAST, Mode.CLASSIC, Mode.NEGATIVE)
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One drawn picture and what was said of it."""
+
+    file: str
+    truth: str
+    results: dict[str, Interrogation]
+    mediums: list[RankedPhrase]
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Write pictures, a prompt beside each, prompts.jsonl and index.html into a folder."""
+    if args.count < 1:
+        raise RequestError("--count must be at least 1")
+    drawn = [demo_models.creature(seed) for seed in range(args.seed, args.seed + args.count)]
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        files = [f"creature-{seed}.png" for seed in range(args.seed, args.seed + args.count)]
+        for file, (image, _) in zip(files, drawn, strict=True):
+            image.save(args.out / file)
+        exhibits = _interrogated(args.cache_dir, files, [image for image, _ in drawn], [t.caption for _, t in drawn])
+        _write(args.out, exhibits)
+    except OSError as error:
+        raise RequestError(f"cannot write into {args.out}: {error.strerror or error}") from error
+    for exhibit in exhibits:
+        put(f"{exhibit.file}\t{exhibit.results['best'].prompt}")
+    right = sum(exhibit.results["best"].caption == exhibit.truth for exhibit in exhibits)
+    say(f"{right} of {len(exhibits)} captions are word for word what was drawn")
+    say(f"open {(args.out / 'index.html').resolve()} to look at them")
+    return 0
+
+
+def _interrogated(
+    cache_dir: Path | None, files: Sequence[str], images: Sequence[Image.Image], truths: Sequence[str]
+) -> list[Exhibit]:
+    say("loading the models in the package; they know cartoon creatures and nothing else")
+    ci = load("demo", cache_dir=cache_dir)
+    with Bar("embedding phrases", unit="phrase") as bar:
+        ci.table(bar)
+    captions: list[str] | None = None
+    by_mode: dict[str, list[Interrogation]] = {}
+    for mode in _MODES:
+        with Bar(f"mode {mode.value}") as bar:
+            by_mode[mode.value] = ci.interrogate_many(images, mode.value, captions, progress=bar)
+        captions = captions or [result.caption for result in by_mode[mode.value]]  # captioned once
+    return [
+        Exhibit(file, truth, {mode: results[i] for mode, results in by_mode.items()}, ci.rank(images[i], "mediums", 5))
+        for i, (file, truth) in enumerate(zip(files, truths, strict=True))
+    ]
+
+
+def _write(folder: Path, exhibits: Sequence[Exhibit]) -> None:
+    with (folder / "prompts.jsonl").open("w", encoding="utf-8") as lines:
+        for exhibit in exhibits:
+            record = {"image": exhibit.file, "truth": exhibit.truth, **asdict(exhibit.results["best"])}
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            sidecar = folder / Path(exhibit.file).with_suffix(".txt")
+            sidecar.write_text(exhibit.results["best"].prompt + "\n", encoding="utf-8")
+    (folder / "index.html").write_text(demo_page(exhibits), encoding="utf-8")

@@ -1,0 +1,55 @@
+"""The demo's page: static HTML that works from disk, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+from ..pipeline import Interrogation, RankedPhrase
+
+if TYPE_CHECKING:
+    from .demo import Exhibit
+
+_LABELS = {"best": "Best", "fast": "Fast", "classic": "Classic", "negative": "Negative"}
+
+
+def demo_page(exhibits: Sequence[Exhibit]) -> str:
+    """The whole page."""
+    template = Template(files(__package__).joinpath("demo_page.html").read_text(encoding="utf-8"))
+    return template.substitute(cards="\n".join(map(_card, exhibits)), count=len(exhibits))
+
+
+def _card(exhibit: Exhibit) -> str:
+    caption = exhibit.results["best"].caption
+    verdict = "as drawn" if caption == exhibit.truth else f"drawn: {escape(exhibit.truth)}"
+    prompts = "".join(_prompt(_LABELS[mode], result) for mode, result in exhibit.results.items())
+    return f"""<article>
+  <img src="{escape(exhibit.file)}" alt="{escape(exhibit.truth)}">
+  <div>
+    <h2>{escape(caption)}</h2>
+    <p class="truth">{verdict}</p>
+    <dl>{prompts}</dl>
+    {_bars("Mediums, ranked", exhibit.mediums)}
+    {_bars("Phrases in the best prompt", exhibit.results["best"].phrases)}
+  </div>
+</article>"""
+
+
+def _prompt(label: str, result: Interrogation) -> str:
+    similarity = "" if result.similarity is None else f"{result.similarity:.3f}"
+    return f'<dt>{label} <span class="number">{similarity}</span></dt><dd>{escape(result.prompt)}</dd>'
+
+
+def _bars(title: str, phrases: Sequence[RankedPhrase]) -> str:
+    if not phrases:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(phrase.text)}</td><td class="bank">{escape(phrase.bank)}</td>'
+        f'<td class="bar"><i style="width:{max(0.0, phrase.similarity) * 100:.1f}%"></i></td>'
+        f'<td class="number">{phrase.similarity:.3f}</td></tr>'
+        for phrase in phrases
+    )
+    return f"<h3>{title}</h3><table>{rows}</table>"

@@ -1,0 +1,100 @@
+"""Which device and which number format a model runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from .errors import DeviceError
+
+DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {
+        "fp32": torch.float32,
+        "bf16": torch.bfloat16,
+        "fp16": torch.float16,
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+        "float": torch.float32,
+        "half": torch.float16,
+    }
+)
+"""The names of number formats, short ones first."""
+
+# Capabilities with which a processor multiplies bfloat16 itself: AVX512-BF16 and AMX on x86, BF16 and SVE on ARM.
+# Elsewhere PyTorch has to convert every number, which is slower than float32.
+_BF16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+
+
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """The device to run on: `auto` is cuda (ROCm too), else mps, else cpu; else `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`.
+
+    Raises DeviceError: not a device, or one that this machine or this PyTorch does not have.
+    """
+    if isinstance(name, str) and name.strip().lower() == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name.strip().lower() if isinstance(name, str) else name)
+    except (RuntimeError, TypeError) as error:
+        raise DeviceError(f"{name!r} is no device: use auto, cpu, cuda, cuda:1, … or mps") from error
+    lacking = _lacking(device)
+    if lacking:
+        raise DeviceError(f"there is no device {device} here: {lacking}")
+    return device
+
+
+def choose_dtype(name: str | torch.dtype = "auto", device: str | torch.device = "cpu") -> torch.dtype:
+    """The number format to run in on `device`: `auto`, `fp32`, `bf16`, `fp16`, PyTorch's own names, or a torch.dtype.
+
+    `auto` is fp16 on cuda and fp32 on mps, where half precision overflows in places. On cpu it is bf16 where the
+    processor has instructions for it, else fp32. Raises DeviceError: no such format, or not on this device.
+    """
+    device = torch.device(device)
+    if isinstance(name, str) and name.strip().lower() == "auto":
+        if device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if device.type == "cpu" and cpu_multiplies_bf16() else torch.float32
+    dtype = DTYPES.get(name.strip().lower().removeprefix("torch.")) if isinstance(name, str) else name
+    if dtype is None or dtype not in DTYPES.values():
+        raise DeviceError(f"{name!r} is no number format for a model: use auto, fp32, bf16 or fp16")
+    try:
+        torch.ones(1, device=device, dtype=dtype).mul(2)
+    except (RuntimeError, TypeError) as error:
+        raise DeviceError(f"{device} cannot compute in {name} here: use fp32") from error
+    return dtype
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this processor and this PyTorch multiply bfloat16 matrices with instructions made for it."""
+    mkldnn: Any = torch.backends.mkldnn
+    if not mkldnn.is_available():  # oneDNN has the kernels that use the instructions
+        return False
+    get_capabilities: Any = getattr(torch.cpu, "get_capabilities", None)
+    if get_capabilities is not None:
+        known = get_capabilities()
+        return any(known.get(capability, False) is True for capability in _BF16_CAPABILITIES)
+    # Before PyTorch 2.10 or so there are only these, and only for x86.
+    checks = (getattr(torch.cpu, f"_is_{part}_supported", None) for part in ("avx512_bf16", "amx_tile"))
+    return any(check() for check in checks if check is not None)
+
+
+def _lacking(device: torch.device) -> str:
+    """Why `device` cannot be used, or "" if it can."""
+    if device.type == "cpu":
+        return ""
+    if device.type == "mps":
+        return "" if torch.backends.mps.is_available() else "this is no Mac with a GPU that PyTorch can use"
+    backend: Any = getattr(torch, device.type, None)  # torch.cuda, torch.xpu, …; torch.meta does not exist
+    if not hasattr(backend, "is_available"):
+        return "it cannot run a model"
+    if not backend.is_available():
+        return f"this PyTorch ({torch.__version__}) finds none of the kind"
+    count = backend.device_count()
+    if device.index is not None and device.index >= count:
+        return f"there are {count}, counted from {device.type}:0"
+    return ""

@@ -1,0 +1,103 @@
+"""EmbeddingCache: all stores under one folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import TEMP_PATTERN, Complaints, DamagedFile, remove_stale_temps
+from .folders import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
+from .identity import EncoderIdentity
+from .merging import merge_when_alone
+from .segments import count_rows, segment_paths
+from .store import EmbeddingStore, Pace
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """One readable store: its encoder's name and dtype, the rows it holds, its size in bytes and its folder."""
+
+    name: str
+    dtype: str
+    rows: int
+    bytes: int
+    path: Path
+
+
+class EmbeddingCache:
+    """Text embeddings under `folder`, a store for each encoder. Nothing is made there before the first write."""
+
+    def __init__(self, folder: str | Path, *, pace: Pace | None = None) -> None:
+        self.folder = Path(folder)
+        self._pace = pace or Pace()
+        self._complaints = Complaints()
+
+    def open(self, identity: EncoderIdentity) -> EmbeddingStore:
+        """The store of the encoder that answers like `identity`: one on disk, or a new one.
+
+        Rows of another encoder are not used, whatever it is called; a namesake with other weights, tokenizer or dtype
+        is mentioned in the log. Files that cannot be used are complained about, never raised.
+        """
+        folder = find_folder(self.folder, identity, self._complaints)
+        remove_stale_temps(self.folder)
+        if folder:
+            remove_stale_temps(folder, folder / SEGMENTS, folder / INDEXES)
+            merge_when_alone(folder, identity.width, self._complaints)
+        return EmbeddingStore(self.folder, folder, identity, self._pace, self._complaints)
+
+    def list(self) -> list[StoreInfo]:
+        """The readable stores, by folder name. Changes nothing on disk."""
+        found = []
+        for folder in self._folders():
+            try:
+                card = read_card(folder)
+                rows = sum(_rows_in(path) for path in segment_paths(folder / SEGMENTS))
+            except (DamagedFile, OSError):
+                continue  # `open` is the place to complain and to tidy
+            found.append(StoreInfo(card.name, card.dtype, rows, _size(folder), folder))
+        return found
+
+    def clear(self, name: str | None = None) -> int:
+        """Removes the stores of the encoder `name`, or all of them, damaged ones too; the bytes that this freed."""
+        freed = 0
+        for folder in self._folders(damaged=True):
+            if name is None or called(folder, name):
+                freed += _remove(folder)
+        if name is None:
+            with suppress(OSError):
+                for left in self.folder.glob(TEMP_PATTERN):
+                    freed += _remove(left)
+        return freed
+
+    def _folders(self, damaged: bool = False) -> tuple[Path, ...]:
+        try:
+            return tuple(store_folders(self.folder, damaged))
+        except OSError as error:
+            self._complaints.unreadable(self.folder, error)
+            return ()
+
+
+def _rows_in(path: Path) -> int:
+    try:
+        return count_rows(path)
+    except (DamagedFile, OSError):
+        return 0
+
+
+def _remove(folder: Path) -> int:
+    """Removes a folder as far as the operating system lets us (Windows keeps mapped files); the bytes freed."""
+    before = _size(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return before - _size(folder)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
+    return total

@@ -1,0 +1,128 @@
+"""Files that are either whole or absent, and what to say about those that are neither."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from safetensors import SafetensorError, safe_open
+
+from ..errors import CacheError
+
+logger = logging.getLogger("interrogator")
+
+FORMAT_VERSION = 1
+# Both parts are ours alone: the cache folder may be one in which other programs keep files too.
+TEMP_SUFFIX = ".interrogator-tmp"
+TEMP_PATTERN = "." + 32 * "[0-9a-f]" + TEMP_SUFFIX
+DAMAGED_SUFFIX = ".damaged"
+# A writer needs seconds for a file; one that has not moved for an hour belongs to a process that died.
+STALE_SECONDS = 3600.0
+
+
+class DamagedFile(CacheError):
+    """A file of the cache cannot be used. Never leaves this package: the reader complains and computes anew."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Complaints:
+    """Says each trouble of a cache folder once, and moves damaged files where no reader looks."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def once(self, subject: Path | str, message: str) -> None:
+        """Logs a warning, unless one about the same subject was logged before."""
+        if str(subject) not in self._said:
+            self._said.add(str(subject))
+            logger.warning("embedding cache: %s", message)
+
+    def damaged(self, error: DamagedFile, move: Path | None = None) -> None:
+        """Warns about a damaged file and sets it, or the folder `move` it belongs to, aside as `*.damaged`."""
+        self.once(error.path, f"{error.path} cannot be used ({error.reason}); its contents are computed again")
+        victim = move or error.path
+        target = victim.with_name(victim.name + DAMAGED_SUFFIX)
+        if target.exists():
+            target = victim.with_name(f"{victim.name}.{uuid4().hex[:8]}{DAMAGED_SUFFIX}")
+        with suppress(OSError):  # read-only, or mapped on Windows: it stays, and is complained about next time
+            victim.rename(target)
+
+    def unreadable(self, path: Path, error: OSError) -> None:
+        """Warns about a file or folder that the operating system refuses; it may be fine tomorrow, so it stays."""
+        if not isinstance(error, FileNotFoundError):  # gone: cleared or merged by somebody else
+            self.once(path, f"{path} cannot be read ({error.strerror or error}); going on without it")
+
+
+def temp_path(folder: Path) -> Path:
+    """A name of its own in `folder`, which readers ignore."""
+    return folder / f".{uuid4().hex}{TEMP_SUFFIX}"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that readers, and the disk after a crash, see all of it or nothing. Raises OSError."""
+    aside = temp_path(path.parent)
+    try:
+        with open(aside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename inside `folder` survive a power cut, where the operating system knows how."""
+    with suppress(OSError):  # Windows opens no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_stale_temps(*folders: Path) -> None:
+    """Removes what dead writers left in these folders; what is younger than an hour may belong to a live one."""
+    oldest = time.time() - STALE_SECONDS
+    for folder in folders:
+        with suppress(OSError):
+            for path in folder.glob(TEMP_PATTERN):
+                with suppress(OSError):
+                    if path.stat().st_mtime > oldest:
+                        continue
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        path.unlink()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Any]:
+    """An open safetensors file; its tensors are private maps of the file, not copies (seen in safetensors 0.8).
+
+    Raises DamagedFile where the contents are wrong and OSError where the file cannot be opened.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise DamagedFile(path, str(error) or type(error).__name__) from error
+    except RuntimeError as error:  # torch's word for a map that the operating system refused
+        raise OSError(str(error)) from error

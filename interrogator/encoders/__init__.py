@@ -1,0 +1,6 @@
+"""Encoders turn images and texts into vectors of one space: the protocol, and any open_clip model behind it."""
+
+from .open_clip_encoder import OpenClipEncoder
+from .protocol import Encoder
+
+__all__ = ["Encoder", "OpenClipEncoder"]

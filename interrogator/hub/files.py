@@ -1,0 +1,239 @@
+"""Where model files are: files on disk first, the network only when it was allowed.
+
+A model is named by a folder or by a Hugging Face repository id (`org/name`). Its files are looked for in
+
+1. that folder, if the name is one;
+2. `models_dir()/org--name` and `models_dir()/name`: plain folders that people may fill by hand;
+3. the Hugging Face cache of this user, which other tools fill too.
+
+Only `fetch_files(..., download=True)` asks the network, through `download.py` beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..errors import ModelNotFoundError
+
+Progress = Callable[[int, int], None]
+"""`progress(done, total)`, both in bytes; may raise to cancel."""
+
+# What the hub itself accepts: "name" or "org/name" of letters, digits, dot, dash, underscore.
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """The files that make a model.
+
+    required: each must be there.  any_of: of each inner sequence one file is enough, the earliest that exists is
+    used.  optional: taken along by a download, never asked for.  Names are relative to the repository, with `/`.
+    """
+
+    required: tuple[str, ...] = ()
+    any_of: tuple[tuple[str, ...], ...] = ()
+    optional: tuple[str, ...] = ()
+
+    def missing(self, is_there: Callable[[str], bool]) -> list[str]:
+        """What is not there, one text a file or choice: `config.json`, `model.safetensors or pytorch_model.bin`."""
+        lacking = [name for name in self.required if not is_there(name)]
+        lacking += [" or ".join(names) for names in self.any_of if not any(is_there(name) for name in names)]
+        return lacking
+
+    def pick(self, names: set[str]) -> list[str]:
+        """The files to take out of `names`: all required, the first there is of each choice, the optional ones."""
+        chosen = [name for name in self.required if name in names]
+        for alternatives in self.any_of:
+            chosen += [name for name in alternatives if name in names][:1]
+        chosen += [name for name in self.optional if name in names]
+        return list(dict.fromkeys(chosen))
+
+
+def home() -> Path:
+    """The library's own folder: $INTERROGATOR_HOME, else the place for caches on this system. Not created here."""
+    chosen = os.environ.get("INTERROGATOR_HOME", "").strip()
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA", "").strip()
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "interrogator"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "interrogator"
+    cache = os.environ.get("XDG_CACHE_HOME", "").strip()
+    # The XDG rules say to ignore a relative path.
+    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "interrogator"
+
+
+def models_dir() -> Path:
+    """The folder that holds one folder a model; people may put files there by hand. Not created here."""
+    return home() / "models"
+
+
+def local_folder(repo_id: str) -> Path:
+    """Where a model's files belong when somebody puts them there by hand: `models_dir()/org--name`."""
+    return models_dir() / repo_id.strip("/").replace("/", "--")
+
+
+def find_files(
+    repo_id: str,
+    required: Sequence[str] = (),
+    *,
+    any_of: Sequence[Sequence[str]] = (),
+    revision: str | None = None,
+) -> Path | None:
+    """The folder on this machine that holds all of a model's files, or None. Never asks the network.
+
+    repo_id: a folder, or `org/name`.  required: file names that must all be there.  any_of: of each inner sequence
+    one file must be there.  revision: branch, tag or commit, for the Hugging Face cache only (None: `main`, else the
+    newest there is); files that people put into folders carry no revision.
+    """
+    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of))
+    for folder in _candidates(repo_id, revision):
+        if not wanted.missing(partial(_is_there, folder)):
+            return folder
+    return None
+
+
+def fetch_files(
+    repo_id: str,
+    required: Sequence[str] = (),
+    *,
+    any_of: Sequence[Sequence[str]] = (),
+    optional: Sequence[str] = (),
+    revision: str | None = None,
+    download: bool = False,
+    size: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The folder that holds all of a model's files, downloaded into the Hugging Face cache first if allowed.
+
+    Arguments as in `find_files`; `optional` files are taken along by a download. download: may the network be used
+    when files are missing.  size: how large the download would be, for the message ("1.9 GB").
+    progress(bytes_done, bytes_total) is called five times a second and may raise to cancel; nothing half-written stays.
+
+    Raises ModelNotFoundError: the files are not here and may not, or cannot, be downloaded. It names every file
+    wanted and the folder for them.
+    """
+    found = find_files(repo_id, required, any_of=any_of, revision=revision)
+    if found is not None:
+        return found
+    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), tuple(optional))
+    if not _REPO_ID.fullmatch(repo_id) or ".." in repo_id:
+        raise ModelNotFoundError(_no_folder(repo_id, wanted))
+    if not download:
+        cost = f" ({size})" if size else ""
+        offer = f"allow the download{cost} with --download or download=True"
+        raise ModelNotFoundError(
+            f"{repo_id}{_at(revision)} is not on this machine: {_put_by_hand(repo_id, wanted)}, or {offer}"
+        )
+    from .download import DownloadFailed, download_snapshot  # only now: the one module that opens connections
+
+    try:
+        return download_snapshot(repo_id, wanted, revision, repo_cache(repo_id), progress)
+    except DownloadFailed as error:
+        raise ModelNotFoundError(
+            f"{repo_id}{_at(revision)} could not be downloaded ({error}): try again, or {_put_by_hand(repo_id, wanted)}"
+        ) from error
+
+
+def find_file(repo_id: str, alternatives: Sequence[str], *, revision: str | None = None) -> Path | None:
+    """The first of `alternatives` (file names, best first) that is on this machine, or None. Never asks the network."""
+    folder = find_files(repo_id, any_of=(alternatives,), revision=revision)
+    return None if folder is None else _first(folder, alternatives)
+
+
+def fetch_file(
+    repo_id: str,
+    alternatives: Sequence[str],
+    *,
+    revision: str | None = None,
+    download: bool = False,
+    size: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """One file of a model, for weights that come in several formats: the first of `alternatives` that exists.
+
+    Arguments and errors as in `fetch_files`.
+    """
+    folder = fetch_files(
+        repo_id, any_of=(alternatives,), revision=revision, download=download, size=size, progress=progress
+    )
+    return _first(folder, alternatives)
+
+
+def _first(folder: Path, alternatives: Sequence[str]) -> Path:
+    return next(folder / name for name in alternatives if _is_there(folder, name))
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """An empty file is what a failed copy leaves: it does not count."""
+    try:
+        return (folder / name).is_file() and (folder / name).stat().st_size > 0
+    except OSError:  # a broken link, or a folder we may not enter
+        return False
+
+
+def _candidates(repo_id: str, revision: str | None) -> Iterator[Path]:
+    """Existing folders that may hold the model, best first."""
+    named = Path(repo_id).expanduser()
+    places = [named.absolute()]
+    if _REPO_ID.fullmatch(repo_id):
+        places += [local_folder(repo_id), models_dir() / repo_id.rpartition("/")[2]]
+    yield from (place for place in dict.fromkeys(places) if repo_id and place.is_dir())
+    if _REPO_ID.fullmatch(repo_id):
+        yield from cached_snapshots(repo_id, revision)
+
+
+def repo_cache(repo_id: str) -> Path:
+    """Where the Hugging Face cache keeps a repository (honours HF_HOME, HF_HUB_CACHE). It may not exist."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
+
+
+def cached_snapshots(repo_id: str, revision: str | None) -> Iterator[Path]:
+    """Folders of the Hugging Face cache with this revision; for None `main`, then whatever there is, newest first.
+
+    Reads the documented layout (`refs/<revision>` holds a commit, `snapshots/<commit>/` the files) because
+    `snapshot_download(local_files_only=True)` judges completeness by all files of a repository, not by those we need.
+    """
+    base = repo_cache(repo_id)
+    commit = revision or "main"
+    try:
+        commit = (base / "refs" / commit).read_text(encoding="utf-8").strip() or commit
+    except OSError:  # no such reference: `revision` may itself be a commit
+        pass
+    exact = base / "snapshots" / commit
+    if exact.is_dir():
+        yield exact
+    if revision is None and (base / "snapshots").is_dir():
+        others = [folder for folder in (base / "snapshots").iterdir() if folder.is_dir() and folder != exact]
+        yield from sorted(others, key=lambda folder: (folder.stat().st_mtime, folder.name), reverse=True)
+
+
+def _at(revision: str | None) -> str:
+    return f" at {revision}" if revision else ""
+
+
+def _put_by_hand(repo_id: str, wanted: FileSet) -> str:
+    return f"put {_listed(wanted.missing(lambda _: False))} into {local_folder(repo_id)}"
+
+
+def _no_folder(name: str, wanted: FileSet) -> str:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return f"the folder {folder} lacks {_listed(wanted.missing(partial(_is_there, folder)))}"
+    return (
+        f"there is no folder {folder}, and it is no repository id of the form org/name: "
+        f"name a folder that holds {_listed(wanted.missing(lambda _: False))}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

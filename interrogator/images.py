@@ -1,0 +1,228 @@
+"""Any picture file, or picture in memory, becomes an upright RGB image - or an ImageReadError that says why not.
+
+What is done on the way, in this order: the first frame is taken, the EXIF (or XMP) turn is applied, more than 8 bits
+a channel are scaled down rather than clipped, and transparency is laid on white.  Colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from .errors import ImageReadError
+
+logger = logging.getLogger("interrogator")
+
+# What Pillow raises for damaged files, collected by feeding it a few hundred thousand of them (every format it
+# writes, cut short and with bytes changed). Its readers do not agree on one class.
+_DAMAGED: tuple[type[BaseException], ...] = (
+    OSError,  # truncated data, unknown compression; also UnidentifiedImageError
+    SyntaxError,  # a broken header found late (PNG, AVIF)
+    ValueError,  # too little data, text chunks that unpack to more than Pillow allows
+    TypeError,
+    AttributeError,
+    LookupError,  # KeyError and IndexError
+    ArithmeticError,
+    EOFError,
+    RuntimeError,  # AVIF; also NotImplementedError (DDS, BLP) and RecursionError
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,  # only where the program has turned warnings into errors
+)
+
+# These are programs, not pictures: Pillow hands them to Ghostscript or to Windows. Not for files of unknown origin.
+_PROGRAM_FORMATS = frozenset({"EPS", "WMF", "EMF"})
+
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_KINDS = (
+    (stat.S_ISDIR, "is a folder"),
+    (stat.S_ISFIFO, "is a pipe, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+    (stat.S_ISCHR, "is a device, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"),
+)
+
+_warnings_lock = threading.Lock()  # warnings.catch_warnings is not safe between threads
+
+
+def open_image(path: str | PathLike[str]) -> Image.Image:
+    """Read a picture file: mode RGB, upright, first frame, transparency on white; the file is closed again.
+
+    Pictures of up to twice `PIL.Image.MAX_IMAGE_PIXELS` pixels are read (Pillow's own line between a warning and a
+    refusal). Raises ImageReadError, and nothing else, for whatever the path turns out to be.
+    """
+    name = os.fsdecode(path)
+    _check_is_file(name)
+    try:
+        with open(name, "rb") as file:
+            file.read(1 << 16)  # waits for a slow disk out here, so that nobody waits for it at the lock
+            file.seek(0)
+            with _open_quietly(file) as image:
+                if image.format in _PROGRAM_FORMATS:
+                    raise ImageReadError(name, f"is {image.format}, which takes an outside program to draw")
+                return to_rgb(image, name)
+    except MemoryError as error:
+        raise ImageReadError(name, "is too large for the free memory") from error
+    except _DAMAGED as error:
+        raise ImageReadError(name, _reason(error)) from error
+
+
+def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
+    """An upright RGB copy of a picture in memory, by the rules of `open_image`. The given picture stays as it is.
+
+    name: what an error calls the picture. The copy carries no metadata, so a second call changes nothing.
+    Raises ImageReadError: not a picture, no pixels, or damaged data that was not loaded before.
+    """
+    if not isinstance(image, Image.Image):
+        raise ImageReadError(name, f"is no PIL image but a {type(image).__name__}")
+    if 0 in image.size:
+        raise ImageReadError(name, "has no pixels")
+    try:
+        clear = _clear_value(image)
+        image.load()
+        rgb = _without_alpha(_eight_bits(image, clear), clear)
+        turn = _TURNS.get(_orientation(image, name))
+        if turn is not None:
+            rgb = rgb.transpose(turn)
+    except MemoryError as error:
+        raise ImageReadError(name, "is too large for the free memory") from error
+    except _DAMAGED as error:
+        raise ImageReadError(name, _reason(error)) from error
+    rgb.info = {}
+    return rgb
+
+
+def _check_is_file(name: str) -> None:
+    """Refuse what is no regular file before opening it: opening a pipe would wait for ever."""
+    try:
+        status = os.stat(name)
+    except FileNotFoundError as error:
+        raise ImageReadError(name, "no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise ImageReadError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    for is_kind, reason in _KINDS:
+        if is_kind(status.st_mode):
+            raise ImageReadError(name, reason)
+    if status.st_size == 0:
+        raise ImageReadError(name, "is empty")
+
+
+def _open_quietly(file: Any) -> Image.Image:
+    """`Image.open` without Pillow's warnings about size and odd metadata: either it can be read, or it is an error."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(file)
+
+
+def _orientation(image: Image.Image, name: str) -> int:
+    """The EXIF orientation 1..8; 1 where the metadata is damaged, for that makes no picture unreadable."""
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = image.getexif().get(_ORIENTATION_TAG)
+    except _DAMAGED as error:
+        logger.debug("%s: its EXIF data cannot be read (%s)", name, error)
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _clear_value(image: Image.Image) -> Any:
+    """The one value or colour that stands for "transparent" (PNG's tRNS), as pixels have it once they are loaded.
+
+    Pillow scales grey of 2 and 4 bits up and colours of 16 bits down while loading, and forgets to scale this.
+    """
+    value = image.info.get("transparency")
+    tiles = getattr(image, "tile", None)  # gone once loaded
+    layout = str(tiles[0].args) if tiles else ""
+    if isinstance(value, int) and layout in ("L;2", "L;4"):
+        return value * (85 if layout == "L;2" else 17)
+    if isinstance(value, tuple) and (layout == "RGB;16B" or max(value, default=0) > 255):
+        return tuple(part >> 8 for part in value)
+    return value
+
+
+def _without_alpha(image: Image.Image, clear: Any) -> Image.Image:
+    """RGB, with whatever transparency there is (alpha, palette, one colour `clear`) laid on white."""
+    if image.mode == "LAB":
+        return _lab_to_rgb(image)
+    if image.mode in ("1", "L", "RGB", "P") and clear is not None:
+        image = image.copy()
+        image.info["transparency"] = clear
+    elif image.mode not in ("RGBA", "LA", "PA", "RGBa", "La", "P") or not image.has_transparency_data:
+        return image.convert("RGB")
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no direct way from La
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert rgb is not None  # None only with inPlace=True
+    return rgb
+
+
+def _eight_bits(image: Image.Image, clear: Any) -> Image.Image:
+    """Grey of more than 8 bits (I;16*, I, F) scaled to 0..255 as mode L, or LA with one transparent value.
+
+    I;16 and the I that PNG and PPM files give: white is 65535.  Else white is the first of 1 (F only), 255 and 65535
+    that no value goes beyond; with larger or negative values the picture's own range is stretched.
+    """
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)  # [H, W] uint16 (either byte order), int32 or float32
+    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    low, high = (0.0, 65535.0) if sixteen else _range(values)
+    with np.errstate(invalid="ignore"):
+        scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
+    grey = np.rint(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0.0, 255.0)).astype(np.uint8)
+    if isinstance(clear, int):
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
+    return Image.fromarray(grey)
+
+
+def _range(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    if low >= 0:
+        for white in (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0):
+            if high <= white:
+                return 0.0, white
+    return low, high if high > low else low + 1.0
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"is too large: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "is no picture in a format that Pillow can read"
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return f"is cut short or damaged ({detail})"

@@ -1,0 +1,7 @@
+"""From an image to a prompt: captioner, encoder, banks and search put together."""
+
+from .interrogator import Interrogator
+from .loading import load
+from .results import Interrogation, Mode, RankedPhrase
+
+__all__ = ["Interrogation", "Interrogator", "Mode", "RankedPhrase", "load"]

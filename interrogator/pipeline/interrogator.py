@@ -1,0 +1,243 @@
+"""Interrogator: an image in, a prompt out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import Tensor
+
+from ..banks import PhraseBank
+from ..captioners import DEFAULT_OPTIONS, Captioner, CaptionOptions
+from ..embeddings import EmbeddingCache
+from ..encoders import Encoder
+from ..errors import RequestError
+from ..images import open_image
+from ..progress import Progress, Retold
+from ..prompts import cut_at_word
+from ..ranking import similarities
+from .modes import DEFAULT_MAX_PHRASES, DEFAULT_PHRASES, METHODS, Limits, Sitting
+from .results import Interrogation, Mode, RankedPhrase
+from .table import PhraseTable
+
+logger = logging.getLogger("interrogator")
+
+ImageOrPath = Image.Image | str | PathLike[str]
+
+# Images decoded and held at a time by `interrogate_many`.
+_GROUP = 16
+
+
+class Interrogator:
+    """Turns images into prompts with a captioner, an encoder and phrase banks.
+
+    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner | None,
+        encoder: Encoder | None,
+        banks: Sequence[PhraseBank],
+        cache: EmbeddingCache | None = None,
+        caption_options: CaptionOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        """Put the parts together; nothing is computed yet.
+
+        Args:
+            captioner: None where captions are given, or none are wanted.
+            encoder: None is enough for mode `caption` only.
+            banks: in the order that breaks ties; of a phrase in two banks the first counts.
+            cache: where text embeddings are kept between runs; None keeps them in memory.
+            caption_options: how captions are decoded.
+        """
+        self.captioner = captioner
+        self._encoder = encoder
+        self.banks = list(banks)
+        self.cache = cache
+        self.caption_options = caption_options
+        self._table: PhraseTable | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder.
+
+        Raises:
+            RequestError: this interrogator has none.
+        """
+        if self._encoder is None:
+            raise RequestError("this interrogator has no encoder, so it can only write captions")
+        return self._encoder
+
+    def interrogate(
+        self,
+        image: ImageOrPath,
+        mode: str = "best",
+        caption: str | None = None,
+        min_phrases: int = 8,
+        max_phrases: int | None = None,
+        progress: Progress | None = None,
+    ) -> Interrogation:
+        """A prompt for one image.
+
+        Args:
+            image: a PIL image or the path of one.
+            mode: caption, classic, fast, best or negative.
+            caption: what is in the picture; None lets the captioner write it, "" means no caption.
+            min_phrases: steps of the chain (best, negative) that may lower similarity; more than `max_phrases`
+                means all of them.
+            max_phrases: phrases at most; None is the mode's default (classic 3 flavors, others 32).
+            progress: called with (done, total) of the work at hand, at least about once a second; may raise to cancel.
+
+        Raises:
+            ImageReadError: the path is no picture.
+            RequestError: an unknown mode, no captioner and no caption, or nothing to make a prompt of.
+        """
+        return self.interrogate_many([image], mode, caption, min_phrases, max_phrases, progress)[0]
+
+    def interrogate_many(
+        self,
+        images: Sequence[ImageOrPath],
+        mode: str = "best",
+        caption: str | Sequence[str | None] | None = None,
+        min_phrases: int = 8,
+        max_phrases: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[Interrogation]:
+        """Prompts for many images, captioned and embedded in batches; arguments as in `interrogate`.
+
+        caption: one for all, or one for each image.
+        """
+        asked = Mode.of(mode)
+        limits = _limits(asked, min_phrases, max_phrases)
+        captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
+        if len(captions) != len(images):
+            raise RequestError(f"{len(captions)} captions were given for {len(images)} images")
+        results: list[Interrogation] = []
+        for start in range(0, len(images), _GROUP):
+            group = [_opened(image) for image in images[start : start + _GROUP]]
+            results += self._group(group, captions[start : start + _GROUP], asked, limits, progress)
+        return results
+
+    def rank(
+        self, image: ImageOrPath, bank: str | None = None, top: int = 10, progress: Progress | None = None
+    ) -> list[RankedPhrase]:
+        """The phrases most like an image, most similar first.
+
+        Args:
+            bank: a bank or a role (`flavors`); None is every bank but negative.
+
+        Raises:
+            BankError: no such bank is switched on.
+        """
+        table = self.table(progress)
+        places = table.merged if bank is None else table.bank(bank)
+        scores = table.scores(self._embed([_opened(image)], progress)[0])  # [N]
+        chosen = table.candidates(scores, places, top)
+        return sorted(_ranked(table, scores, chosen), key=lambda phrase: -phrase.similarity)
+
+    def similarity(self, image: ImageOrPath, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Cosine similarity of an image with each text: float32 [n_texts]."""
+        embedding = self._embed([_opened(image)])[0]  # [D]
+        return _numpy(similarities(embedding, self.encoder.encode_texts(list(texts))))
+
+    def image_embedding(self, image: ImageOrPath) -> npt.NDArray[np.float32]:
+        """The encoder's embedding of an image: float32 [D], unit length."""
+        return _numpy(self._embed([_opened(image)])[0])
+
+    def table(self, progress: Progress | None = None) -> PhraseTable:
+        """The phrases of all banks with their embeddings; made once, from the cache where that has them."""
+        if self._table is None:
+            self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress))
+        return self._table
+
+    def _text_rows(self, texts: Sequence[str], progress: Progress | None) -> Tensor:
+        """float16 rows [N, D] for texts, from the cache where one is there."""
+        if self.cache is None:
+            return self.encoder.encode_texts(texts, **_told(progress)).half()  # rounded as the cache would
+        steps = Retold(progress) if progress else None
+        inside = _told(steps.again if steps else None)
+        store = self.cache.open(self.encoder.identity())
+        table = store.table(texts, lambda missing: self.encoder.encode_texts(missing, **inside), steps)
+        return table.to(next(self.encoder.module.parameters()).device)
+
+    def _group(
+        self, images: list[Image.Image], captions: Sequence[str | None], mode: Mode, limits: Limits,
+        progress: Progress | None,
+    ) -> list[Interrogation]:  # fmt: skip
+        said = self._captions(images, captions, mode, progress)
+        if mode is Mode.CAPTION and self._encoder is None:
+            return [Interrogation(caption, caption, None, [], mode.value) for caption in said]
+        embeddings = self._embed(images, progress)  # [B, D]
+        if mode is Mode.CAPTION:
+            return [self._captioned(*pair) for pair in zip(said, embeddings, strict=True)]
+        results = []
+        for caption, embedding in zip(said, embeddings, strict=True):
+            sitting = Sitting(self.encoder, self.table(progress), embedding, self._fitting(caption), progress)
+            draft = METHODS[mode](sitting, limits)
+            phrases = _ranked(sitting.table, sitting.scores, draft.places)
+            results.append(Interrogation(draft.prompt, caption, draft.similarity, phrases, mode.value))
+        return results
+
+    def _captions(
+        self, images: list[Image.Image], given: Sequence[str | None], mode: Mode, progress: Progress | None
+    ) -> list[str]:
+        """The captions given, with those written that are missing and wanted."""
+        wanted = [place for place, caption in enumerate(given) if caption is None and mode is not Mode.NEGATIVE]
+        written: list[str] = []
+        if wanted:
+            if self.captioner is None:
+                raise RequestError("there is no captioner: load one, or give a caption ('' for a prompt without one)")
+            asked = [images[place] for place in wanted]
+            written = self.captioner.caption(asked, self.caption_options, **_told(progress))
+        filled = [caption or "" for caption in given]
+        for place, caption in zip(wanted, written, strict=True):
+            filled[place] = caption
+        if mode is Mode.CAPTION and not all(filled):
+            raise RequestError("mode caption was asked for with an empty caption, so there is no prompt")
+        return filled
+
+    def _captioned(self, caption: str, embedding: Tensor) -> Interrogation:
+        prompt = self._fitting(caption)
+        similarity = float(similarities(embedding, self.encoder.encode_texts([prompt]))[0])
+        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value)
+
+    def _fitting(self, caption: str) -> str:
+        """The caption, cut at a word where it alone exceeds the encoder's context."""
+        cut = cut_at_word(caption, self.encoder.fits)
+        if cut != caption:
+            tokens, most = self.encoder.count(caption), self.encoder.context_length
+            logger.warning("the caption has %d tokens of at most %d and was cut to: %s", tokens, most, cut)
+        return cut
+
+    def _embed(self, images: list[Image.Image], progress: Progress | None = None) -> Tensor:
+        return self.encoder.embed_images(images, **_told(progress))  # [B, D]
+
+
+def _limits(mode: Mode, min_phrases: int, max_phrases: int | None) -> Limits:
+    most = DEFAULT_PHRASES.get(mode, DEFAULT_MAX_PHRASES) if max_phrases is None else max_phrases
+    if min_phrases < 0 or most < 0:
+        raise RequestError("min_phrases and max_phrases cannot be negative")
+    return Limits(min_phrases, most)
+
+
+def _opened(image: ImageOrPath) -> Image.Image:
+    return image if isinstance(image, Image.Image) else open_image(image)
+
+
+def _ranked(table: PhraseTable, scores: Tensor, places: Sequence[int]) -> list[RankedPhrase]:
+    return [RankedPhrase(table.texts[p], table.banks[p].name, float(scores[p])) for p in places]
+
+
+def _told(progress: Progress | None) -> dict[str, Any]:
+    # A stand-in for a captioner or encoder need not know the argument as long as nobody watches.
+    return {} if progress is None else {"progress": progress}
+
+
+def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:
+    return np.asarray(tensor.float().cpu().numpy(), dtype=np.float32)

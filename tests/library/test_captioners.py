@@ -1,0 +1,568 @@
+"""BLIP captions from files in the layout of the hub: complete or an error, the same in any batch, tidy, cancellable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from interrogator import hub
+from interrogator.captioners import (
+    BLIP_FILES,
+    DEFAULT_STRIP,
+    BlipCaptioner,
+    CaptionOptions,
+    load_strip_list,
+    strip_words,
+)
+from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
+
+WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
+VOCABULARY = [
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", "##ed", "##ing", ",", ".", "'"
+]  # fmt: skip
+START, ROWS = len(VOCABULARY), len(VOCABULARY) + 2  # as on the hub, the model has [DEC] and [ENC], vocab.txt has not
+DECODER, BIAS = "text_decoder.cls.predictions.decoder", "text_decoder.cls.predictions.bias"
+EMBEDDING = "text_decoder.bert.embeddings.word_embeddings.weight"
+
+
+def write_blip(folder: Path, seed: int = 0, tie_word_embeddings: bool = True) -> Path:
+    """A tiny random BLIP in the files of Salesforce/blip-image-captioning-large, by whatever transformers is here."""
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    ids = {"bos_token_id": START, "sep_token_id": 3, "eos_token_id": 2, "pad_token_id": 0}
+    tie = {"tie_word_embeddings": tie_word_embeddings}
+    text = {**size, **ids, **tie, "vocab_size": ROWS, "max_position_embeddings": 64}
+    config = BlipConfig(text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8}, **tie)
+    model = BlipForConditionalGeneration(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():  # the usual start is so small that every image would get the same caption
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0.0, 0.3, generator=generator)
+        decoder = model.text_decoder.cls.predictions.decoder
+        decoder.weight.copy_(model.get_input_embeddings().weight)  # trained as one; 4.50 builds two
+        model.text_decoder.cls.predictions.bias.normal_(0.0, 0.5, generator=generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
+    for name in (f"{DECODER}.weight", f"{DECODER}.bias", "text_decoder.bert.embeddings.position_ids"):
+        state.pop(name, None)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(config.to_json_string(use_diff=False), encoding="utf-8")
+    write_processor(folder, VOCABULARY, 32)
+    return folder
+
+
+def write_processor(folder: Path, vocabulary: list[str], size: int) -> None:
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
+    tokenizer = {**special, "do_lower_case": True, "model_max_length": 512, "tokenizer_class": "BertTokenizer"}
+    image = {
+        "do_normalize": True, "do_rescale": True, "do_resize": True, "do_convert_rgb": True, "resample": 3,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "image_processor_type": "BlipImageProcessor", "processor_class": "BlipProcessor",
+        "rescale_factor": 1 / 255, "size": {"height": size, "width": size}, "size_divisor": None,
+    }  # fmt: skip
+    for name, content in (
+        ("tokenizer_config.json", tokenizer),
+        ("special_tokens_map.json", special),
+        ("preprocessor_config.json", image),
+    ):
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blip(tmp_path_factory.mktemp("blip"))
+
+
+@pytest.fixture(scope="session")
+def blip(folder: Path) -> BlipCaptioner:
+    return BlipCaptioner.load(str(folder), device="cpu", dtype="fp32")
+
+
+@pytest.fixture(scope="session")
+def images() -> list[Image.Image]:
+    rng = np.random.default_rng(3)
+    noise = [Image.fromarray(rng.integers(0, 256, (40 + n, 50, 3), dtype=np.uint8)) for n in range(3)]
+    return [*noise, Image.new("RGB", (64, 20), (250, 10, 10)), Image.linear_gradient("L"), Image.new("RGBA", (9, 9))]
+
+
+RAW = CaptionOptions(strip=(), max_new_tokens=12)
+
+
+def copied(folder: Path, tmp_path: Path) -> Path:
+    shutil.copytree(folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def changed(folder: Path, change: Any) -> Path:
+    """Rewrite the weights of a copied folder; `change` edits the dict of tensors."""
+    state = dict(load_file(folder / "model.safetensors"))
+    state = change(state) or state
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+# --- writing captions ------------------------------------------------------------------------------------------------
+
+
+def test_each_image_gets_a_caption_of_its_own(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    captions = blip.caption(images, RAW)
+    assert len(captions) == len(images) and len(set(captions)) > 2
+    assert all(isinstance(caption, str) and caption == " ".join(caption.split()) for caption in captions)
+    assert not any(special in caption for caption in captions for special in ("[", "##"))
+    assert blip.caption([]) == []
+
+
+OPTION_SETS = [
+    {},
+    {"num_beams": 3},
+    {"num_beams": 3, "length_penalty": 2.0, "repetition_penalty": 1.5, "no_repeat_ngram_size": 2},
+    {"prefix": "a picture of"},
+    {"prefix": "a picture of", "num_beams": 2, "min_new_tokens": 5},
+    {"prefix": "a picture of", "keep_prefix": True},
+]
+
+
+@pytest.mark.parametrize("settings", OPTION_SETS)
+def test_a_batch_writes_what_one_at_a_time_writes(
+    blip: BlipCaptioner, images: list[Image.Image], settings: dict[str, Any]
+) -> None:
+    one_by_one = blip.caption(images, CaptionOptions(strip=(), max_new_tokens=12, batch_size=1, **settings))
+    for batch_size in (2, 4, 100):
+        options = CaptionOptions(strip=(), max_new_tokens=12, batch_size=batch_size, **settings)
+        assert blip.caption(images, options) == one_by_one
+    assert blip.caption(images[::-1], options) == one_by_one[::-1]
+
+
+def test_captions_are_those_of_plain_transformers(blip: BlipCaptioner, images: list[Image.Image], folder: Path) -> None:
+    pixels = blip.processor.image_processor(images=images[0], return_tensors="pt")["pixel_values"]
+    model: Any = blip.module
+    out = model.generate(pixels, max_new_tokens=12)[0]
+    text = blip.processor.tokenizer.decode(out, skip_special_tokens=True).strip()
+    assert blip.caption([images[0]], RAW) == [text.removeprefix("##")]
+    inputs = blip.processor(images=images[0], text="a picture of", return_tensors="pt")
+    out = model.generate(**inputs, max_new_tokens=12, num_beams=3)[0]
+    text = blip.processor.tokenizer.decode(out, skip_special_tokens=True).strip()
+    options = CaptionOptions(strip=(), max_new_tokens=12, num_beams=3, prefix="a picture of", keep_prefix=True)
+    assert blip.caption([images[0]], options) == [text]
+
+
+def test_the_same_image_gets_the_same_caption_again(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    torch.manual_seed(1)
+    first = blip.caption(images, RAW)
+    torch.manual_seed(2)
+    assert blip.caption(images, RAW) == first
+
+
+def test_the_prefix_steers_and_is_left_out_unless_kept(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    plain = CaptionOptions(strip=(), max_new_tokens=6, prefix="A  picture of")
+    kept = CaptionOptions(strip=(), max_new_tokens=6, prefix="A  picture of", keep_prefix=True)
+    without, with_it = blip.caption(images, plain), blip.caption(images, kept)
+    assert all(caption.startswith("a picture of") for caption in with_it)
+    assert not any(caption.startswith("a picture of") for caption in without)
+    assert [caption.removeprefix("a picture of").replace(" ", "") for caption in with_it] == [
+        caption.replace(" ", "") for caption in without
+    ]
+    assert without != blip.caption(images, CaptionOptions(strip=(), max_new_tokens=6))
+    blank = CaptionOptions(strip=(), max_new_tokens=6, prefix="  ")
+    assert blip.caption(images, blank) == blip.caption(images, CaptionOptions(strip=(), max_new_tokens=6))
+
+
+def test_length_limits_hold(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    def count(caption: str) -> int:
+        return len(blip.processor.tokenizer(caption, add_special_tokens=False)["input_ids"])
+
+    for length in (1, 5):
+        captions = blip.caption(images, CaptionOptions(strip=(), max_new_tokens=length))
+        assert all(count(caption) <= length for caption in captions)
+    with pytest.raises(RequestError, match="a prefix of 3 tokens and max_new_tokens=61 are more than the 63"):
+        blip.caption(images, CaptionOptions(prefix="a picture of", max_new_tokens=61))
+    assert blip.caption(images[:1], CaptionOptions(prefix="a picture of", max_new_tokens=60))
+
+
+def test_settings_beside_the_weights_do_not_change_captions(
+    folder: Path, blip: BlipCaptioner, images: list[Image.Image], tmp_path: Path
+) -> None:
+    copy = copied(folder, tmp_path)
+    settings = {"do_sample": True, "temperature": 3.0, "num_beams": 4, "repetition_penalty": 9.0}
+    (copy / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert BlipCaptioner.load(str(copy), "cpu", "fp32").caption(images, RAW) == blip.caption(images, RAW)
+
+
+def test_pictures_of_other_modes_are_made_upright_rgb_first(blip: BlipCaptioner) -> None:
+    clear = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
+    assert blip.caption([clear], RAW) == blip.caption([Image.new("RGB", (32, 32), (255, 255, 255))], RAW)
+    with pytest.raises(ImageReadError, match="image 1: is no PIL image"):
+        blip.caption([clear, "a.png"], RAW)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_half_precision_models_write_captions(folder: Path, images: list[Image.Image], dtype: str) -> None:
+    half = BlipCaptioner.load(str(folder), "cpu", dtype)
+    expected = {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
+    assert {parameter.dtype for parameter in half.module.parameters()} == {expected}
+    captions = half.caption(images, RAW)
+    assert len(set(captions)) > 2 and half.caption(images, RAW) == captions
+
+
+def test_words_of_the_strip_list_are_taken_out_of_captions(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    raw = blip.caption(images, RAW)
+    words = tuple({word for caption in raw for word in caption.split() if word.isalpha()})[:3]
+    stripped = blip.caption(images, CaptionOptions(strip=words, max_new_tokens=12))
+    assert stripped == [strip_words(caption, words) for caption in raw]
+    assert stripped != raw
+
+
+# --- cancelling ------------------------------------------------------------------------------------------------------
+
+
+class Stop(Exception):
+    pass
+
+
+def test_progress_counts_images_and_is_told_within_a_batch(
+    blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_TELL_SECONDS", 0.0)
+    calls: list[tuple[int, int]] = []
+    blip.caption(images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
+    assert calls[0] == (0, 6) and calls[-1] == (6, 6) and calls == sorted(calls)
+    assert calls.count((0, 6)) > 20 and (4, 6) in calls
+
+
+@pytest.mark.parametrize("after", [0, 1, 30, 90])
+def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
+    blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_TELL_SECONDS", 0.0)
+    expected = blip.caption(images, RAW)
+    calls = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        blip.caption(images, RAW, progress)
+    assert calls == after + 1
+    assert blip.caption(images, RAW) == expected
+    assert not any(module._forward_pre_hooks for module in blip.module.modules())
+
+
+def test_progress_is_not_called_for_every_layer(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    calls = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal calls
+        calls += 1
+
+    begin = time.monotonic()
+    blip.caption(images, RAW, progress)
+    assert calls <= 3 + 10 * (time.monotonic() - begin)
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def test_loading_says_nothing_and_leaves_the_switches_of_transformers_alone(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging as transformers_logging
+
+    before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    BlipCaptioner.load(str(folder), "cpu", "fp32")
+    assert capfd.readouterr() == ("", "")
+    assert (transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()) == before
+
+
+def test_a_captioner_is_found_by_hub_id_where_people_put_it(folder: Path, images: list[Image.Image]) -> None:
+    place = hub.local_folder("maker/tiny-blip")
+    shutil.copytree(folder, place)
+    captioner = BlipCaptioner.load("maker/tiny-blip", "cpu", "fp32")
+    assert captioner.name == "maker/tiny-blip"
+    assert captioner.caption(images[:1], RAW)
+
+
+def test_what_is_missing_is_named_with_every_file() -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        BlipCaptioner.load("Salesforce/blip-image-captioning-large", "cpu", size="1.9 GB")
+    text = str(caught.value)
+    for name in [*BLIP_FILES.required, *(name for names in BLIP_FILES.any_of for name in names)]:
+        assert name in text
+    assert "--download" in text and "1.9 GB" in text and str(hub.models_dir()) in text and "\n" not in text
+
+
+def test_an_unknown_device_is_refused_before_any_file_is_read() -> None:
+    with pytest.raises(DeviceError):
+        BlipCaptioner.load("no/such", device="gpu9")
+
+
+@pytest.mark.parametrize("layout", ["4.50", "bin", "decoder bias only", "decoder weight only", "old buffers", "fp16"])
+def test_every_way_a_checkpoint_stores_the_tied_head_gives_the_same_captions(
+    folder: Path, blip: BlipCaptioner, images: list[Image.Image], tmp_path: Path, layout: str
+) -> None:
+    copy = copied(folder, tmp_path)
+
+    def change(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if layout in ("4.50", "bin", "old buffers"):
+            state[f"{DECODER}.weight"] = state[EMBEDDING].clone()
+        if layout in ("bin", "old buffers"):
+            state[f"{DECODER}.bias"] = state[BIAS].clone()
+            state["text_decoder.bert.embeddings.position_ids"] = torch.arange(64).expand(1, -1).clone()
+        if layout == "decoder bias only":
+            state[f"{DECODER}.bias"] = state.pop(BIAS)
+        if layout == "decoder weight only":
+            state[f"{DECODER}.weight"] = state.pop(EMBEDDING)
+        return state
+
+    changed(copy, change)
+    if layout == "bin":
+        torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
+        (copy / "model.safetensors").unlink()
+    if layout == "fp16":
+        changed(copy, lambda state: {name: tensor.half() for name, tensor in state.items()})
+        captioner = BlipCaptioner.load(str(copy), "cpu", "fp32")
+        assert {parameter.dtype for parameter in captioner.module.parameters()} == {torch.float32}
+        assert captioner.caption(images, RAW)
+        return
+    captioner = BlipCaptioner.load(str(copy), "cpu", "fp32")
+    assert captioner.caption(images, RAW) == blip.caption(images, RAW)
+    head: Any = captioner.module.get_submodule("text_decoder.cls.predictions")
+    assert torch.equal(head.decoder.bias, blip.module.get_parameter(BIAS))
+    assert torch.equal(head.decoder.weight, blip.module.get_parameter(EMBEDDING))
+
+
+def test_a_head_that_is_not_tied_is_kept_as_stored(folder: Path, tmp_path: Path) -> None:
+    copy = copied(folder, tmp_path)
+
+    def change(state: dict[str, torch.Tensor]) -> None:
+        state[f"{DECODER}.weight"] = state[EMBEDDING] * 2
+
+    changed(copy, change)
+    module = BlipCaptioner.load(str(copy), "cpu", "fp32").module
+    assert torch.equal(module.get_parameter(f"{DECODER}.weight"), module.get_parameter(EMBEDDING) * 2)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["text_decoder.bert.encoder.layer.1.crossattention.self.key.weight"],
+        ["vision_model.post_layernorm.bias"],
+        [BIAS],
+        [EMBEDDING],
+        ["text_decoder.cls.predictions.transform.dense.weight", "vision_model.embeddings.class_embedding"],
+    ],
+)
+def test_a_missing_layer_is_an_error_never_random(folder: Path, tmp_path: Path, names: list[str]) -> None:
+    copy = changed(copied(folder, tmp_path), lambda state: {k: v for k, v in state.items() if k not in names})
+    with pytest.raises(ModelLoadError, match="lack [12] of the model's tensors|lack 2") as caught:
+        BlipCaptioner.load(str(copy), "cpu", "fp32")
+    assert names[0] in str(caught.value)
+
+
+def test_a_head_that_may_not_be_tied_has_to_be_stored(tmp_path: Path) -> None:
+    copy = write_blip(tmp_path / "untied", tie_word_embeddings=False)
+    with pytest.raises(ModelLoadError, match="text_decoder.cls.predictions.decoder.weight"):
+        BlipCaptioner.load(str(copy), "cpu", "fp32")
+
+
+def test_other_shapes_are_an_error(folder: Path, tmp_path: Path) -> None:
+    def change(state: dict[str, torch.Tensor]) -> None:
+        state["vision_model.post_layernorm.bias"] = torch.zeros(33)
+
+    copy = changed(copied(folder, tmp_path), change)
+    with pytest.raises(ModelLoadError):
+        BlipCaptioner.load(str(copy), "cpu", "fp32")
+
+
+def test_tensors_that_nobody_needs_are_only_noted(folder: Path, tmp_path: Path, images: list[Image.Image]) -> None:
+    def change(state: dict[str, torch.Tensor]) -> None:
+        state["itm_head.weight"] = torch.zeros(2, 2)
+
+    copy = changed(copied(folder, tmp_path), change)
+    assert BlipCaptioner.load(str(copy), "cpu", "fp32").caption(images[:1], RAW)
+
+
+def _broken(name: str, content: bytes) -> Any:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _edited(name: str, **changes: Any) -> Any:
+    def edit(folder: Path) -> None:
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(json.dumps({**content, **changes}), encoding="utf-8")
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_broken("model.safetensors", b"not weights at all"), "no BLIP that can be read"),
+        (_broken("config.json", b"{"), "config.json cannot be read"),
+        (_broken("config.json", b"[]"), "no configuration"),
+        (_broken("config.json", b"\xff\xfe"), "config.json cannot be read"),
+        (_edited("config.json", model_type="blip-2"), "of type 'blip-2', not a BLIP"),
+        (_edited("config.json", text_config="x"), "no BLIP that can be read"),
+        (_broken("preprocessor_config.json", b"nope"), "preprocessor_config.json cannot be read"),
+        (_broken("tokenizer_config.json", b"nope"), "no BLIP that can be read"),
+        (
+            _broken("vocab.txt", "\n".join([*VOCABULARY, "more", "words", "than", "rows"]).encode()),
+            "do not belong together",
+        ),
+    ],
+)
+def test_damaged_files_are_named(folder: Path, tmp_path: Path, damage: Any, says: str) -> None:
+    copy = copied(folder, tmp_path)
+    damage(copy)
+    with pytest.raises(ModelLoadError, match=says) as caught:
+        BlipCaptioner.load(str(copy), "cpu", "fp32")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_with_code_is_refused(folder: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    copy = copied(folder, tmp_path)
+    (copy / "model.safetensors").unlink()
+    torch.save({"weight": Evil()}, copy / "pytorch_model.bin")
+    with pytest.raises(ModelLoadError):
+        BlipCaptioner.load(str(copy), "cpu", "fp32")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_transformers_saves_itself_is_read(folder: Path, images: list[Image.Image], tmp_path: Path) -> None:
+    one = BlipCaptioner.load(str(folder), "cpu", "fp32")
+    model: Any = one.module
+    model.save_pretrained(tmp_path / "saved")
+    one.processor.save_pretrained(tmp_path / "saved")
+    assert BlipCaptioner.load(str(tmp_path / "saved"), "cpu", "fp32").caption(images, RAW) == one.caption(images, RAW)
+
+
+@pytest.mark.slow
+def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    config = BlipConfig(text_config={"num_attention_heads": 12})
+    vocabulary = [*VOCABULARY[:5], *(f"word{n}" for n in range(30522 - 5))]
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        state = BlipForConditionalGeneration(config).state_dict()
+    finally:
+        torch.set_default_dtype(default)
+    dropped = (f"{DECODER}.bias",)
+    state = {name: tensor.clone().contiguous() for name, tensor in state.items() if name not in dropped}
+    state[f"{DECODER}.weight"] = state[EMBEDDING].clone()
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    del state
+    (tmp_path / "config.json").write_text(config.to_json_string(use_diff=False), encoding="utf-8")
+    write_processor(tmp_path, vocabulary, 384)
+    sep = 102
+    assert config.text_config.sep_token_id == sep and config.text_config.vocab_size == 30524
+    captioner = BlipCaptioner.load(str(tmp_path), "cpu", "bf16")
+    assert sum(parameter.numel() for parameter in captioner.module.parameters()) > 200_000_000
+    caption = captioner.caption([Image.new("RGB", (64, 64), (9, 99, 199))], CaptionOptions(max_new_tokens=3))
+    assert len(caption) == 1
+
+
+# --- options and strip list ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens has to be a whole number of at least 1, not 0"),
+        ({"max_new_tokens": 3.0}, "whole number"),
+        ({"num_beams": True}, "whole number"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
+        ({"min_new_tokens": 33}, r"min_new_tokens \(33\) is above max_new_tokens \(32\)"),
+        ({"repetition_penalty": 0}, "above 0"),
+        ({"repetition_penalty": float("nan")}, "above 0"),
+        ({"length_penalty": "x"}, "length_penalty has to be a number"),
+        ({"prefix": None}, "prefix has to be a text"),
+        ({"strip": "arafed"}, "strip has to be a list of words"),
+        ({"strip": (1,)}, "strip has to be a list of words"),
+    ],
+)
+def test_wrong_options_are_refused_plainly(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        CaptionOptions(**settings)
+
+
+def test_options_can_be_compared_and_kept() -> None:
+    assert CaptionOptions(strip=["x"]) == CaptionOptions(strip=("x",))  # type: ignore[arg-type]
+    assert hash(CaptionOptions()) == hash(CaptionOptions())
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("an arafed cat sitting on a bed", "a cat sitting on a bed"),
+        ("there is a arafed owl on a tree", "there is an owl on a tree"),
+        ("An Arafed cat", "A cat"),
+        ("A ARAFFE owl", "An owl"),
+        ("arafed cat", "cat"),
+        ("arafed, a cat", "a cat"),
+        ("a cat, arafed, on a mat", "a cat, on a mat"),
+        ("a cat and an araffe", "a cat and"),
+        ("a cat arafed.", "a cat."),
+        ("two araffes arafed in a field", "two in a field"),
+        ("arafed", "arafed"),
+        ("a arafed", "a arafed"),
+        ("a giraffe in a field", "a giraffe in a field"),
+        ("a arafed-like thing", "a arafed-like thing"),
+        ("a  cat , untouched", "a  cat , untouched"),
+        ("a arafed 3d render", "a 3d render"),
+        ("", ""),
+    ],
+)
+def test_made_up_words_leave_a_tidy_sentence(caption: str, expected: str) -> None:
+    assert strip_words(caption, DEFAULT_STRIP) == expected
+
+
+def test_strip_lists_hold_phrases_and_odd_characters() -> None:
+    assert strip_words("a close up of a cat (photo)", ["close up of a", "(photo)"]) == "a cat"
+    assert strip_words("the cat", ["", "  "]) == "the cat"
+    assert strip_words("a cat.*", [".*"]) in ("a cat", "a cat.*")
+
+
+def test_a_strip_list_is_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "strip.txt"
+    path.write_text("\ufeff# made-up words\narafed\n\n  close up of \narafed\n", encoding="utf-8")
+    assert load_strip_list(path) == ("arafed", "close up of")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RequestError, match="strip list .* cannot be read"):
+        load_strip_list(path)
+    with pytest.raises(RequestError, match="none.txt cannot be read"):
+        load_strip_list(tmp_path / "none.txt")
