@@ -19,8 +19,8 @@ check: $(VENV)/.test
 
 # The oldest transformers we promise to work with, laid over the environment for the tests that load models.
 test-oldest: $(VENV)/.test $(VENV)/.oldest
-	PYTHONPATH=$(VENV)/oldest $(BIN)/python -c "import transformers; print('transformers', transformers.__version__)"
-	PYTHONPATH=$(VENV)/oldest $(BIN)/python -m pytest -q -m models
+	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -c "import transformers; print('transformers', transformers.__version__)"
+	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -m pytest -q -m models
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -22,10 +22,10 @@ class Model:
         kind: captioner or encoder.
         family: the architecture, for people.
         source: the hub repository with its weights.
-        revision: branch, tag or commit of that repository.
         size_mb: weights to download, in megabytes (10**6 bytes).
         licence: of the weights.
         use: what it is good for.
+        revision: branch, tag or commit of that repository; None is its main branch.
     """
 
     name: str
@@ -35,7 +35,12 @@ class Model:
     size_mb: int
     licence: str
     use: str
-    revision: str = "main"
+    revision: str | None = None
+
+    @property
+    def size(self) -> str:
+        """The size of the weights for a person: `1.9 GB`."""
+        return f"{self.size_mb / 1000:.1f} GB"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .blip import BlipCaptioner
-from .loading import BLIP_FILES
-from .options import DEFAULT_OPTIONS, Captioner, CaptionOptions, Progress
+from .loading import BLIP_FILES, find_blip
+from .options import DEFAULT_OPTIONS, Captioner, CaptionOptions
 from .strip import DEFAULT_STRIP, load_strip_list, strip_words
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "BlipCaptioner",
     "CaptionOptions",
     "Captioner",
-    "Progress",
+    "find_blip",
     "load_strip_list",
     "strip_words",
 ]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 
-from .. import hub
 from ..devices import choose_device, choose_dtype
 from ..errors import RequestError
 from ..images import to_rgb
-from .loading import BLIP_FILES, load_blip
-from .options import DEFAULT_OPTIONS, CaptionOptions, Progress
+from ..progress import Progress, told_between_layers
+from .loading import find_blip, load_blip
+from .options import DEFAULT_OPTIONS, CaptionOptions
 from .strip import strip_words
-
-_TELL_SECONDS = 0.1  # progress is called no more often than this in the middle of a batch
 
 
 class BlipCaptioner:
@@ -46,7 +41,6 @@ class BlipCaptioner:
         download: bool = False,
         progress: Progress | None = None,
         revision: str | None = None,
-        size: str | None = None,
     ) -> BlipCaptioner:
         """Load a captioner.
 
@@ -56,7 +50,6 @@ class BlipCaptioner:
             download: whether missing files may be fetched from the Hugging Face hub.
             progress: called with bytes done and bytes in all while downloading; may raise to cancel.
             revision: branch, tag or commit on the hub.
-            size: how large a download would be, for the message when files are missing.
 
         Raises:
             ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
@@ -65,17 +58,7 @@ class BlipCaptioner:
         """
         place = choose_device(device)
         compute = choose_dtype(dtype, place)
-        folder = hub.fetch_files(
-            str(name),
-            BLIP_FILES.required,
-            any_of=BLIP_FILES.any_of,
-            optional=BLIP_FILES.optional,
-            revision=revision,
-            download=download,
-            size=size,
-            progress=progress,
-        )
-        model, processor = load_blip(folder)
+        model, processor = load_blip(find_blip(str(name), download, progress, revision))
         return cls(model.to(device=place, dtype=compute), processor, str(name))
 
     def caption(
@@ -95,7 +78,8 @@ class BlipCaptioner:
                 to_rgb(image, f"image {start + place}")
                 for place, image in enumerate(images[start : start + options.batch_size])
             ]
-            with _told(self.module, progress, start, len(images)), torch.inference_mode():
+            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+                tell(start, len(images))
                 written = self._generate(batch, prompt, options)  # [b, <= max_new_tokens]
             captions += [self._text(prompt, tokens, options) for tokens in written.tolist()]
         if progress is not None and captions:
@@ -153,33 +137,3 @@ class BlipCaptioner:
         text: str = self.processor.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True)
         # A caption that goes on inside the prefix's last word starts with the mark of a word part.
         return strip_words(" ".join(text.removeprefix("##").split()), options.strip)
-
-
-@contextmanager
-def _told(module: torch.nn.Module, progress: Progress | None, done: int, total: int) -> Iterator[None]:
-    """Call progress(done, total) from inside the model while the block runs.
-
-    Before each layer, for one pass of a batch through a large vision tower takes many seconds on a CPU.
-    """
-    if progress is None:
-        yield
-        return
-    progress(done, total)
-    owner, last = threading.get_ident(), time.monotonic()
-
-    def tell(*_: Any) -> None:
-        nonlocal last
-        now = time.monotonic()
-        # Another thread may use the same model; its layers are not ours to stop.
-        if now - last >= _TELL_SECONDS and threading.get_ident() == owner:
-            last = now
-            progress(done, total)
-
-    hook: Callable[..., None] = tell
-    layers = (layer for layer in module.modules() if next(layer.children(), None) is None)
-    hooks = [layer.register_forward_pre_hook(hook) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in hooks:
-            handle.remove()

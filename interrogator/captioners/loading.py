@@ -17,7 +17,9 @@ from typing import Any
 import torch
 
 from .. import hub
+from ..catalog import known_model
 from ..errors import ModelLoadError
+from ..progress import Progress
 
 logger = logging.getLogger("interrogator")
 
@@ -42,6 +44,24 @@ _TIED = (
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
 # What transformers and its readers raise for damaged files, besides the safetensors and pickle errors named below.
+
+
+def find_blip(name: str, download: bool = False, progress: Progress | None = None, revision: str | None = None) -> Path:
+    """The folder with all files of a BLIP captioner, by hub id or folder.
+
+    Raises ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
+    """
+    row = known_model(name)
+    return hub.fetch_files(
+        name,
+        BLIP_FILES.required,
+        any_of=BLIP_FILES.any_of,
+        optional=BLIP_FILES.optional,
+        revision=revision or (row.revision if row else None),
+        download=download,
+        size=row.size if row else None,
+        progress=progress,
+    )
 
 
 def load_blip(folder: Path) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,11 +11,8 @@ import torch
 from PIL import Image
 
 from ..errors import RequestError
+from ..progress import Progress
 from .strip import DEFAULT_STRIP
-
-Progress = Callable[[int, int], None]
-"""`progress(done, total)`; may raise to cancel."""
-
 
 _LEAST = {"max_new_tokens": 1, "min_new_tokens": 0, "num_beams": 1, "no_repeat_ngram_size": 0, "batch_size": 1}
 

@@ -26,7 +26,7 @@ def list_models(args: argparse.Namespace) -> int:
             )  # fmt: skip
         else:
             here = folder or f"not on disk; put its files into {hub.local_folder(model.source)}"
-            put(f"{model.name}\n    {model.kind}, {model.family}, {model.size_mb / 1000:.1f} GB, {model.licence}")
+            put(f"{model.name}\n    {model.kind}, {model.family}, {model.size}, {model.licence}")
             put(f"    {model.use}; presets {', '.join(presets)}\n    {here}")
     return 0
 

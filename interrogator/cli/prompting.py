@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -30,6 +31,9 @@ _DEFAULT_GROUP = 8
 
 def prompt(args: argparse.Namespace) -> int:
     """Write a prompt for each image; an image that cannot be read is named and the rest goes on."""
+    if not any(map(os.path.exists, args.images)):
+        # Nothing to wait for the models for.
+        return 1 if _prompt_group(args, None, args.images) else 0
     wordless = args.caption is not None or args.mode == "negative"
     ci = _load(
         args,
@@ -46,7 +50,7 @@ def prompt(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _prompt_group(args: argparse.Namespace, ci: Interrogator, paths: Sequence[str]) -> int:
+def _prompt_group(args: argparse.Namespace, ci: Interrogator | None, paths: Sequence[str]) -> int:
     """Prompts for some images, in their order; returns how many failed."""
     opened: dict[int, Image.Image] = {}
     errors: dict[int, InterrogatorError] = {}
@@ -56,7 +60,7 @@ def _prompt_group(args: argparse.Namespace, ci: Interrogator, paths: Sequence[st
         except ImageReadError as error:
             errors[place] = error
     results: dict[int, Interrogation] = {}
-    if opened:
+    if ci and opened:
         label = os.path.basename(paths[min(opened)]) + (f" +{len(opened) - 1}" if len(opened) > 1 else "")
         with Bar(label) as bar:
             answers = ci.interrogate_many(
@@ -137,6 +141,8 @@ def chosen_banks(args: argparse.Namespace) -> list[PhraseBank]:
 
 def with_consent(args: argparse.Namespace, loading: Callable[[bool, Bar], T]) -> T:
     """Run `loading(download, progress)`; where files are missing, offer the download to a person at the terminal."""
+    if sys.stderr.isatty():
+        say("loading models …")
     started = time.monotonic()
     with Bar("downloading", in_bytes=True) as bar, redirect_stdout(None):  # libraries may print while they load
         try:

@@ -1,14 +1,14 @@
 """Text embeddings on disk: a phrase that these weights embedded once is never embedded again.
 
-    identity.py           which encoder answered: probes, dtype, tokenizer
-    files.py              writing aside, setting damaged files aside, complaining once
-    segments.py           the format of one immutable file of rows
-    indexes.py            saved row numbers of one list, and gathering by them
-    folders.py            the folder of one store: finding it by what the encoder answers, making it
-    merging.py            the readers' lock, and joining small segments when nobody reads
-    store.py              EmbeddingStore: phrases in, table out
-    cache.py              EmbeddingCache: the stores of one folder
-    reference_import.py   taking over the tables of clip-interrogator
+identity.py           which encoder answered: probes, dtype, tokenizer
+files.py              writing aside, setting damaged files aside, complaining once
+segments.py           the format of one immutable file of rows
+indexes.py            saved row numbers of one list, and gathering by them
+folders.py            the folder of one store: finding it by what the encoder answers, making it
+merging.py            the readers' lock, and joining small segments when nobody reads
+store.py              EmbeddingStore: phrases in, table out
+cache.py              EmbeddingCache: the stores of one folder
+reference_import.py   taking over the tables of clip-interrogator
 """
 
 from __future__ import annotations

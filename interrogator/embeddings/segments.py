@@ -1,8 +1,8 @@
 """One segment: an immutable safetensors file of embedding rows and the digests of their phrases.
 
-    rows     float16 [n, D]   unit rows
-    keys     uint8 [n, 16]    blake2b-128 of each phrase's UTF-8
-    metadata format, count, keys (digest of `keys`), created (ns since 1970: the order in which to merge)
+rows     float16 [n, D]   unit rows
+keys     uint8 [n, 16]    blake2b-128 of each phrase's UTF-8
+metadata format, count, keys (digest of `keys`), created (ns since 1970: the order in which to merge)
 """
 
 from __future__ import annotations

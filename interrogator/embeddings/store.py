@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from ..progress import Progress
 from .files import Complaints, DamagedFile
 from .folders import INDEXES, SEGMENTS, make_folder
 from .identity import EncoderIdentity
@@ -29,7 +30,6 @@ from .segments import (
 )
 
 Encode = Callable[[Sequence[str]], Tensor]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

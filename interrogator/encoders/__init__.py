@@ -2,5 +2,6 @@
 
 from .open_clip_encoder import OpenClipEncoder
 from .protocol import Encoder
+from .sources import locate
 
-__all__ = ["Encoder", "OpenClipEncoder"]
+__all__ = ["Encoder", "OpenClipEncoder", "locate"]

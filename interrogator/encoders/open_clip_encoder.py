@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,7 +91,7 @@ class OpenClipEncoder:
         """
         place = choose_device(device)
         compute = choose_dtype(dtype, place)
-        sources = locate(name, Path(checkpoint).expanduser() if checkpoint else None, download, progress)
+        sources = locate(name, checkpoint, download, progress)
         model, preprocess = _build(sources)
         return cls(model.to(place), preprocess, _tokenizer(sources), name, compute)
 

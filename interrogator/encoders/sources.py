@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ class Sources:
     text_config: Path | None = None
 
 
-def locate(name: str, checkpoint: Path | None, download: bool, progress: Progress | None) -> Sources:
+def locate(
+    name: str, checkpoint: str | PathLike[str] | None = None, download: bool = False, progress: Progress | None = None
+) -> Sources:
     """Find all parts of a model by name: `arch/tag`, `arch` with a checkpoint, `hf-hub:REPO` or `local-dir:FOLDER`.
 
     Raises:
@@ -67,12 +70,13 @@ def locate(name: str, checkpoint: Path | None, download: bool, progress: Progres
         ModelLoadError: a configuration cannot be read.
     """
     find = _Finder(download, progress)
+    weights = Path(checkpoint).expanduser() if checkpoint else None
     if name.startswith((LOCAL_DIR, HF_HUB)):
-        if checkpoint is not None:
+        if weights is not None:
             raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
         sources = _from_folder(name, find)
     else:
-        sources = _from_architecture(name, checkpoint, find)
+        sources = _from_architecture(name, weights, find)
     if sources is not None:
         _find_tokenizer(sources, find)
     find.raise_missing(name)
@@ -153,7 +157,8 @@ def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
     repo, _, file = hf_hub.rpartition("/")
     names = (file.rpartition(".")[0] + ".safetensors", file) if file else WEIGHT_FILES
     row = known_model(name)
-    folder = find.files(repo, any_of=(names,), size=f"{row.size_mb / 1000:.1f} GB" if row else None)
+    about = {"size": row.size, "revision": row.revision} if row else {}
+    folder = find.files(repo, any_of=(names,), **about)
     return None if folder is None else next(folder / n for n in names if (folder / n).is_file())
 
 

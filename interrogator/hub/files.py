@@ -20,9 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ModelNotFoundError
-
-Progress = Callable[[int, int], None]
-"""`progress(done, total)`, both in bytes; may raise to cancel."""
+from ..progress import Progress
 
 # What the hub itself accepts: "name" or "org/name" of letters, digits, dot, dash, underscore.
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

@@ -10,10 +10,11 @@ import torch
 
 from .. import hub
 from ..banks import PhraseBank, load_banks
-from ..captioners import DEFAULT_OPTIONS, BlipCaptioner, Captioner, CaptionOptions
+from ..captioners import DEFAULT_OPTIONS, BlipCaptioner, Captioner, CaptionOptions, find_blip
 from ..catalog import preset as find_preset
 from ..embeddings import EmbeddingCache
-from ..encoders import Encoder, OpenClipEncoder
+from ..encoders import Encoder, OpenClipEncoder, locate
+from ..errors import ModelNotFoundError
 from ..progress import Progress
 from .interrogator import Interrogator
 
@@ -55,12 +56,36 @@ def load(
     dtype = row.dtype if dtype == "auto" else dtype
     phrase_banks = _banks(row.banks if banks is None else banks)
     eye: str | Encoder | None = row.encoder if encoder is None else encoder
+    voice: str | Captioner | None = row.captioner if captioner is None else captioner
+    _fetch(eye, voice, checkpoint, download, progress)
     if isinstance(eye, str):
         eye = None if eye == NONE else OpenClipEncoder.load(eye, device, dtype, checkpoint, download, progress)
-    voice: str | Captioner | None = row.captioner if captioner is None else captioner
     if isinstance(voice, str):
         voice = None if voice == NONE else BlipCaptioner.load(voice, device, dtype, download, progress)
     return Interrogator(voice, eye, phrase_banks, embedding_cache(cache_dir), caption_options)
+
+
+def _fetch(
+    encoder: object,
+    captioner: object,
+    checkpoint: str | PathLike[str] | None,
+    download: bool,
+    progress: Progress | None,
+) -> None:
+    """Bring the files of both models here, or say in one message what both of them lack, before either is built."""
+    missing: list[ModelNotFoundError] = []
+    try:
+        if isinstance(encoder, str) and encoder != NONE:
+            locate(encoder, checkpoint, download, progress)
+    except ModelNotFoundError as error:
+        missing.append(error)
+    try:
+        if isinstance(captioner, str) and captioner != NONE:
+            find_blip(captioner, download, progress)
+    except ModelNotFoundError as error:
+        missing.append(error)
+    if missing:
+        raise ModelNotFoundError("; ".join(map(str, missing))) from missing[0]
 
 
 def embedding_cache(cache_dir: str | PathLike[str] | None = None) -> EmbeddingCache:

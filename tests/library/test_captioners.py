@@ -26,6 +26,8 @@ from interrogator.captioners import (
 )
 from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
 
+pytestmark = pytest.mark.models
+
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", "##ed", "##ing", ",", ".", "'"
@@ -79,11 +81,6 @@ def write_processor(folder: Path, vocabulary: list[str], size: int) -> None:
         ("preprocessor_config.json", image),
     ):
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +229,8 @@ def test_half_precision_models_write_captions(folder: Path, images: list[Image.I
 
 def test_words_of_the_strip_list_are_taken_out_of_captions(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     raw = blip.caption(images, RAW)
-    words = tuple({word for caption in raw for word in caption.split() if word.isalpha()})[:3]
+    mixed = next(caption for caption in raw if len(set(caption.split())) > 2)
+    words = (mixed.split()[0],)
     stripped = blip.caption(images, CaptionOptions(strip=words, max_new_tokens=12))
     assert stripped == [strip_words(caption, words) for caption in raw]
     assert stripped != raw
@@ -248,7 +246,7 @@ class Stop(Exception):
 def test_progress_counts_images_and_is_told_within_a_batch(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     blip.caption(images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
     assert calls[0] == (0, 6) and calls[-1] == (6, 6) and calls == sorted(calls)
@@ -259,7 +257,7 @@ def test_progress_counts_images_and_is_told_within_a_batch(
 def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
     expected = blip.caption(images, RAW)
     calls = 0
 
@@ -312,11 +310,11 @@ def test_a_captioner_is_found_by_hub_id_where_people_put_it(folder: Path, images
 
 def test_what_is_missing_is_named_with_every_file() -> None:
     with pytest.raises(ModelNotFoundError) as caught:
-        BlipCaptioner.load("Salesforce/blip-image-captioning-large", "cpu", size="1.9 GB")
+        BlipCaptioner.load("Salesforce/blip-image-captioning-large", "cpu")
     text = str(caught.value)
     for name in [*BLIP_FILES.required, *(name for names in BLIP_FILES.any_of for name in names)]:
         assert name in text
-    assert "--download" in text and "1.9 GB" in text and str(hub.models_dir()) in text and "\n" not in text
+    assert "--download" in text and " GB)" in text and str(hub.models_dir()) in text and "\n" not in text
 
 
 def test_an_unknown_device_is_refused_before_any_file_is_read() -> None:

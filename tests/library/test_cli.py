@@ -1,0 +1,289 @@
+"""The command line, as a person or a pipe meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save_file
+
+import interrogator
+from interrogator.cli import main
+from interrogator.cli.terminal import Bar
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two creatures, a text that claims to be a picture, and a cache, shared by the tests below."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in (1, 2):
+        interrogator.demo.creature(seed)[0].save(folder / f"{seed}.png")
+    (folder / "broken.jpg").write_text("not a picture", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def demo(folder: Path, *arguments: str) -> list[str]:
+    return [*arguments, "--preset", "demo", "--cache-dir", str(folder / "cache")]
+
+
+@pytest.mark.models
+class TestPrompt:
+    def test_one_image_gives_the_bare_prompt_on_stdout(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(demo(folder, "prompt", str(folder / "1.png"), "--mode", "fast")) == 0
+        out, err = capsys.readouterr()
+        ci = interrogator.load("demo", cache_dir=folder / "cache")
+        assert out == ci.interrogate(folder / "1.png", "fast").prompt + "\n"
+        assert "cpu float32" in err or "device" in err
+
+    def test_a_bad_image_is_named_and_the_others_go_on(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        images = [str(folder / name) for name in ("1.png", "broken.jpg", "absent.png", "2.png")]
+        assert main(demo(folder, "prompt", *images, "--mode", "caption")) == 1
+        out, err = capsys.readouterr()
+        lines = [line.split("\t") for line in out.splitlines()]
+        assert [line[0] for line in lines] == [images[0], images[3]]
+        assert all(line[1] for line in lines)
+        assert "broken.jpg" in err and "absent.png" in err and "2 of 4 images failed" in err
+
+    def test_json_is_one_object_a_line_with_errors_in_their_place(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        images = [str(folder / name) for name in ("1.png", "broken.jpg")]
+        assert main(demo(folder, "prompt", *images, "--mode", "best", "--json", "--max-phrases", "3")) == 1
+        good, bad = map(json.loads, capsys.readouterr().out.splitlines())
+        assert set(good) == {"image", "prompt", "caption", "similarity", "phrases", "mode"}
+        assert good["mode"] == "best" and len(good["phrases"]) <= 3
+        assert bad["image"] == images[1] and "broken.jpg" in bad["error"] and "prompt" not in bad
+
+    def test_options_reach_the_prompt(self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        words = tmp_path / "words.txt"
+        words.write_text("# mine\na (rare) thing\nblocked words\n", encoding="utf-8")
+        arguments = ["--bank", str(words), "--block", "blocked", "--caption", "a cat (x)", "--escape", "--mode", "fast"]
+        assert main(demo(folder, "prompt", str(folder / "1.png"), *arguments)) == 0
+        assert capsys.readouterr().out == "a cat \\(x\\), a \\(rare\\) thing\n"
+
+    def test_caption_options_are_taken(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        image = str(folder / "1.png")
+        assert (
+            main(demo(folder, "prompt", image, "--mode", "caption", "--max-caption-tokens", "3", "--beams", "2")) == 0
+        )
+        assert 0 < len(capsys.readouterr().out.split()) <= 3
+
+    def test_a_pipe_that_closes_early_is_no_error(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "interrogator", *demo(folder, "prompt", "--mode", "caption")]
+        images = [str(folder / "1.png")] * 3
+        run = subprocess.run(
+            f"{' '.join(command)} {' '.join(images)} | head -n 1", shell=True, capture_output=True, text=True,
+            cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True,
+        )  # fmt: skip
+        assert len(run.stdout.splitlines()) == 1
+        assert "Traceback" not in run.stderr and "BrokenPipe" not in run.stderr
+
+
+@pytest.mark.models
+class TestRank:
+    def test_phrases_come_with_similarity_and_bank(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(demo(folder, "rank", str(folder / "1.png"), "--top", "4")) == 0
+        lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        assert len(lines) == 4 and all(len(line) == 3 for line in lines)
+        numbers = [float(line[0]) for line in lines]
+        assert numbers == sorted(numbers, reverse=True)
+
+    def test_json_has_the_fields_of_the_python_result(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(demo(folder, "rank", str(folder / "1.png"), "--top", "1", "--json")) == 0
+        assert set(json.loads(capsys.readouterr().out)) == {"image", "text", "bank", "similarity"}
+
+    def test_an_unreadable_image_fails_before_models_load(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["rank", str(folder / "broken.jpg"), "--preset", "sd15"]) == 1
+        assert "broken.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.models
+class TestDemo:
+    def test_the_demo_leaves_pictures_prompts_and_a_page(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(["demo", "--out", "out", "--count", "3", "--seed", "5"]) == 0
+        lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        assert [line[0] for line in lines] == ["creature-5.png", "creature-6.png", "creature-7.png"]
+        records = [json.loads(line) for line in (tmp_path / "out/prompts.jsonl").read_text().splitlines()]
+        assert [record["prompt"] for record in records] == [line[1] for line in lines]
+        assert (tmp_path / "out/creature-5.txt").read_text() == lines[0][1] + "\n"
+        page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+        assert all(f'src="{line[0]}"' in page for line in lines)
+        assert "$" not in re.sub(r"<style>.*</style>", "", page, flags=re.S)
+        assert "http" not in page  # works without a network
+
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "file").write_text("in the way")
+        assert main(["demo", "--out", str(tmp_path / "file"), "--count", "1"]) == 2
+        assert "file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["prompt", __file__, "--preset", "sd51"], 2, "sd15"),
+        (["prompt", __file__, "--bank", "mediumz"], 2, "mediums"),
+        (["prompt", __file__, "--encoder", "ViT-L-15/openai"], 2, "ViT-L-14"),
+        (["prompt", __file__, "--encoder", "ViT-L-14/openia"], 2, "openai"),
+        (["prompt", __file__, "--quota", "nonsense=3"], 2, "nonsense"),
+        (["banks", "check", "absent.txt"], 2, "absent.txt"),
+        (["cache", "import", "absent.safetensors", "--lists", ".", "--encoder", "ViT-L-15"], 2, "ViT-L-15"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_line(
+    arguments: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["prompt"], ["prompt", "x.png", "--mode", "bset"], ["nonsense"], []])
+def test_what_the_parser_refuses_is_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_missing_models_are_named_file_by_file_with_the_folder_for_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prompt", __file__, "--preset", "sd15"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    for name in (
+        "open_clip_model.safetensors", "timm--vit_large_patch14_clip_224.openai",
+        "Salesforce--blip-image-captioning-large", "config.json", "preprocessor_config.json", "tokenizer_config.json",
+        "--download", str(tmp_path / "home" / "models"),
+    ):  # fmt: skip
+        assert name in line
+
+
+class TestBanks:
+    def test_list_names_every_bank_and_the_sum(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["banks", "list", "--json"]) == 0
+        banks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert {"artists", "mediums", "lighting"} <= {bank["bank"] for bank in banks}
+        assert main(["banks"]) == 0
+        assert str(sum(bank["phrases"] for bank in banks)) in capsys.readouterr().out.splitlines()[-1]
+
+    def test_show_prints_a_list_that_loads_again(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["banks", "show", "mediums"]) == 0
+        copy = tmp_path / "mediums.txt"
+        copy.write_text(capsys.readouterr().out, encoding="utf-8")
+        assert interrogator.PhraseBank.from_file(copy) == interrogator.load_banks(["mediums"])[0]
+
+    def test_check_passes_the_built_in_lists_and_names_what_is_wrong_in_others(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["banks", "check"]) == 0
+        bad = tmp_path / "bad.txt"
+        bad.write_text("# purpose\nsoft (light)\n", encoding="utf-8")
+        assert main(["banks", "check", str(bad)]) == 1
+        assert "bad.txt:2:" in capsys.readouterr().out
+
+
+class TestModels:
+    def test_list_says_what_is_on_disk(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        place = tmp_path / "home/models/timm--vit_large_patch14_clip_224.openai"
+        place.mkdir(parents=True)
+        (place / "open_clip_model.safetensors").write_bytes(b"weights")
+        assert main(["models", "list", "--json"]) == 0
+        models = {m["model"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
+        assert models["ViT-L-14/openai"]["folder"] == str(place)
+        assert models["ViT-H-14/laion2b_s32b_b79k"]["folder"] is None
+
+    def test_path_is_where_files_may_be_put(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["models", "path"]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / 'home' / 'models'}\n"
+
+
+@pytest.mark.models
+class TestCache:
+    def test_what_a_run_leaves_is_listed_and_cleared(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cache = str(tmp_path / "cache")
+        assert main(["rank", str(folder / "1.png"), "--preset", "demo", "--cache-dir", cache]) == 0
+        capsys.readouterr()
+        assert main(["cache", "list", "--cache-dir", cache, "--json"]) == 0
+        (record,) = map(json.loads, capsys.readouterr().out.splitlines())
+        assert record["rows"] > 50 and record["dtype"] == "float32"
+        assert main(["cache", "clear", "--cache-dir", cache]) == 0
+        assert "MB freed" in capsys.readouterr().err
+        assert main(["cache", "--cache-dir", cache]) in (0, 2)
+
+    def test_a_table_of_the_reference_is_taken_over(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        import hashlib
+
+        import numpy as np
+
+        lists = tmp_path / "lists"
+        lists.mkdir()
+        phrases = ["pixel art", "watercolor", "oil painting"]
+        (lists / "mediums.txt").write_text("\n".join(phrases) + "\n", encoding="utf-8")
+        encoder = interrogator.load("demo", captioner="none", cache_dir=tmp_path / "other").encoder
+        digest = hashlib.sha256(",".join(phrases).encode()).hexdigest()
+        save_file(
+            {
+                "embeds": encoder.encode_texts(phrases).half().numpy(),
+                "hash": np.array([ord(c) for c in digest], dtype=np.int8),
+            },
+            tmp_path / "demo_mediums.safetensors",
+        )
+        command = ["cache", "import", str(tmp_path / "demo_mediums.safetensors"), "--lists", str(lists)]
+        command += ["--preset", "demo", "--cache-dir", str(tmp_path / "cache")]
+        assert main(command) == 0
+        assert "mediums: 3 rows" in capsys.readouterr().out
+        (lists / "mediums.txt").write_text("pixel art\nwatercolor\n", encoding="utf-8")
+        assert main(command) == 1
+        assert "mediums" in capsys.readouterr().err
+
+
+def test_a_bar_takes_up_new_totals_and_draws_nothing_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("work") as bar:
+        for total in (3, 5):
+            for done in range(total + 1):
+                bar(done, total)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal; run the tests on Linux or macOS")
+def test_a_person_at_a_terminal_is_asked_before_a_download(tmp_path: Path) -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | nowhere
+    command = [sys.executable, "-m", "interrogator", "prompt", __file__, "--mode", "caption", "--preset", "small"]
+
+    def answered(answer: bytes) -> str:
+        os.write(master, answer)
+        run = subprocess.run(
+            command, stdin=slave, stderr=slave, stdout=subprocess.PIPE, env=environment, cwd=tmp_path, check=False
+        )
+        assert run.returncode == 1 and run.stdout == b""
+        return os.read(master, 65536).decode()
+
+    asked = answered(b"n\n")
+    assert "Download it now? [y/N]" in asked and "1.0 GB" in asked
+    assert "could not be downloaded" in answered(b"y\n")
+    os.close(master)
+    os.close(slave)
