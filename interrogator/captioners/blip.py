@@ -16,6 +16,8 @@ from .loading import find_blip, load_blip
 from .options import DEFAULT_OPTIONS, CaptionOptions
 from .strip import strip_words
 
+_CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
+
 
 class BlipCaptioner:
     """Writes captions with a BLIP captioning model of transformers, base or large.
@@ -73,10 +75,10 @@ class BlipCaptioner:
         """
         prompt = self._prompt(options)
         captions: list[str] = []
-        for start in range(0, len(images), options.batch_size):
+        together = self._together(options)
+        for start in range(0, len(images), together):
             batch = [
-                to_rgb(image, f"image {start + place}")
-                for place, image in enumerate(images[start : start + options.batch_size])
+                to_rgb(image, f"image {start + place}") for place, image in enumerate(images[start : start + together])
             ]
             with told_between_layers(self.module, progress) as tell, torch.inference_mode():
                 tell(start, len(images))
@@ -85,6 +87,19 @@ class BlipCaptioner:
         if progress is not None and captions:
             progress(len(captions), len(captions))
         return captions
+
+    def _together(self, options: CaptionOptions) -> int:
+        """How many images go through the model at once: `batch_size`, or fewer on a CPU.
+
+        There more images are hardly faster, and progress is told between layers: one attention layer of a large
+        model over eight images takes seconds.
+        """
+        model: Any = self.module
+        positions = model.vision_model.embeddings.position_embedding  # [1, tokens, width]
+        if positions.device.type != "cpu":
+            return options.batch_size
+        scores = positions.shape[1] ** 2 * model.config.vision_config.num_attention_heads  # of one image and layer
+        return max(1, min(options.batch_size, _CPU_SCORES // int(scores)))
 
     def _prompt(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: what the decoder is given after its start token."""

@@ -34,7 +34,7 @@ class CaptionOptions:
         length_penalty: beams only; above 0 favours longer captions, below 0 shorter ones.
         prefix: words that the caption begins with, such as "a picture of"; they steer what the model goes on to say.
         keep_prefix: whether the prefix stays in the caption that comes back. In a prompt it usually is in the way.
-        batch_size: images that go through the model together. It changes speed and memory, not captions
+        batch_size: how many images go through the model together at most. It changes speed and memory, not captions
             (but for ties within the rounding of the dtype).
         strip: words and phrases taken out of the finished caption; see `strip_words`. () keeps everything.
     """

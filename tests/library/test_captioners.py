@@ -26,7 +26,7 @@ from interrogator.captioners import (
 )
 from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -274,6 +274,21 @@ def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
     assert not any(module._forward_pre_hooks for module in blip.module.modules())
 
 
+def test_on_a_cpu_a_large_model_takes_few_images_at_once(
+    blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = blip.caption(images, RAW)
+    scores = (1 + (32 // 8) ** 2) ** 2 * 4  # of one image of the small model
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_CPU_SCORES", 2 * scores)
+    sizes: list[int] = []
+    hook = blip.module.get_submodule("vision_model").register_forward_hook(
+        lambda module, given, out: sizes.append(len(out[0]))
+    )
+    assert blip.caption(images, RAW) == expected
+    hook.remove()
+    assert sizes == [2, 2, 2]
+
+
 def test_progress_is_not_called_for_every_layer(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     calls = 0
 
@@ -472,14 +487,12 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
 
     config = BlipConfig(text_config={"num_attention_heads": 12})
     vocabulary = [*VOCABULARY[:5], *(f"word{n}" for n in range(30522 - 5))]
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        state = BlipForConditionalGeneration(config).state_dict()
-    finally:
-        torch.set_default_dtype(default)
-    dropped = (f"{DECODER}.bias",)
-    state = {name: tensor.clone().contiguous() for name, tensor in state.items() if name not in dropped}
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in BlipForConditionalGeneration(config).state_dict().items()}
+    # What a tensor holds does not matter here, and a billion random numbers take a minute.
+    state = {name: torch.full(shape, 0.01, dtype=torch.bfloat16) for name, shape in shapes.items()}
+    for name in (f"{DECODER}.bias", "text_decoder.bert.embeddings.position_ids"):
+        state.pop(name, None)
     state[f"{DECODER}.weight"] = state[EMBEDDING].clone()
     save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
     del state
@@ -487,7 +500,7 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
     write_processor(tmp_path, vocabulary, 384)
     sep = 102
     assert config.text_config.sep_token_id == sep and config.text_config.vocab_size == 30524
-    captioner = BlipCaptioner.load(str(tmp_path), "cpu", "bf16")
+    captioner = BlipCaptioner.load(str(tmp_path), "cpu", "fp32")  # without instructions for it, bf16 takes a minute
     assert sum(parameter.numel() for parameter in captioner.module.parameters()) > 200_000_000
     caption = captioner.caption([Image.new("RGB", (64, 64), (9, 99, 199))], CaptionOptions(max_new_tokens=3))
     assert len(caption) == 1

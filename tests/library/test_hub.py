@@ -19,6 +19,8 @@ import pytest
 from interrogator import hub
 from interrogator.errors import ModelNotFoundError
 
+pytestmark = pytest.mark.models  # the oldest transformers comes with the oldest huggingface_hub
+
 REPO = "maker/tiny"
 COMMIT = "a" * 40
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")

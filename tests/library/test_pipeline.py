@@ -56,8 +56,9 @@ def test_a_prompt_fits_and_is_made_of_the_phrases_it_reports(ci: Interrogator, i
     texts = [phrase.text for phrase in result.phrases]
     if mode != "classic":
         assert result.prompt == join("" if mode == "negative" else result.caption, *texts)
-    places = [result.prompt.index(text, 0) for text in texts]
-    assert places == sorted(places)
+    rest = result.prompt if mode == "negative" else result.prompt.removeprefix(result.caption)
+    for text in texts:
+        rest = rest.split(text, 1)[1]  # each stands behind the one before
     banks = {bank.name: bank.phrases for bank in ci.banks}
     assert all(phrase.text in banks[phrase.bank] for phrase in result.phrases)
     assert result.similarity == pytest.approx(float(ci.similarity(image, [result.prompt])[0]), abs=1e-5)
@@ -80,7 +81,7 @@ def test_rank_is_in_order_and_of_the_bank_asked_for(ci: Interrogator, image: Ima
 
 
 def test_best_is_at_least_as_similar_as_caption_classic_and_fast(ci: Interrogator) -> None:
-    for seed in range(5):
+    for seed in range(3):
         picture = interrogator.demo.creature(seed)[0]
         best = ci.interrogate(picture, mode="best")
         others = [ci.interrogate(picture, m, best.caption, max_phrases=32) for m in ("caption", "classic", "fast")]
@@ -181,8 +182,8 @@ def test_a_phrase_in_two_banks_is_taken_once(ci: Interrogator, image: Image.Imag
 
 
 def test_many_images_give_what_each_gives_alone(ci: Interrogator) -> None:
-    pictures = [interrogator.demo.creature(seed)[0] for seed in range(20)]
-    for mode in ("caption", "fast", "best"):
+    for mode, count in (("caption", 20), ("fast", 20), ("best", 2)):  # more than one group, and cheap enough
+        pictures = [interrogator.demo.creature(seed)[0] for seed in range(count)]
         together = ci.interrogate_many(pictures, mode)
         assert [r.prompt for r in together] == [ci.interrogate(picture, mode).prompt for picture in pictures]
 
