@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,12 @@ from .text_features import TextFeatures, padding_is_idle
 from .tokens import Tokens
 
 logger = logging.getLogger("interrogator")
+
+# What open_clip and torch raise for files that are cut short, something else, or of another model.
+_UNREADABLE = (
+    RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError,
+    StopIteration, AssertionError,
+)  # fmt: skip
 
 _IMAGE_BATCH = 16
 # Token positions in one forward pass: some 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
@@ -182,6 +189,7 @@ class OpenClipEncoder:
 def _build(sources: Sources) -> tuple[Any, Callable[[Image.Image], Tensor]]:
     """The model with its weights, on the CPU in float32, and its image transform."""
     import open_clip
+    from safetensors import SafetensorError
 
     overrides: dict[str, Any] = {}
     if sources.quick_gelu is not None:
@@ -203,10 +211,10 @@ def _build(sources: Sources) -> tuple[Any, Callable[[Image.Image], Tensor]]:
                 sources.model_name, pretrained=pretrained, pretrained_text=False, weights_only=True,
                 **settings, **overrides,
             )  # fmt: skip
-    except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()
+    except (SafetensorError, pickle.UnpicklingError, *_UNREADABLE) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelLoadError(
-            f"{sources.checkpoint} does not hold the weights of {sources.model_name}: {' '.join(reason[:3])}"
+            f"{sources.checkpoint} does not hold the weights of {sources.model_name}: {reason[:300]}"
         ) from error
     return model, preprocess
 

@@ -23,12 +23,15 @@ logger = logging.getLogger("interrogator")
 LOCAL_DIR = "local-dir:"
 HF_HUB = "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
-# What open_clip looks for in a folder, safetensors first: a pickle is read only with weights_only, but still slower.
-WEIGHT_FILES = (
+# The names of weights on the hub (open_clip/constants.py). `model.safetensors` there is in the format of transformers.
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+# What open_clip takes in a folder, best first (open_clip/factory.py, `_find_checkpoint_in_dir`).
+FOLDER_WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
-    "model.safetensors",
     "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
     "pytorch_model.bin",
 )
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
@@ -109,18 +112,17 @@ class _Finder:
 
 def _from_folder(name: str, find: _Finder) -> Sources | None:
     if name.startswith(LOCAL_DIR):
-        repo = str(Path(name.removeprefix(LOCAL_DIR)).expanduser())
+        repo, names = str(Path(name.removeprefix(LOCAL_DIR)).expanduser()), FOLDER_WEIGHT_FILES
     else:
-        repo = name.removeprefix(HF_HUB)
-    folder = find.files(
-        repo, required=(CONFIG_FILE,), any_of=(WEIGHT_FILES,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS)
-    )
+        repo, names = name.removeprefix(HF_HUB), WEIGHT_FILES
+    folder = find.files(repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS))
     if folder is None:
         return None
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         model_cfg = config["model_cfg"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _ = model_cfg["text_cfg"].get, model_cfg["vision_cfg"].get  # both are tables
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelLoadError(f"{folder / CONFIG_FILE} is no open_clip configuration ({error!r})") from error
     return Sources(f"{LOCAL_DIR}{folder}", model_cfg, _weights_in(folder))
 
@@ -189,4 +191,4 @@ def _inside(folder: Path | None, name: str) -> str:
 
 
 def _weights_in(folder: Path) -> Path:
-    return next(folder / name for name in WEIGHT_FILES if (folder / name).is_file())
+    return next(folder / name for name in FOLDER_WEIGHT_FILES if (folder / name).is_file())

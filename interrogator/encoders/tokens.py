@@ -24,6 +24,8 @@ class Tokens:
         self.context_length = context_length
         # An empty text in 16 places: all but the first few and, in `clips` mode, the last are padding.
         self.pad_id = int(tokenizer([""], context_length=16)[0, -2])
+        # CLIPA's tokenizers blank the separator after they have counted it.
+        self._blanked = 1 if getattr(tokenizer, "strip_sep_token", False) else 0
 
     def ids(self, texts: Sequence[str]) -> Tensor:
         """Token ids [N, context_length], int64; what exceeds the context is cut off."""
@@ -41,7 +43,7 @@ class Tokens:
         ids = torch.as_tensor(self.tokenizer([text], context_length=places))  # [1, places]
         if int(ids[0, -1]) != self.pad_id:  # a class token behind the padding
             return int(self.lengths(ids[:, :-1])[0]) + 1
-        return int(self.lengths(ids)[0])
+        return int(self.lengths(ids)[0]) + self._blanked
 
     def digest(self) -> str:
         """Differs between tokenizers that read texts differently; see `embeddings.tokenizer_digest`."""

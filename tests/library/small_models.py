@@ -6,6 +6,7 @@ by far more than a tie (`interrogator.ranking.TIE`) and a comparison of prompts 
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,22 +28,30 @@ WIDTH = 32
 CONTEXT = 77
 VOCABULARY = 49408  # of open_clip's own tokenizer
 
+COMMON_WORDS = (
+    "a an and ball beard beside blue cat children close day dog dogs fork front house in it knife long man mat news "
+    "next of old on one painting plate reads red sea sits spoon table the three to two up white who window with wooden"
+)
+
 VISION: dict[str, Any] = {"image_size": IMAGE_SIZE, "layers": 2, "width": WIDTH, "head_width": 16, "patch_size": 8}
 RESNET_VISION: dict[str, Any] = {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 8, "head_width": 64}
 TEXT: dict[str, Any] = {"context_length": CONTEXT, "vocab_size": VOCABULARY, "width": WIDTH, "heads": 2, "layers": 2}
 
 
 def spread(model: nn.Module, seed: int = 0) -> Any:
-    """The model with all matrices drawn anew, wide enough that different inputs get clearly different answers."""
+    """The model with all parameters drawn anew, wide enough that different inputs get clearly different answers."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim < 2:
-                continue
-            scale = 0.3 if "position" in name else 1.0
-            if "embedding" not in name:
+            if parameter.ndim < 2 and name.endswith("weight"):  # of a normalisation
+                parameter.fill_(1.0)
+            elif parameter.numel() > 1:
                 scale = 1.5 * float(parameter[0].numel()) ** -0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+                if "embedding" in name:
+                    scale = 0.3 if "position" in name else 1.0
+                elif parameter.ndim < 2:
+                    scale = 0.1
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
     return model.eval().requires_grad_(False)
 
 
@@ -112,8 +121,10 @@ def write_hf_folder(folder: Path, pad_id: int = 0) -> Path:
     special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[BOS]", "[EOS]"]
     special.insert(pad_id, special.pop(0))
     characters = [*string.ascii_lowercase, *string.digits, *string.punctuation]
-    words = sorted({word.lower() for phrase in some_phrases(12) for word in phrase.split() if word.isalpha()})
-    entries = [*special, *characters, *("##" + c for c in characters), *words]
+    words = {word for bank in load_banks() for phrase in bank.phrases for word in re.findall("[a-z]+", phrase.lower())}
+    words |= set(COMMON_WORDS.split())
+    # Every word may also end another, as syllables do in a real vocabulary: two words run together are two tokens.
+    entries = [*special, *characters, *("##" + c for c in characters), *sorted(words), *sorted("##" + w for w in words)]
     vocabulary = {entry: place for place, entry in enumerate(dict.fromkeys(entries))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -147,7 +158,9 @@ def preprocess() -> Callable[[Image.Image], Tensor]:
     return open_clip.image_transform(IMAGE_SIZE, is_train=False)  # type: ignore[no-any-return]
 
 
-def encoder(model: Any, tokenizer: Any = None, name: str = "small", dtype: torch.dtype | None = None) -> OpenClipEncoder:
+def encoder(
+    model: Any, tokenizer: Any = None, name: str = "small", dtype: torch.dtype | None = None
+) -> OpenClipEncoder:
     """The library's encoder around a small model; with open_clip's own tokenizer unless another is given."""
     return OpenClipEncoder(model, preprocess(), tokenizer or simple_tokenizer(model), name, dtype)
 

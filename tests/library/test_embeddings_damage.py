@@ -118,6 +118,7 @@ def spoil_json(change):
         card = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         change(card)
         (folder / "store.json").write_text(json.dumps(card), encoding="utf-8")
+
     return spoil  # fmt: skip
 
 

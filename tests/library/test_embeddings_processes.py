@@ -52,7 +52,9 @@ folder = sys.argv[1]
 pace = Pace(first_batch=2, largest_batch=2, segment_rows=10)
 """
 
-BUILD_SLOWLY = PRELUDE + """
+BUILD_SLOWLY = (
+    PRELUDE
+    + """
 log = open(sys.argv[2], "a")
 def slow(phrases):
     log.write("\\n".join(phrases) + "\\n")
@@ -63,6 +65,7 @@ print("ready", flush=True)
 check(EmbeddingCache(folder, pace=pace).open(identity()).table(PHRASES, slow))
 print("done", flush=True)
 """
+)
 
 
 def start(script, *arguments, **options):
@@ -127,7 +130,9 @@ def test_two_processes_build_the_same_list_at_once(tmp_path):
     assert asked == ["x"] and torch.equal(table, rows_of(longer).half()) and not temps(cache)
 
 
-FULL_DISK = PRELUDE + """
+FULL_DISK = (
+    PRELUDE
+    + """
 import resource
 store = EmbeddingCache(folder, pace=Pace(first_batch=50, largest_batch=50, segment_rows=50)).open(identity())
 store.add(PHRASES[:20], rows_of(PHRASES[:20]))
@@ -137,6 +142,7 @@ for _ in range(2):
 assert asked == PHRASES[20:] and not store.writable
 assert store.missing(PHRASES) == []
 """
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
@@ -147,11 +153,14 @@ def test_a_full_disk_costs_a_warning_and_nothing_else(tmp_path):
     assert EmbeddingCache(tmp_path).open(identity()).missing(PHRASES) == PHRASES[20:]
 
 
-FULL_FROM_THE_START = PRELUDE + """
+FULL_FROM_THE_START = (
+    PRELUDE
+    + """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
 check(EmbeddingCache(folder).open(identity()).table(PHRASES, encode))
 """
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
@@ -161,7 +170,9 @@ def test_a_disk_that_was_full_before_leaves_no_half_store(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-READ_ONLY = PRELUDE + """
+READ_ONLY = (
+    PRELUDE
+    + """
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -171,6 +182,7 @@ check(store.table(PHRASES[:50], encode), PHRASES[:50])
 check(EmbeddingCache(folder).open(identity()).table(PHRASES[:100], encode), PHRASES[:100])
 print("ASKED", len(asked))
 """
+)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
@@ -196,11 +208,14 @@ def test_a_read_only_cache_is_read_and_the_rest_stays_in_memory(kept):
         assert out.count("LOG") == out.count("cannot be written") == (1 if kept else 2)
 
 
-HOLD = PRELUDE + """
+HOLD = (
+    PRELUDE
+    + """
 store = EmbeddingCache(folder).open(identity())
 print("open", flush=True)
 sys.stdin.read()
 """
+)
 
 
 def test_no_merge_while_another_process_reads(tmp_path):
@@ -219,7 +234,9 @@ def test_no_merge_while_another_process_reads(tmp_path):
     assert len(list(segments.iterdir())) == 1
 
 
-MERGE = PRELUDE + """
+MERGE = (
+    PRELUDE
+    + """
 from interrogator.embeddings import merging
 write = merging.write_segment
 def write_and_die(*arguments, **options):
@@ -231,6 +248,7 @@ print("ready", flush=True)
 EmbeddingCache(folder).open(identity())
 print("merged")
 """
+)
 
 
 @pytest.mark.slow

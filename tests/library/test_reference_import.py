@@ -165,6 +165,7 @@ def spoiled(change):
         path = tmp_path / "M_my_own.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
         return path
+
     return make  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""How the demo models were made: pictures, texts, tokenizers, towers, captioner."""

@@ -1,0 +1,102 @@
+"""Draw the training pictures once into a uint8 array, and serve augmented batches of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..attributes import BACKGROUNDS, COLORS, FEATURES, KINDS, MEDIUMS, Creature
+from ..creatures import creature
+
+FIRST_SEED = 10_000_000
+"""Training seeds start here, far from any that a user or a test would take."""
+
+IMAGE_SIZE = 64
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+"""OpenAI CLIP's normalisation, which both the large CLIP and the large BLIP use."""
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "kind": KINDS,
+    "color": tuple(COLORS),
+    "feature": (*FEATURES, "none"),
+    "feature_color": (*COLORS, "none"),
+    "background": tuple(BACKGROUNDS),
+    "medium": tuple(MEDIUMS),
+}
+"""Every attribute and its classes; the order is that of `labels_of` and of every head."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Drawn pictures: pixels uint8 [N, 3, H, W], labels int64 [N, 6] in the order of ATTRIBUTES, and the truths."""
+
+    pixels: Tensor
+    labels: Tensor
+    truths: list[Creature]
+
+
+def labels_of(truth: Creature) -> list[int]:
+    """The class index of each attribute."""
+    return [classes.index(getattr(truth, name) or "none") for name, classes in ATTRIBUTES.items()]
+
+
+def shrink(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """A picture as the models see it, uint8 [3, 64, 64]: reduced as both image processors reduce it."""
+    small = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    return np.asarray(small, dtype=np.uint8).transpose(2, 0, 1)
+
+
+def _draw_one(job: tuple[int, bool | None]) -> tuple[npt.NDArray[np.uint8], Creature]:
+    image, truth = creature(job[0], only_held_out=job[1])
+    return shrink(image), truth
+
+
+def draw(count: int, first_seed: int = FIRST_SEED, only_held_out: bool | None = False, workers: int = 2) -> Pictures:
+    """`count` pictures of consecutive seeds, by default of combinations that are not held out."""
+    jobs = [(first_seed + i, only_held_out) for i in range(count)]
+    with ProcessPoolExecutor(workers) as pool:
+        drawn = list(pool.map(_draw_one, jobs, chunksize=64))
+    pixels = torch.from_numpy(np.stack([pixels for pixels, _ in drawn]))
+    truths = [truth for _, truth in drawn]
+    return Pictures(pixels, torch.tensor([labels_of(truth) for truth in truths]), truths)
+
+
+def normalized(pixels: Tensor) -> Tensor:
+    """uint8 [B, 3, H, W] as the models want it."""
+    mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    return (pixels.float() / 255.0 - mean) / std
+
+
+SHIFT = 3
+"""How far, in pixels, training pictures are moved about."""
+
+
+def augmented(pixels: Tensor) -> Tensor:
+    """Mirrored and shifted at random, then normalised: neither changes what is true of a creature."""
+    flip = torch.rand(len(pixels)) < 0.5
+    pixels = torch.where(flip.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
+    padded = torch.nn.functional.pad(pixels.float(), (SHIFT, SHIFT, SHIFT, SHIFT), mode="replicate")
+    down, right = torch.randint(0, 2 * SHIFT + 1, (2, len(pixels)))
+    rows = down.view(-1, 1) + torch.arange(IMAGE_SIZE)  # [B, H]
+    columns = right.view(-1, 1) + torch.arange(IMAGE_SIZE)  # [B, W]
+    picked = torch.arange(len(pixels))
+    return normalized(padded[picked.view(-1, 1, 1), :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2))
+
+
+def batches(count: int, size: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled index batches over `epochs` passes, the last one possibly broken off."""
+    left = round(count * epochs / size)
+    while left > 0:
+        for batch in torch.randperm(count, generator=generator)[: count // size * size].view(-1, size):
+            if left == 0:
+                return
+            left -= 1
+            yield batch
