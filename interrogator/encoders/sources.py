@@ -111,6 +111,7 @@ class _Finder:
 
 
 def _from_folder(name: str, find: _Finder) -> Sources | None:
+    names: tuple[str, ...]
     if name.startswith(LOCAL_DIR):
         repo, names = str(Path(name.removeprefix(LOCAL_DIR)).expanduser()), FOLDER_WEIGHT_FILES
     else:

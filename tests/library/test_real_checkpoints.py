@@ -184,7 +184,8 @@ def test_a_model_folder_is_loaded_with_its_own_settings(tmp_path: Path, weights:
 
 
 def test_a_hub_model_is_found_in_the_models_folder(home: Path) -> None:
-    write_model_folder(home / "models" / "org--name", small_models.vit(), small_models.TEXT, "open_clip_model.safetensors")
+    folder = home / "models" / "org--name"
+    write_model_folder(folder, small_models.vit(), small_models.TEXT, "open_clip_model.safetensors")
     encoder = OpenClipEncoder.load("hf-hub:org/name", "cpu", "fp32")
     expected = expected_texts(small_models.vit(), encoder.tokenizer, TEXTS)
     assert torch.allclose(encoder.encode_texts(TEXTS), expected, atol=1e-5)
