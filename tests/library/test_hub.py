@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,7 +228,7 @@ def server() -> Iterator[Any]:
 
 
 SCRIPT = """
-import json, logging, sys, time
+import json, logging, sys
 logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="LOG %(message)s")
 from interrogator import hub
 from interrogator.errors import InterrogatorError
@@ -238,7 +237,6 @@ class Stop(Exception): pass
 def progress(done, total):
     calls.append((done, total))
     if CANCEL: raise Stop
-begin = time.monotonic()
 try:
     answer["folder"] = str(hub.fetch_files("maker/tiny", ["config.json"],
         any_of=[("model.safetensors", "pytorch_model.bin")], optional=["notes.md", "no.md"],
@@ -247,7 +245,7 @@ except InterrogatorError as error:
     answer["error"], answer["kind"], answer["cause"] = str(error), type(error).__name__, repr(error.__cause__)
 except Stop:
     answer["error"] = "stopped"
-answer["calls"], answer["seconds"] = calls, time.monotonic() - begin
+answer["calls"] = calls
 print(json.dumps(answer))
 """
 
@@ -321,10 +319,9 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(server: Any, tmp_path: Pat
 
 def test_a_cancel_works_while_the_network_stalls_and_leaves_nothing_half_written(server: Any, tmp_path: Path) -> None:
     server.stall = True
-    begin = time.monotonic()
     answer = download(tmp_path, address(server), cancel=True)
     assert answer["error"] == "stopped"
-    assert answer["seconds"] < 3 and time.monotonic() - begin < 15
+    assert not server.released.is_set()  # the server still holds the connection
     assert half_written(tmp_path) == []
     assert not (base(tmp_path) / "snapshots" / COMMIT / "model.safetensors").exists()
 

@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -250,10 +249,8 @@ def test_progress_may_cancel_any_mode(ci: Interrogator, image: Image.Image, mode
     def stop(done: int, total: int) -> None:
         raise Stop
 
-    started = time.monotonic()
     with pytest.raises(Stop):
         ci.interrogate(image, mode, progress=stop)
-    assert time.monotonic() - started < 60
 
 
 def test_a_result_is_json(ci: Interrogator, image: Image.Image) -> None:
