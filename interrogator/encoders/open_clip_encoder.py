@@ -20,10 +20,10 @@ from ..embeddings import PROBE_PHRASES, EncoderIdentity
 from ..errors import ModelLoadError
 from ..images import to_rgb
 from ..progress import Progress, told_between_layers
-from ..prompts import join
+from ..text_tower import CausalTower, NotCausal
 from .sources import Sources, locate
 from .text_features import TextFeatures, padding_is_idle
-from .tokens import Tokens
+from .tokens import Ints32, Ints64, Tokens
 
 logger = logging.getLogger("interrogator")
 
@@ -34,6 +34,18 @@ _UNREADABLE = (
 )  # fmt: skip
 
 _IMAGE_BATCH = 16
+
+# What a text tower is tried on before it is used: the cache's probes, and texts in which the rules of masks, padding
+# and pooling show: zero ids inside ("!"), repeats, beginnings of one another, more than the context holds.
+TOWER_PROBES = (
+    *PROBE_PHRASES,
+    "!!",
+    "!! a cat !!!",
+    "a",
+    "a cat",
+    "a cat cat",
+    ", ".join(["a very long text that no context holds"] * 12),
+)
 # Token positions in one forward pass: some 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
 _POSITIONS = 4096
 
@@ -69,6 +81,8 @@ class OpenClipEncoder:
         self._tokens = Tokens(tokenizer, self.context_length)
         self._features = TextFeatures(model)
         self._trims: bool | None = None
+        self._tower: CausalTower | None = None
+        self._tower_tried = False
         self._identity: EncoderIdentity | None = None
 
     @classmethod
@@ -122,32 +136,42 @@ class OpenClipEncoder:
             tell(len(images), len(images))
         return torch.cat(batches) if batches else self._no_rows()
 
-    def encode_texts(self, texts: Sequence[str], progress: Progress | None = None) -> Tensor:
+    def encode_texts(
+        self, texts: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Embeddings of texts: float32 [N, D], rows of unit length.
 
-        Texts of the same tokens are encoded once and get the same row to the bit. Padding is left out where the
-        tower does not see it; see `padding_is_idle`.
-        """
-        if not texts:
-            return self._no_rows()
-        ids, where = torch.unique(self._tokens.ids(texts), dim=0, return_inverse=True)  # [M, L], [N]
-        lengths = self._tokens.lengths(ids) if self._trims_padding() else torch.full((len(ids),), ids.shape[1])
-        rows: list[Tensor] = []
-        order = torch.argsort(lengths, stable=True)  # [M]: neighbours share a length, so little padding is left
-        with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
-            for batch in _batches(order, lengths):
-                tell(sum(map(len, rows)), len(ids))
-                cut = ids[batch, : int(lengths[batch].max())]  # [B, L']
-                rows.append(F.normalize(self._features(cut.to(self.device)).float(), dim=-1))
-            tell(len(ids), len(ids))
-        sorted_rows = torch.cat(rows)  # [M, D] in the order of `order`
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order))
-        return sorted_rows[place[where].to(sorted_rows.device)]
+        Texts of the same tokens get the same row to the bit; what texts have in common at their beginnings is
+        computed once where the text tower is causal (see `text_tower`). What exceeds the context is cut off, and
+        said in the log.
 
-    def encode_continuations(self, prompt: str, phrases: Sequence[str], progress: Progress | None = None) -> Tensor:
-        """Embeddings [N, D] of `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt."""
-        return self.encode_texts([join(prompt, phrase) for phrase in phrases], progress)
+        Args:
+            progress: called with (texts done, N), also between layers; may raise to cancel.
+            dtype: what to compute in; None is the encoder's own. float32 uses the weights as loaded, raised.
+        """
+        ids = self._tokens.continuations("", texts)  # [N, L]
+        for text in self._cut(texts, ids):
+            message = "a text of %d tokens was cut to the %d that %s reads: %.80s"
+            logger.warning(message, self.count(text), self.context_length, self.name, text)
+        return self._rows(ids, progress, dtype)
+
+    def encode_continuations(
+        self, prompt: str, phrases: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Embeddings [N, D] of `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt.
+
+        The prompt is computed once for all phrases, and each phrase is tokenised once for all prompts. Arguments as
+        in `encode_texts`.
+        """
+        return self._rows(self._tokens.continuations(prompt, phrases), progress, dtype)
+
+    def token_ids(self, texts: Sequence[str]) -> tuple[Ints32, Ints64]:
+        """Ids of texts, to be kept and given to `remember_tokens`: int32 [T], and where each text ends int64 [N]."""
+        return self._tokens.contents(texts)
+
+    def remember_tokens(self, texts: Sequence[str], ids: Ints32, ends: Ints64) -> None:
+        """Take over what `token_ids` gave for texts, so that they are not tokenised again."""
+        self._tokens.remember(texts, ids, ends)
 
     def count(self, text: str) -> int:
         """How many tokens a text has, start and end tokens included, were there no limit."""
@@ -160,24 +184,98 @@ class OpenClipEncoder:
     def identity(self) -> EncoderIdentity:
         """Name, dtype, tokenizer and the model's float32 answers to fixed phrases; computed once."""
         if self._identity is None:
-            ids = self._tokens.ids(PROBE_PHRASES).to(self.device)
-            with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-                probes = F.normalize(self._features(ids, in_float32=True).float(), dim=-1)  # [P, D]
+            probes = F.normalize(self._answers(PROBE_PHRASES), dim=-1)  # [P, D]
             dtype = str(self.dtype).removeprefix("torch.")
             self._identity = EncoderIdentity(self.name, dtype, self._tokens.digest(), probes.cpu())
         return self._identity
+
+    def _rows(self, ids: Tensor, progress: Progress | None, dtype: torch.dtype | None) -> Tensor:
+        """Unit rows [N, D] of token ids [N, L]."""
+        if not len(ids):
+            return self._no_rows()
+        in_float32 = dtype == torch.float32
+        tower = self.text_tower
+        with torch.inference_mode(), self._autocast(dtype), told_between_layers(self.module, progress) as tell:
+            if tower is not None:
+                features = tower.features(ids, in_float32, tell)
+            else:
+                features = self._forward(ids, in_float32, tell)
+            tell(len(ids), len(ids))
+            return F.normalize(features.float(), dim=-1)
+
+    def _forward(self, ids: Tensor, in_float32: bool, tell: Progress) -> Tensor:
+        """Features [N, D] by the model's own forward, each text once, with the shortest padding that is exact."""
+        ids, where = torch.unique(ids, dim=0, return_inverse=True)  # [M, L], [N]
+        lengths = self._tokens.lengths(ids) if self._trims_padding() else torch.full((len(ids),), ids.shape[1])
+        order = torch.argsort(lengths, stable=True)  # [M]: neighbours share a length, so little padding is left
+        features: list[Tensor] = []
+        for batch in _batches(order, lengths):
+            tell(sum(map(len, features)), len(where))
+            cut = ids[batch, : int(lengths[batch].max())]  # [B, L']
+            features.append(self._features(cut.to(self.device), in_float32))
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order))
+        return torch.cat(features)[place[where].to(features[0].device)]
+
+    @property
+    def text_tower(self) -> CausalTower | None:
+        """What encodes texts where the text tower is causal; None where texts go through the model's own forward.
+
+        Built and tried at first use. A tower whose answers are not the model's own steps aside, with a warning.
+        """
+        if not self._tower_tried:
+            self._tower = self._proven_tower()
+            self._tower_tried = True
+        return self._tower
+
+    def _proven_tower(self) -> CausalTower | None:
+        try:
+            tower = CausalTower(self.model)
+        except NotCausal as reason:
+            logger.debug("%s: %s, so its texts go through its own forward", self.name, reason)
+            return None
+        expected = F.normalize(self._answers(TOWER_PROBES), dim=-1)  # [P, D]
+        try:
+            with torch.inference_mode(), self._autocast(torch.float32):
+                got = F.normalize(tower.features(self._tokens.ids(TOWER_PROBES), in_float32=True), dim=-1)
+            difference = float((got - expected).abs().max())
+        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError) as error:
+            difference, reason_in_words = float("inf"), f"{type(error).__name__}: {error}"
+        else:
+            reason_in_words = f"its answers differ by {difference:.1e}"
+        if difference <= _tower_tolerance():
+            tower.nodes = 0
+            return tower
+        logger.warning(
+            "%s: texts go through the model's own forward, which is slower; sharing their beginnings failed on trial"
+            " (%s)", self.name, reason_in_words,
+        )  # fmt: skip
+        return None
+
+    def _answers(self, texts: Sequence[str]) -> Tensor:
+        """The model's own features [N, D] of fully padded texts, in float32."""
+        ids = self._tokens.ids(texts).to(self.device)
+        with torch.inference_mode(), self._autocast(torch.float32):
+            return self._features(ids, in_float32=True).float()
+
+    def _cut(self, texts: Sequence[str], ids: Tensor) -> list[str]:
+        """The texts that exceed the context, each once."""
+        full = torch.nonzero(ids[:, -1] != self._tokens.pad_id).flatten().tolist() if len(ids) else []
+        return [text for text in dict.fromkeys(texts[place] for place in full) if not self.fits(text)]
 
     def _trims_padding(self) -> bool:
         if self._trims is None:
             ids = self._tokens.ids(PROBE_PHRASES)
             lengths = self._tokens.lengths(ids)
-            with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+            with torch.inference_mode(), self._autocast(torch.float32):
                 self._trims = padding_is_idle(self._features, ids.to(self.device), lengths)
             if not self._trims:
                 logger.debug("%s sees padding, so its texts are padded to %d", self.name, self.context_length)
         return self._trims
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    def _autocast(self, dtype: torch.dtype | None = None) -> AbstractContextManager[Any]:
+        if dtype == torch.float32:
+            return torch.autocast(self.device.type, enabled=False)
         if self.dtype == self.weights_dtype:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
@@ -244,6 +342,15 @@ def _weights_dtype(model: nn.Module) -> torch.dtype:
         if "embedding" not in name:
             numbers[parameter.dtype] = numbers.get(parameter.dtype, 0) + parameter.numel()
     return max(numbers, key=lambda dtype: numbers[dtype])
+
+
+def _tower_tolerance() -> float:
+    """How far unit rows of two exact ways to the same answer may lie apart.
+
+    fp32 noise of a deep tower is some 1e-6, a place masked wrongly moves rows by 1e-3 and more. Where the user lets
+    GPUs multiply in TF32 (torch.set_float32_matmul_precision), noise is that large itself.
+    """
+    return 1e-4 if torch.get_float32_matmul_precision() == "highest" else 3e-3
 
 
 def _batches(order: Tensor, lengths: Tensor) -> Iterator[Tensor]:

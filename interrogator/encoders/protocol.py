@@ -26,6 +26,7 @@ class Encoder(Protocol):
     preprocess: Any
     tokenizer: Any
     context_length: int
+    dtype: torch.dtype
 
     @property
     def module(self) -> torch.nn.Module:
@@ -36,11 +37,19 @@ class Encoder(Protocol):
         """Embeddings [N, D] of images."""
         ...
 
-    def encode_texts(self, texts: Sequence[str], progress: Progress | None = None) -> Tensor:
-        """Embeddings [N, D] of texts; what exceeds the context is cut off."""
+    def encode_texts(
+        self, texts: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Embeddings [N, D] of texts; what exceeds the context is cut off.
+
+        dtype: what to compute in; None is the encoder's own. An encoder whose own is float32 is never asked for
+            another.
+        """
         ...
 
-    def encode_continuations(self, prompt: str, phrases: Sequence[str], progress: Progress | None = None) -> Tensor:
+    def encode_continuations(
+        self, prompt: str, phrases: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Embeddings [N, D] of `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt."""
         ...
 

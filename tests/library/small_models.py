@@ -88,11 +88,11 @@ def eos_pooling(seed: int = 0) -> CustomTextCLIP:
     return custom_text(seed, pool_type="eos", eos_id=SimpleTokenizer().eot_token_id)
 
 
-def coca(seed: int = 0) -> CoCa:
+def coca(seed: int = 0, context_length: int = 76) -> CoCa:
     """A CoCa: its class token stands behind the padding."""
-    text = {**TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True}
+    text = {**TEXT, "context_length": context_length, "embed_cls": True, "output_tokens": True}
     pool = {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 8, "output_tokens": True}
-    decoder = {"context_length": 76, "vocab_size": VOCABULARY, "width": WIDTH, "heads": 2, "layers": 1}
+    decoder = {"context_length": context_length, "vocab_size": VOCABULARY, "width": WIDTH, "heads": 2, "layers": 1}
     return spread(CoCa(WIDTH, decoder, text, {**VISION, **pool}), seed)
 
 

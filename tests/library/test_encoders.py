@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from interrogator import OpenClipEncoder
 from interrogator.embeddings.identity import PROBE_TOLERANCE
 from interrogator.encoders import Encoder
+from interrogator.encoders.tokens import Tokens
+from interrogator.prompts import join
 
 from . import small_models
 from .small_models import encoder, expected_texts, pictures, unit_rows
@@ -34,8 +37,9 @@ TEXTS = (
     "café, 浮世絵, \U0001f3a8",
     ", ".join(["a very long prompt that no context holds"] * 20),
 )
-TRIMMED = {"vit", "quick gelu", "resnet", "custom text", "eos", "bert", "roberta"}
-PADDED = {"coca", "siglip", "last", "clips"}
+CAUSAL = {"vit", "quick gelu", "resnet", "custom text", "eos", "coca", "last", "worldwide"}
+TRIMMED = {"bert", "roberta"}
+PADDED = {"siglip", "clips"}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,12 @@ def make(bert_folder: Path, roberta_folder: Path) -> Callable[[str], OpenClipEnc
         vocabulary = len(small_models.hf_tokenizer(bert_folder).tokenizer)
         model = small_models.custom_text(vocab_size=vocabulary, no_causal_mask=True, pool_type="last")
         return encoder(model, small_models.hf_tokenizer(bert_folder, "clips"))
+
+    def worldwide() -> OpenClipEncoder:
+        tokenizer = small_models.hf_tokenizer(roberta_folder)
+        end = tokenizer.tokenizer.sep_token_id
+        model = small_models.custom_text(vocab_size=len(tokenizer.tokenizer), pool_type="eos", eos_id=end)
+        return encoder(model, tokenizer)
 
     kinds: dict[str, Callable[[], OpenClipEncoder]] = {
         "vit": lambda: encoder(small_models.vit()),
@@ -59,11 +69,12 @@ def make(bert_folder: Path, roberta_folder: Path) -> Callable[[str], OpenClipEnc
         "siglip": lambda: encoder(small_models.siglip_like()),
         "last": lambda: encoder(small_models.custom_text(pool_type="last")),
         "clips": clips,
+        "worldwide": worldwide,
     }
     return lambda kind: kinds[kind]()
 
 
-@pytest.mark.parametrize("kind", sorted(TRIMMED | PADDED))
+@pytest.mark.parametrize("kind", sorted(CAUSAL | TRIMMED | PADDED))
 def test_embeddings_are_the_models_own(make: Callable[[str], OpenClipEncoder], kind: str) -> None:
     subject = make(kind)
     rows = subject.encode_texts(TEXTS)
@@ -76,19 +87,142 @@ def test_embeddings_are_the_models_own(make: Callable[[str], OpenClipEncoder], k
     assert torch.allclose(subject.embed_images(images), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", sorted(TRIMMED | PADDED))
-def test_padding_is_left_out_only_where_the_tower_does_not_see_it(
+@pytest.mark.parametrize("kind", sorted(CAUSAL | TRIMMED | PADDED))
+def test_causal_towers_share_beginnings_and_others_get_the_shortest_padding_they_do_not_see(
     make: Callable[[str], OpenClipEncoder], kind: str
 ) -> None:
     subject = make(kind)
     lengths: list[int] = []
     encode = subject.model.encode_text
     subject.model.encode_text = lambda ids: (lengths.append(ids.shape[1]), encode(ids))[1]
-    subject.encode_texts(["cat"])  # tries what the tower sees
+    subject.encode_texts(["cat"])  # tries the tower
     lengths.clear()
     subject.encode_texts(["cat", "two dogs"])
-    assert (max(lengths) < 8) == (kind in TRIMMED)
-    assert (set(lengths) == {subject.context_length}) == (kind in PADDED)
+    if kind in CAUSAL:
+        assert subject.text_tower is not None
+        assert not lengths
+    else:
+        assert subject.text_tower is None
+        assert (max(lengths) < 8) == (kind in TRIMMED)
+        assert (set(lengths) == {subject.context_length}) == (kind in PADDED)
+
+
+def test_a_chain_step_encodes_the_prompt_once_and_each_phrase_behind_it(
+    make: Callable[[str], OpenClipEncoder],
+) -> None:
+    subject = make("vit")
+    subject.encode_texts(["a cat"])
+    tower = subject.text_tower
+    assert tower is not None
+    phrases = ["oil on canvas", "oil painting", "by Claude Monet", "8k"]
+    prompt = "a detailed painting of a lighthouse at night"
+    prefix = subject.count(prompt + ",") - 1  # without the end token
+    behind = [subject.count(phrase) - 2 for phrase in phrases]
+    before = tower.nodes
+    subject.encode_continuations(prompt, phrases)
+    # The two that begin with "oil" share its token, and every phrase has an end token of its own.
+    assert tower.nodes - before == prefix + sum(behind) - 1 + len(phrases)
+
+
+def test_phrases_are_tokenised_once_for_all_prompts_and_not_at_all_when_their_ids_are_known(
+    make: Callable[[str], OpenClipEncoder],
+) -> None:
+    class Counting:
+        def __init__(self, tokenizer: Any) -> None:
+            self.tokenizer, self.read = tokenizer, list[str]()
+
+        def __call__(self, texts: list[str], context_length: int) -> Tensor:
+            self.read += texts
+            ids: Tensor = self.tokenizer(texts, context_length=context_length)
+            return ids
+
+    full = make("vit")
+    phrases = ["oil on canvas", "8k", "caf\u00e9", "black & white"]
+    tokenizers = [Counting(full.tokenizer) for _ in range(2)]
+    one, other = (OpenClipEncoder(full.model, full.preprocess, tokenizer, "counted") for tokenizer in tokenizers)
+    for subject, tokenizer in zip((one, other), tokenizers, strict=True):
+        tokenizer.context_length = full.context_length  # type: ignore[attr-defined]
+        subject.encode_continuations("a dog", ["a boat"])  # tries tower and tokenizer
+        tokenizer.read.clear()
+    first = [one.encode_continuations(prompt, phrases) for prompt in ("a cat", "a cat, oil on canvas", "")]
+    assert tokenizers[0].read.count("oil on canvas") == 1
+    assert "a cat, oil on canvas, 8k" not in tokenizers[0].read
+    # Cleaning may reach across the border of these two, so they are read whole each time.
+    assert {"a cat, caf\u00e9", "a cat, black & white"} <= set(tokenizers[0].read)
+
+    other.remember_tokens(phrases, *one.token_ids(phrases))
+    second = [other.encode_continuations(prompt, phrases) for prompt in ("a cat", "a cat, oil on canvas", "")]
+    assert not {"oil on canvas", "8k"} & set(tokenizers[1].read)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@given(
+    st.text(st.sampled_from("ab é!?.,'019<>&;[]()-_ TM\"") | st.characters(), max_size=30),
+    st.lists(st.text(st.sampled_from("ab é!?.,'019<>&;[]()-_ TM\"") | st.characters(), max_size=12), max_size=6),
+)
+@settings(max_examples=300, deadline=None)
+def test_ids_put_together_from_parts_are_those_of_the_whole_text(prompt: str, phrases: list[str]) -> None:
+    for length in (77, 12):
+        tokens = _shared_tokens(length)
+        expected = tokens.ids([join(prompt, phrase) for phrase in phrases])
+        assert torch.equal(tokens.continuations(prompt, phrases), expected.reshape(len(phrases), length))
+
+
+@cache
+def _shared_tokens(length: int) -> Tokens:
+    return Tokens(_shared_vit().tokenizer, length)
+
+
+@pytest.mark.parametrize("folder", ["bert_folder", "roberta_folder"])
+def test_ids_of_hugging_face_tokenizers_are_put_together_too(folder: str, request: pytest.FixtureRequest) -> None:
+    tokenizer = small_models.hf_tokenizer(request.getfixturevalue(folder))
+    both = [Tokens(tokenizer, length) for length in (77, 10)]
+
+    @given(st.text(st.characters(codec="ascii"), max_size=30), st.text(st.characters(codec="ascii"), max_size=12))
+    @settings(max_examples=100, deadline=None)
+    def holds(prompt: str, phrase: str) -> None:
+        for tokens in both:
+            assert torch.equal(tokens.continuations(prompt, [phrase]), tokens.ids([join(prompt, phrase)]))
+
+    holds()
+
+
+def test_a_text_longer_than_the_context_is_cut_and_said(
+    make: Callable[[str], OpenClipEncoder], caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = make("vit")
+    full = " ".join(["cat"] * (subject.context_length - 2))
+    subject.encode_texts(["a cat", full])
+    assert not caplog.records
+    rows = subject.encode_texts([full, f"{full} dog", f"{full} dog"])
+    assert torch.equal(rows[0], rows[1])
+    [record] = caplog.records
+    assert "78 tokens was cut to the 77" in record.getMessage()
+
+
+def test_a_tower_that_answers_otherwise_than_the_model_steps_aside_with_a_warning(
+    make: Callable[[str], OpenClipEncoder], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Peculiar(nn.Module):
+        """A block of the usual structure that does something of its own."""
+
+        def __init__(self, block: Any) -> None:
+            super().__init__()
+            self.ln_1, self.attn, self.ln_2, self.mlp = block.ln_1, block.attn, block.ln_2, block.mlp
+            self.inner = [block]
+
+        def forward(self, x: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+            answer: Tensor = self.inner[0](x, attn_mask=attn_mask)
+            return 1.01 * answer + 0.01 * x.roll(1, dims=-1)
+
+    subject = make("vit")
+    blocks = subject.model.transformer.resblocks
+    blocks[0] = Peculiar(blocks[0])
+    blocks[0].get_weight_dtype = blocks[0].inner[0].get_weight_dtype
+    rows = subject.encode_texts(TEXTS)
+    assert subject.text_tower is None
+    assert "steps aside" in caplog.text or "own forward" in caplog.text
+    assert torch.allclose(rows, expected_texts(subject.model, subject.tokenizer, TEXTS), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["vit", "coca", "bert"])

@@ -1,0 +1,114 @@
+"""The layers of a causal text tower, called on groups of trie nodes in place of padded texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from .rules import Rules
+
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the nodes of some groups see in one layer.
+
+    mask: [G, 1, M, T + M], added to the products of queries and keys: 0 where seen, else -inf.
+    past: keys and values of the trunk, [1, T, W] each; None where there is no trunk.
+    """
+
+    mask: Tensor
+    past: tuple[Tensor, Tensor] | None = None
+
+
+class Layer(nn.Module):
+    """One residual block of the tower. Holds no weights of its own: `block` stays where it is in the model."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor, view: View, ends: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """States behind the block, and its keys and values.
+
+        Args:
+            x: [G, M, W] states of the nodes.
+            ends: [G, E] slots whose states alone are wanted; only these go through queries and MLP.
+
+        Returns:
+            states [G, M, W], or [G, E, W] of the ends; keys and values of the nodes, [G, M, W] each.
+        """
+        block, attention = self.block, self.block.attn
+        weight, bias = attention.in_proj_weight, attention.in_proj_bias  # [3W, W], [3W] or None
+        width = x.shape[-1]
+        mask = view.mask.to(x.dtype)
+        normed = block.ln_1(x)
+        if ends is None:
+            query, key, value = F.linear(normed, weight, bias).chunk(3, dim=-1)
+        else:
+            x, normed_ends = _at(x, ends), _at(normed, ends)  # [G, E, W]
+            mask = torch.take_along_dim(mask, ends[:, None, :, None], dim=2)  # [G, 1, E, T + M]
+            query = F.linear(normed_ends, weight[:width], None if bias is None else bias[:width])
+            key, value = F.linear(normed, weight[width:], None if bias is None else bias[width:]).chunk(2, dim=-1)
+        seen = _attend(query, _behind(view, 0, key), _behind(view, 1, value), mask, attention.num_heads)
+        x = x + _scaled(block, "ls_1", attention.out_proj(seen))
+        x = x + _scaled(block, "ls_2", block.mlp(block.ln_2(x)))
+        return x, key, value
+
+
+def embed(rules: Rules, tokens: Tensor, positions: Tensor, in_float32: bool) -> Tensor:
+    """What goes into the first layer: token and position embeddings, [..., W] for tokens and positions [...]."""
+    tower = rules.tower
+    dtype = torch.float32 if in_float32 else tower.transformer.get_cast_dtype()
+    x = tower.token_embedding(tokens.clamp(0, rules.class_token - 1)).to(dtype)
+    if rules.pool == "class":
+        x = torch.where((tokens == rules.class_token)[..., None], tower.cls_emb.to(dtype), x)
+    return x + tower.positional_embedding[positions].to(dtype)
+
+
+def project(rules: Rules, x: Tensor, in_float32: bool) -> Tensor:
+    """Features [N, D] of the last states [N, W]; final norm and pooling commute, as the norm is of each place alone."""
+    x = called(rules.tower.ln_final, in_float32, x)
+    projection = rules.tower.text_projection
+    if projection is None:
+        return x
+    if isinstance(projection, nn.Module):
+        return called(projection, in_float32, x)  # type: ignore[no-any-return]
+    return x @ (projection.float() if in_float32 else projection)
+
+
+def called(module: nn.Module, in_float32: bool, *inputs: Any) -> Any:
+    """`module(*inputs)`, with half-precision weights raised to float32 for this one call if asked for."""
+    raised = {name: value.float() for name, value in module.named_parameters() if in_float32 and value.dtype in _HALVES}
+    return functional_call(module, raised, inputs) if raised else module(*inputs)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, heads: int) -> Tensor:
+    """Attention of queries [G, Q, W] to keys and values [G, K, W] with a mask [G, 1, Q, K]: [G, Q, W]."""
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # [G, H, Q|K, W/H]
+    seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
+    return seen.transpose(1, 2).flatten(2)
+
+
+def _behind(view: View, which: int, own: Tensor) -> Tensor:
+    """Keys (0) or values (1) of the trunk and those of the nodes, [G, T + M, W]; a copy of the trunk for each group."""
+    if view.past is None:
+        return own
+    past = view.past[which]
+    return torch.cat([past.expand(len(own), -1, -1), own], dim=1)
+
+
+def _at(x: Tensor, places: Tensor) -> Tensor:
+    """Of [G, M, W] the rows at places [G, E]: [G, E, W]."""
+    return torch.take_along_dim(x, places[:, :, None], dim=1)
+
+
+def _scaled(block: Any, name: str, x: Tensor) -> Tensor:
+    scale = getattr(block, name, None)  # LayerScale, or nothing
+    return x if scale is None else scale(x)
