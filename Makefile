@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check test-oldest clean
+.PHONY: demo test check test-oldest bench clean
 
 demo: $(VENV)/.library
 	$(BIN)/interrogator demo --out demo-out
@@ -22,6 +22,10 @@ test-oldest: $(VENV)/.test $(VENV)/.oldest
 	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -c "import transformers; print('transformers', transformers.__version__)"
 	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -m pytest -q -m models
 
+# Hours on a small machine; `make bench BENCH="--work rank image"` runs a part.
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(BENCH)
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -32,6 +36,10 @@ $(VENV)/.library: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.library
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@ $(VENV)/.library
 
 $(VENV)/.oldest: pyproject.toml | $(VENV)/bin/python

@@ -1,21 +1,24 @@
 """Prompt search: grow a prompt one phrase at a time, each time by the phrase that raises its score most.
 
 The method is the greedy chain of clip-interrogator (github.com/pharmapsychotic/clip-interrogator, `chain`), with
-ties broken by order instead of by chance and a prompt that never exceeds the token budget.
+ties broken by order instead of by chance and a prompt that never exceeds the token budget. Beyond it, several chains
+can be grown side by side (beams), and phrases that a chain should not take can be kept from it as it grows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .prompts import join
 from .ranking import first_best
 
-# Scores of the texts "{prompt}, {phrase}" for each phrase, [N]; of the phrases alone where the prompt is empty.
-Scorer = Callable[[str, Sequence[str]], Tensor]
+# score(prompt, phrases, best): scores [N] of the texts "{prompt}, {phrase}" for each phrase; of the phrases alone where
+# the prompt is empty. The `best` highest of them, and whatever ties with those, are exact; every other one is below.
+Scorer = Callable[[str, Sequence[str], int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,19 @@ class Chain:
         return Chain(join(self.prompt, candidate.text), score, (*self.taken, candidate))
 
 
+# fresh(chain, candidates): those of the candidates that the chain may still take, in their order.
+Freshness = Callable[[Chain, Sequence[Candidate]], Sequence[Candidate]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Beam:
+    """A chain that grows, what it may still take, and whether it took the best phrase at every step so far."""
+
+    chain: Chain
+    pool: Sequence[Candidate]
+    greedy: bool
+
+
 def grow(
     start: Chain,
     candidates: Sequence[Candidate],
@@ -46,14 +62,20 @@ def grow(
     fits: Callable[[str], bool],
     min_phrases: int = 8,
     max_phrases: int = 32,
+    beams: int = 1,
+    fresh: Freshness | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Chain:
-    """Grow `start` greedily and return the best prompt met on the way.
+    """Grow `start` and return the best prompt met on the way.
 
-    Each step scores every candidate behind the prompt so far and takes the best, earlier candidates first among
-    ties. The first `min_phrases` steps may lower the score, later ones end the search when they would: a phrase
-    that hurts alone can open the way for others. The result is the beginning of the chain with the highest score,
-    `start` included unless its prompt is empty.
+    Each step scores every candidate behind each of the prompts so far and goes on from the `beams` best of the longer
+    prompts, earlier candidates first among ties. One beam is the greedy chain. Of several, one is always the greedy
+    chain until that ends, so at any number of phrases the best beam scores no less than greedy does, and neither
+    does the result.
+
+    The first `min_phrases` steps may lower the score, later ones end a beam when they would: a phrase that hurts
+    alone can open the way for others. A beam also ends when its best phrases do not fit; the others go on. The
+    result is the best prompt of any length that a beam held, `start` included unless its prompt is empty.
 
     Args:
         start: the prompt to begin with; an empty prompt takes its first phrase from the candidates.
@@ -62,32 +84,75 @@ def grow(
         fits: whether a text is within the encoder's context.
         min_phrases: steps that may lower the score; above `max_phrases` it means all of them.
         max_phrases: phrases the result may hold at most.
+        beams: prompts grown side by side, at least 1; the scorer is asked once for each of them and step.
+        fresh: narrows what a chain may still take; None keeps everything. What it leaves out does not come back.
         progress: called with (steps done, steps at most) before each step; may raise to cancel.
     """
-    best = current = start
-    pool = list(candidates)
+    best = start
+    live = [_Beam(start, candidates, greedy=True)]
     for step in range(max_phrases):
         if progress:
             progress(step, max_phrases)
-        pool = _within_quota(pool, current)
-        if not pool:
+        longer: list[_Beam] = []
+        for beam in live:
+            may_fall = step < min_phrases or not beam.chain.prompt
+            longer += [
+                extension
+                for extension in _extensions(beam, score, beams, fresh)
+                if (may_fall or extension.chain.score > beam.chain.score) and fits(extension.chain.prompt)
+            ]
+        if not longer:
             break
-        scores = score(current.prompt, [candidate.text for candidate in pool])  # [N]
-        place = first_best(scores)
-        longer = current.extended(pool[place], float(scores[place]))
-        if not fits(longer.prompt):
-            break
-        if longer.score <= current.score and step >= min_phrases and current.prompt:
-            break
-        if longer.score > best.score or not best.prompt:
-            best = longer
-        current = longer
-        del pool[place]
+        live = _survivors(longer, beams)
+        if live[0].chain.score > best.score or not best.prompt:
+            best = live[0].chain
     if progress:
         progress(max_phrases, max_phrases)
     return best
 
 
-def _within_quota(pool: list[Candidate], chain: Chain) -> list[Candidate]:
+def _extensions(beam: _Beam, score: Scorer, count: int, fresh: Freshness | None) -> Iterator[_Beam]:
+    """A beam with one phrase more: the `count` best of them, best first."""
+    pool: Sequence[Candidate] = _within_quota(beam.pool, beam.chain)
+    if fresh:
+        pool = fresh(beam.chain, pool)
+    if not pool:
+        return
+    count = min(count, len(pool))
+    scores = score(beam.chain.prompt, [candidate.text for candidate in pool], count)  # [N]
+    for rank, place in enumerate(_highest(scores, count)):
+        chain = beam.chain.extended(pool[place], float(scores[place]))
+        yield _Beam(chain, [*pool[:place], *pool[place + 1 :]], beam.greedy and rank == 0)
+
+
+def _survivors(longer: Sequence[_Beam], count: int) -> list[_Beam]:
+    """The `count` best of beams of one length, best first, the greedy one among them wherever it stands.
+
+    Of beams that hold the same phrases in another order only the best lives on. Order moves a score far less than a
+    phrase does, so the orders of one good set would crowd out every other set. The greedy beam is held to its own
+    order: the promise is about its path.
+    """
+    ordered = sorted(longer, key=lambda beam: not beam.greedy)  # the greedy beam stands first among ties
+    scores = torch.tensor([beam.chain.score for beam in ordered], dtype=torch.float64)  # [M]
+    ranked = [ordered[place] for place in _highest(scores, len(ordered))]
+    distinct: dict[frozenset[Candidate], _Beam] = {}
+    for beam in ranked:
+        distinct.setdefault(frozenset(beam.chain.taken), beam)
+    kept = list(distinct.values())[:count]
+    greedy = [beam for beam in ordered[:1] if beam.greedy and beam not in kept]
+    return kept[: count - len(greedy)] + greedy
+
+
+def _highest(scores: Tensor, count: int) -> list[int]:
+    """Places of the `count` highest of `scores` [N], each the `first_best` of what those before it left."""
+    left = scores.double().cpu().clone()  # [N]
+    places = []
+    for _ in range(count):
+        places.append(first_best(left))
+        left[places[-1]] = -torch.inf
+    return places
+
+
+def _within_quota(pool: Sequence[Candidate], chain: Chain) -> list[Candidate]:
     taken = [candidate.bank for candidate in chain.taken]
     return [c for c in pool if c.quota is None or taken.count(c.bank) < c.quota]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 
 from ..errors import BankError
+from ..phrases import Phrases
 from .files import read_artists, read_lines
+from .saved import saved_or_read
 
 FLAVORS = "flavors"
 NEGATIVE = "negative"
@@ -32,12 +35,12 @@ class PhraseBank:
 
     Attributes:
         name: what it is switched on and off by.
-        phrases: the phrases, distinct after case folding.
+        phrases: the phrases, distinct after case folding: a tuple or `Phrases`, which equals one.
         quota: how many of them a prompt may take at most; None is no limit.
     """
 
     name: str
-    phrases: tuple[str, ...]
+    phrases: Sequence[str]
     quota: int | None = None
 
     @property
@@ -45,18 +48,18 @@ class PhraseBank:
         """The slot its phrases fill: artists, mediums, movements, sites, flavors or negative."""
         return _ROLES.get(self.name, FLAVORS)
 
+    @property
+    def digest(self) -> str:
+        """32 hex characters that stand for the phrases and their order; known where the list was saved."""
+        return (self.phrases if isinstance(self.phrases, Phrases) else Phrases.of(self.phrases)).digest
+
     def __len__(self) -> int:
         return len(self.phrases)
 
     @classmethod
     def from_phrases(cls, name: str, phrases: Iterable[str]) -> PhraseBank:
         """A bank of these phrases in this order; empty ones and repeats (whatever their case) are left out."""
-        first: dict[str, str] = {}
-        for phrase in phrases:
-            tidy = " ".join(phrase.split())
-            if tidy:
-                first.setdefault(tidy.casefold(), tidy)
-        return cls(name, tuple(first.values()))
+        return cls(name, tuple(_distinct(" ".join(phrase.split()) for phrase in phrases)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> PhraseBank:
@@ -69,15 +72,7 @@ class PhraseBank:
             BankError: the file is missing, not UTF-8, not a table, or holds no phrase.
         """
         path = Path(path)
-        if path.suffix.lower() == ".csv":
-            phrases = [by(artist.name) for artist in read_artists(path)]
-        else:
-            phrases = [phrase for _, phrase in read_lines(path)]
-            if path.stem == "artists" and not any(phrase.lower().startswith("by ") for phrase in phrases):
-                phrases = [by(name) for name in phrases] + [f"inspired by {name}" for name in phrases]
-        if not phrases:
-            raise BankError(f"{path}: no phrases in this list")
-        return cls.from_phrases(path.stem, phrases)
+        return cls(path.stem, saved_or_read(path, lambda: _read(path)))
 
     def without(self, block_list: Iterable[str]) -> PhraseBank:
         """The bank less every phrase that holds an entry of the block list as whole words, whatever the case."""
@@ -99,9 +94,30 @@ class PhraseBank:
 
     def merged(self, other: PhraseBank) -> PhraseBank:
         """This bank followed by the phrases of `other` that it lacks; its own name and quota stay."""
-        return replace(self, phrases=PhraseBank.from_phrases(self.name, self.phrases + other.phrases).phrases)
+        return replace(self, phrases=tuple(_distinct(chain(self.phrases, other.phrases))))
 
 
 def by(name: str) -> str:
     """How an artist's name stands in a prompt."""
     return f"by {name}"
+
+
+def _read(path: Path) -> Phrases:
+    if path.suffix.lower() == ".csv":
+        phrases = [by(artist.name) for artist in read_artists(path)]
+    else:
+        phrases = [phrase for _, phrase in read_lines(path)]
+        if path.stem == "artists" and not any(phrase.lower().startswith("by ") for phrase in phrases):
+            phrases = [by(name) for name in phrases] + [f"inspired by {name}" for name in phrases]
+    if not phrases:
+        raise BankError(f"{path}: no phrases in this list")
+    return Phrases.of(_distinct(phrases))
+
+
+def _distinct(phrases: Iterable[str]) -> Iterable[str]:
+    """Tidy phrases without empty ones and repeats, whatever their case."""
+    first: dict[str, str] = {}
+    for phrase in phrases:
+        if phrase:
+            first.setdefault(phrase.casefold(), phrase)
+    return first.values()

@@ -45,11 +45,17 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--caption", metavar="TEXT", help="use this caption for every image; '' for none")
     parser.add_argument("--min-phrases", type=int, default=8, metavar="N", help="chain steps that may lower similarity")
     parser.add_argument("--max-phrases", type=int, metavar="N", help="phrases at most (default: classic 3, others 32)")
+    parser.add_argument("--beams", type=int, default=1, metavar="N", help="chains to grow side by side (default: 1)")
+    parser.add_argument("--avoid-repeats", action="store_true", help="pass over phrases whose words are all there")
+    parser.add_argument(
+        "--min-angle", type=float, default=0.0, metavar="DEGREES",
+        help="pass over phrases this near in meaning to one taken (default: 0, off)",
+    )  # fmt: skip
     parser.add_argument("--escape", action="store_true", help="put a backslash before brackets, which are weights")
     _models_options(parser)
     caption = parser.add_argument_group("caption")
     caption.add_argument("--captioner", metavar="C", help="hub id or folder of a BLIP, or none")
-    caption.add_argument("--beams", type=int, default=1, metavar="N", help="beams of the caption (default: 1, greedy)")
+    caption.add_argument("--caption-beams", type=int, default=1, metavar="N", help="its beams (default: 1, greedy)")
     caption.add_argument("--max-caption-tokens", type=int, default=32, metavar="N", help="its length (default: 32)")
     caption.add_argument("--caption-prefix", default="", metavar="TEXT", help="words the caption starts from")
     caption.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X", help="above 1 repeats less")

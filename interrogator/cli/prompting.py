@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -18,8 +18,9 @@ from ..captioners import DEFAULT_OPTIONS, DEFAULT_STRIP, CaptionOptions, load_st
 from ..catalog import preset as find_preset
 from ..errors import ImageReadError, InterrogatorError, ModelNotFoundError, RequestError
 from ..images import open_image
-from ..pipeline import Interrogation, Interrogator, load
+from ..pipeline import Interrogation, Interrogator, Mode, load
 from ..pipeline.loading import NONE
+from ..pipeline.modes import Search
 from .terminal import Bar, ask, put, put_json, say
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ _DEFAULT_GROUP = 8
 
 def prompt(args: argparse.Namespace) -> int:
     """Write a prompt for each image; an image that cannot be read is named and the rest goes on."""
+    Search.of(Mode.of(args.mode), **_search_options(args))  # a number out of range shows before a model takes its time
     if not any(map(os.path.exists, args.images)):
         # Nothing to wait for the models for.
         return 1 if _prompt_group(args, None, args.images) else 0
@@ -64,7 +66,7 @@ def _prompt_group(args: argparse.Namespace, ci: Interrogator | None, paths: Sequ
         label = os.path.basename(paths[min(opened)]) + (f" +{len(opened) - 1}" if len(opened) > 1 else "")
         with Bar(label) as bar:
             answers = ci.interrogate_many(
-                list(opened.values()), args.mode, args.caption, args.min_phrases, args.max_phrases, bar
+                list(opened.values()), args.mode, args.caption, progress=bar, **_search_options(args)
             )
         results = dict(zip(opened, answers, strict=True))
     for place, path in enumerate(paths):
@@ -111,7 +113,7 @@ def _words(args: argparse.Namespace, result: Interrogation) -> str:
 def _load(args: argparse.Namespace, captioner: str | None, encoder: str | None) -> Interrogator:
     """Load what the options name. Lists are read first: a mistyped bank shows before a model takes its time."""
     banks = chosen_banks(args)
-    options = _caption_options(args) if hasattr(args, "beams") else DEFAULT_OPTIONS
+    options = _caption_options(args) if hasattr(args, "caption_beams") else DEFAULT_OPTIONS
     return with_consent(
         args,
         lambda download, bar: load(
@@ -121,10 +123,15 @@ def _load(args: argparse.Namespace, captioner: str | None, encoder: str | None) 
     )  # fmt: skip
 
 
+def _search_options(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+    return {name: getattr(args, name) for name in names}
+
+
 def _caption_options(args: argparse.Namespace) -> CaptionOptions:
     return CaptionOptions(
         max_new_tokens=args.max_caption_tokens,
-        num_beams=args.beams,
+        num_beams=args.caption_beams,
         repetition_penalty=args.repetition_penalty,
         no_repeat_ngram_size=args.no_repeat_ngram,
         prefix=args.caption_prefix,

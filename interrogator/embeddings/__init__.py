@@ -3,7 +3,8 @@
 identity.py           which encoder answered: probes, dtype, tokenizer
 files.py              writing aside, setting damaged files aside, complaining once
 segments.py           the format of one immutable file of rows
-indexes.py            saved row numbers of one list, and gathering by them
+indexes.py            saved row numbers of one list and what else belongs to it
+tokens.py             token ids that are kept with a list
 folders.py            the folder of one store: finding it by what the encoder answers, making it
 merging.py            the readers' lock, and joining small segments when nobody reads
 store.py              EmbeddingStore: phrases in, table out
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 from .cache import EmbeddingCache, StoreInfo
 from .identity import PROBE_PHRASES, TOKENIZER_PROBES, EncoderIdentity, tokenizer_digest
+from .indexes import Listing
 from .reference_import import ImportReport, import_reference_table
-from .store import EmbeddingStore, Pace
+from .store import EmbeddingStore, KeptList, Pace
+from .tokens import KeepsTokens, tokens_at
 
 __all__ = [
     "PROBE_PHRASES",
@@ -25,8 +28,12 @@ __all__ = [
     "EmbeddingStore",
     "EncoderIdentity",
     "ImportReport",
+    "KeepsTokens",
+    "KeptList",
+    "Listing",
     "Pace",
     "StoreInfo",
     "import_reference_table",
     "tokenizer_digest",
+    "tokens_at",
 ]

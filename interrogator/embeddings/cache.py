@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import TEMP_PATTERN, Complaints, DamagedFile, remove_stale_temps
+from ..whole_files import TEMP_PATTERN
+from .files import Complaints, DamagedFile, remove_stale_temps
 from .folders import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
 from .identity import EncoderIdentity
 from .merging import merge_when_alone

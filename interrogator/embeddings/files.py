@@ -1,9 +1,8 @@
-"""Files that are either whole or absent, and what to say about those that are neither."""
+"""Reading files of the cache, and what to say about those that cannot be used."""
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,13 +14,11 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CacheError
+from ..whole_files import TEMP_PATTERN
 
 logger = logging.getLogger("interrogator")
 
 FORMAT_VERSION = 1
-# Both parts are ours alone: the cache folder may be one in which other programs keep files too.
-TEMP_SUFFIX = ".interrogator-tmp"
-TEMP_PATTERN = "." + 32 * "[0-9a-f]" + TEMP_SUFFIX
 DAMAGED_SUFFIX = ".damaged"
 # A writer needs seconds for a file; one that has not moved for an hour belongs to a process that died.
 STALE_SECONDS = 3600.0
@@ -65,37 +62,6 @@ class Complaints:
         """Warns about a file or folder that the operating system refuses; it may be fine tomorrow, so it stays."""
         if not isinstance(error, FileNotFoundError):  # gone: cleared or merged by somebody else
             self.once(path, f"{path} cannot be read ({error.strerror or error}); going on without it")
-
-
-def temp_path(folder: Path) -> Path:
-    """A name of its own in `folder`, which readers ignore."""
-    return folder / f".{uuid4().hex}{TEMP_SUFFIX}"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that readers, and the disk after a crash, see all of it or nothing. Raises OSError."""
-    aside = temp_path(path.parent)
-    try:
-        with open(aside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename inside `folder` survive a power cut, where the operating system knows how."""
-    with suppress(OSError):  # Windows opens no folders
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def remove_stale_temps(*folders: Path) -> None:

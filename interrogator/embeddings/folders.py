@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .files import FORMAT_VERSION, Complaints, DamagedFile, logger, reading, sync_folder, temp_path, write_whole
+from ..whole_files import sync_folder, temp_path, write_whole
+from .files import FORMAT_VERSION, Complaints, DamagedFile, logger, reading
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
 CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"

@@ -1,18 +1,21 @@
 """Saved row numbers of one list of phrases, so that opening the list again looks up no phrase.
 
-A file holds `segment` and `row`, both int32 [N], and in its metadata the segments' names and a digest of all three.
-It is a shortcut only: one that is damaged, or names a segment that is gone, is computed again from the keys.
+A file holds `segment` and `row`, both int32 [N], what else belongs to the list (`Listing.notes`, int32 or int64 each),
+and in its metadata the segments' names and a sum of each array. It is a shortcut only: one that is damaged, or names a
+segment that is gone, is computed again from the keys.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,98 +23,121 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .files import FORMAT_VERSION, DamagedFile, reading, write_whole
+from ..rows import Rows
+from ..whole_files import keep_newest, write_whole
+from .files import DamagedFile, reading
 
 INDEX_SUFFIX = ".safetensors"
+# Version 1 knew no notes; its files have other names and leave in their turn.
+INDEX_VERSION = 2
 # Looking up fewer phrases costs less than a file.
 SMALLEST_INDEXED_LIST = 16
 # Lists come and go as people edit their banks; the oldest indexes make room.
 KEPT_INDEXES = 64
-# Below this many neighbours a run, copying run by run is slower than picking row by row.
-_ROWS_WORTH_A_SLICE = 16
+# Rows of a segment that lie this scattered among others are copied out, or every pass would read the others too.
+_LEAST_SHARE = 0.5
 
-IntArray = npt.NDArray[np.int32]
+IntArray = npt.NDArray[Any]  # int32 or int64
+Note = Callable[[], IntArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A list of phrases by its digest: where an index of it is saved, nobody looks at the phrases.
+
+    phrases: duplicates are allowed
+    digest:  32 hex characters that stand for the phrases, in their order, and for what the notes are made of
+    notes:   what else to keep of the list, by name: each makes an array of int32 or int64
+    """
+
+    phrases: Sequence[str]
+    digest: str
+    notes: Mapping[str, Note] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class RowIndex:
-    """Where each phrase of a list lies: row `row[i]` of the segment called `names[segment[i]]`; both int32 [N]."""
+    """Where each phrase of a list lies: row `row[i]` of the segment called `names[segment[i]]`; both int32 [N].
+
+    notes: the arrays that are kept with the list, by name.
+    """
 
     names: tuple[str, ...]
     segment: IntArray
     row: IntArray
-
-    def digest(self) -> str:
-        state = hashlib.blake2b(json.dumps(self.names).encode(), digest_size=16)
-        state.update(self.segment.tobytes())
-        state.update(self.row.tobytes())
-        return state.hexdigest()
-
-
-def list_digest(phrases: Sequence[str]) -> str:
-    """32 hex characters that stand for a list: its phrases, their borders and their order."""
-    lengths = np.fromiter((len(phrase) for phrase in phrases), dtype="<i8", count=len(phrases))
-    state = hashlib.blake2b(lengths.tobytes(), digest_size=16)
-    state.update("".join(phrases).encode("utf-8", "surrogatepass"))
-    return state.hexdigest()
+    notes: Mapping[str, Note]
 
 
 def write_index(folder: Path, digest: str, index: RowIndex) -> None:
     """Saves the index of the list `digest` and drops the oldest beyond KEPT_INDEXES. Raises OSError."""
-    metadata = {"format": str(FORMAT_VERSION), "names": json.dumps(index.names), "digest": index.digest()}
-    tensors = {"segment": torch.from_numpy(index.segment), "row": torch.from_numpy(index.row)}
+    arrays = {name: np.ascontiguousarray(note()) for name, note in index.notes.items()}
+    arrays |= {"segment": index.segment, "row": index.row}
+    sums = {name: _sum(array) for name, array in arrays.items()}
+    metadata = {"format": str(INDEX_VERSION), "names": json.dumps(index.names), "sums": json.dumps(sums)}
     folder.mkdir(exist_ok=True)
-    write_whole(folder / (digest + INDEX_SUFFIX), save(tensors, metadata))
-    with suppress(OSError):  # somebody else may be dropping the same ones
-        by_age = sorted(folder.glob(f"*{INDEX_SUFFIX}"), key=lambda path: path.stat().st_mtime)
-        for path in by_age[:-KEPT_INDEXES]:
-            path.unlink()
+    whole = save({name: torch.from_numpy(array) for name, array in arrays.items()}, metadata)
+    write_whole(folder / (digest + INDEX_SUFFIX), whole)
+    keep_newest(folder, INDEX_SUFFIX, KEPT_INDEXES)
 
 
-def read_index(folder: Path, digest: str, count: int) -> RowIndex:
-    """The saved index of a list of `count` phrases. Raises DamagedFile, or OSError (FileNotFoundError: none saved)."""
-    path = folder / (digest + INDEX_SUFFIX)
+def read_index(folder: Path, listing: Listing) -> RowIndex | None:
+    """The saved index of a list; None where it lacks a note. Its notes stay in the file until they are asked for.
+
+    Raises DamagedFile, or OSError (FileNotFoundError: none is saved).
+    """
+    path = folder / (listing.digest + INDEX_SUFFIX)
     with reading(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
-        if metadata.get("format") != str(FORMAT_VERSION):
-            raise DamagedFile(path, f"format version {metadata.get('format')}, not {FORMAT_VERSION}")
-        # Copies: a file of this name may be replaced, and must not stay mapped for that.
-        segment: IntArray = file.get_tensor("segment").numpy().copy()
-        row: IntArray = file.get_tensor("row").numpy().copy()
-        index = RowIndex(tuple(map(str, json.loads(metadata["names"]))), segment, row)
-        whole = index.digest() == metadata["digest"]
-    if not whole or segment.dtype != np.int32 or segment.shape != (count,) or row.shape != (count,):
+        if metadata.get("format") != str(INDEX_VERSION):
+            raise DamagedFile(path, f"format version {metadata.get('format')}, not {INDEX_VERSION}")
+        arrays: dict[str, IntArray] = {name: file.get_tensor(name).numpy() for name in file.keys()}
+        sums, names = json.loads(metadata["sums"]), tuple(map(str, json.loads(metadata["names"])))
+        segment, row = arrays["segment"], arrays["row"]
+        whole = all(_sum(arrays[name]) == sums[name] for name in ("segment", "row"))
+    shape = (len(listing.phrases),)
+    if not whole or segment.dtype != np.int32 or segment.shape != shape or row.shape != shape:
         raise DamagedFile(path, "the row numbers are damaged")
     with suppress(OSError):  # the age of an index is when it was last used
         os.utime(path)
-    return index
+    if not listing.notes.keys() <= arrays.keys():
+        return None
+    notes = {name: partial(_sound, arrays[name], sums.get(name), make) for name, make in listing.notes.items()}
+    return RowIndex(names, segment, row, notes)
 
 
-def gather(parts: Sequence[Tensor], segment: IntArray, row: IntArray, width: int) -> Tensor | None:
-    """The table [N, D] float16 whose row i is `parts[segment[i]][row[i]]`; None if a number is out of range.
+def _sum(array: IntArray) -> int:
+    return zlib.crc32(array.tobytes(), zlib.crc32(f"{array.dtype} {array.shape}".encode()))
 
-    Neighbouring rows of one part come back as a slice of it, without a copy.
+
+def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:
+    """A saved note if it is what was written, else made again."""
+    return saved if _sum(saved) == sum_ else make()
+
+
+def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width: int) -> Rows | None:
+    """The table [N, D] float16 whose row i is `segments[segment[i]][row[i]]`; None if a number is out of range.
+
+    Rows stay where they are unless they lie scattered among many others.
     """
-    if not len(segment):
-        return torch.empty(0, width, dtype=torch.float16)
-    if segment.min() < 0 or segment.max() >= len(parts) or row.min() < 0:
+    if len(segment) and (segment.min() < 0 or segment.max() >= len(segments) or row.min() < 0):
         return None
-    sizes = np.array([len(part) for part in parts])  # [S]
-    if (row >= sizes[segment]).any():
-        return None
-    borders = np.flatnonzero((np.diff(segment) != 0) | (np.diff(row) != 1)) + 1  # where neighbours part
-    starts = np.concatenate([[0], borders])  # [R]
-    ends = np.concatenate([borders, [len(row)]])  # [R]
-    if len(starts) == 1:
-        return parts[int(segment[0])][int(row[0]) : int(row[0]) + len(row)]
-    table = torch.empty(len(row), width, dtype=torch.float16)  # [N, D]
-    if len(starts) * _ROWS_WORTH_A_SLICE <= len(row):
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            first = int(row[start])
-            table[start:end] = parts[int(segment[start])][first : first + end - start]
-        return table
-    for number in np.unique(segment):
-        places = np.flatnonzero(segment == number)  # [n]
-        rows = torch.from_numpy(row[places].astype(np.int64))
-        table[torch.from_numpy(places)] = parts[number].index_select(0, rows)
-    return table
+    pieces: list[Tensor] = []
+    numbers = np.empty(len(row), dtype=np.int64)  # [N]
+    total = 0
+    for place, rows in enumerate(segments):
+        here = np.flatnonzero(segment == place)  # [n]
+        if not len(here):
+            continue
+        own = row[here]
+        first, last = int(own.min()), int(own.max())
+        if last >= len(rows):
+            return None
+        if len(own) >= _LEAST_SHARE * (last + 1 - first):
+            piece, local = rows[first : last + 1], own - first
+        else:
+            picks, local = np.unique(own, return_inverse=True)
+            piece = rows.index_select(0, torch.from_numpy(picks.astype(np.int64)))
+        numbers[here] = local.reshape(-1).astype(np.int64) + total
+        pieces.append(piece)
+        total += len(piece)
+    return Rows(pieces or [torch.empty(0, width, dtype=torch.float16)], numbers)

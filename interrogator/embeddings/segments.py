@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .files import FORMAT_VERSION, DamagedFile, reading, write_whole
+from ..whole_files import write_whole
+from .files import FORMAT_VERSION, DamagedFile, reading
 
 KEY_BYTES = 16
 SEGMENT_SUFFIX = ".safetensors"
@@ -98,8 +100,8 @@ def open_segment(path: Path, width: int) -> Segment:
         raise DamagedFile(path, f"rows are {rows.dtype} {list(rows.shape)}, not float16 [{count}, {width}]")
     if keys.dtype != torch.uint8 or list(keys.shape) != [count, KEY_BYTES]:
         raise DamagedFile(path, f"keys are {keys.dtype} {list(keys.shape)}, not uint8 [{count}, {KEY_BYTES}]")
-    picks = torch.linspace(0, count - 1, min(count, _SAMPLED_ROWS), dtype=torch.float64).long()
-    if not are_unit_rows(rows[picks]):
+    picks = np.linspace(0, count - 1, min(count, _SAMPLED_ROWS)).astype(np.int64)
+    if not are_unit_rows(torch.from_numpy(rows.numpy()[picks])):  # torch would wake its threads for so little
         raise DamagedFile(path, "its rows are not finite unit rows")
     return Segment(path, rows, keys, digest, created)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from ..phrases import Phrases
 from ..progress import Progress
+from ..rows import Rows
 from .files import Complaints, DamagedFile
 from .folders import INDEXES, SEGMENTS, make_folder
 from .identity import EncoderIdentity
-from .indexes import SMALLEST_INDEXED_LIST, RowIndex, gather, list_digest, read_index, write_index
+from .indexes import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .merging import ReadersLock
 from .segments import (
     Segment,
@@ -32,17 +34,28 @@ from .segments import (
 Encode = Callable[[Sequence[str]], Tensor]
 
 
+@dataclass(frozen=True, eq=False)
+class KeptList:
+    """What a store holds of a list: rows [N, D] float16 on the CPU, mostly maps of files, and the list's notes.
+
+    A note is made, or read and checked, when it is called; keep what it gives.
+    """
+
+    rows: Rows
+    notes: Mapping[str, Note]
+
+
 @dataclass(frozen=True)
 class Pace:
-    """How encoding is cut: often enough to cancel, seldom enough to be fast.
+    """How encoding is cut: often enough to show progress and to lose little, seldom enough to be fast.
 
     A call of `encode` gets `first_batch` phrases; the number doubles, up to `largest_batch`, or halves so that a call
     takes about `batch_seconds`. A segment is written after `segment_rows` rows or `segment_seconds` of work.
     """
 
-    first_batch: int = 64
+    first_batch: int = 256
     largest_batch: int = 4096
-    batch_seconds: float = 0.5
+    batch_seconds: float = 2.0
     segment_rows: int = 16384
     segment_seconds: float = 10.0
 
@@ -101,15 +114,19 @@ class EmbeddingStore:
         The table may be a map of a file: do not write into it. Raises ModelError when `encode` answers no unit rows.
         """
         texts = list(phrases)
+        return self.listed(Listing(texts, Phrases.of(texts).digest), encode, progress).rows.joined()
+
+    def listed(self, listing: Listing, encode: Encode, progress: Progress | None = None) -> KeptList:
+        """The rows and notes of a list, as in `table`; looks at no phrase where an index of the list is saved."""
         with self._lock:
-            digest = list_digest(texts)
-            table = self._saved_table(digest, len(texts))
-            if table is None:
+            kept = self._saved(listing)
+            if kept is None:
+                texts = list(listing.phrases)
                 keys = [phrase_key(text) for text in texts]
                 self._refresh()
                 self._encode(self._without_rows(keys, texts), encode, progress)
-                table = self._assemble(digest, keys)
-            return table
+                kept = self._assemble(listing, keys)
+            return kept
 
     def add(self, phrases: Sequence[str], rows: Tensor) -> None:
         """Keeps unit rows [N, D] of `phrases` that came from elsewhere; of a phrase's rows the first one counts.
@@ -142,48 +159,51 @@ class EmbeddingStore:
         """The phrases that have no row, by key, in the order in which they first appear."""
         return {key: text for key, text in zip(keys, texts, strict=True) if key not in self._places}
 
-    def _saved_table(self, digest: str, count: int) -> Tensor | None:
-        """The table through its saved index, reading no keys; None where that does not work out."""
-        if self._folder is None or count < SMALLEST_INDEXED_LIST:
+    def _saved(self, listing: Listing) -> KeptList | None:
+        """A list through its saved index, reading no keys; None where that does not work out."""
+        if self._folder is None or len(listing.phrases) < SMALLEST_INDEXED_LIST:
             return None
         try:
-            index = read_index(self._folder / INDEXES, digest, count)
+            index = read_index(self._folder / INDEXES, listing)
         except DamagedFile as error:  # stays in place: the new one, written in a moment, takes its name
             self._complaints.once(error.path, f"{error}; it is computed again")
             return None
         except OSError as error:
             self._complaints.unreadable(self._folder / INDEXES, error)
             return None
-        parts = []
-        for name in index.names:
-            segment = self._open(self._folder / SEGMENTS / name)
-            if segment is None:
-                return None
-            parts.append(segment.rows)
-        return gather(parts, index.segment, index.row, self.identity.width)
+        segments = [self._open(self._folder / SEGMENTS / name) for name in index.names] if index else [None]
+        present = [segment.rows for segment in segments if segment is not None]
+        if index is None or len(present) < len(segments):
+            return None
+        rows = laid_out(present, index.segment, index.row, self.identity.width)
+        return None if rows is None else KeptList(rows, index.notes)
 
-    def _assemble(self, digest: str, keys: list[bytes]) -> Tensor:
-        """The table [N, D] of phrases that all have a row; saves its index where all of them are on disk."""
+    def _assemble(self, listing: Listing, keys: list[bytes]) -> KeptList:
+        """A list [N] whose phrases all have a row; saves its index where all of them are on disk."""
         rows = np.fromiter((self._places[key] for key in keys), dtype=np.int64, count=len(keys))  # [N]
         starts = np.array(self._starts, dtype=np.int64)  # [S]
         home = np.searchsorted(starts, rows, side="right") - 1  # [N]: which of `_order`
         used, segment = np.unique(home, return_inverse=True)
         parts = [self._order[number] for number in used]
         local = (rows - starts[home] if len(rows) else rows).astype(np.int32)
-        index = RowIndex(tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local)
-        table = gather([part.rows for part in parts], index.segment, index.row, self.identity.width)
+        index = RowIndex(tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local, listing.notes)
+        table = laid_out([part.rows for part in parts], index.segment, index.row, self.identity.width)
         if table is None:
             raise AssertionError("a phrase's place lies outside its segment")
         if self._folder and self._writable and all(index.names) and len(keys) >= SMALLEST_INDEXED_LIST:
             try:
-                write_index(self._folder / INDEXES, digest, index)
+                write_index(self._folder / INDEXES, listing.digest, index)
             except OSError as error:
                 self._complaints.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
-        return table
+        return KeptList(table, listing.notes)
 
     def _encode(self, missing: dict[bytes, str], encode: Encode, progress: Progress | None) -> None:
-        """Encodes distinct phrases batch by batch and keeps the rows, also when it is left by an exception."""
-        keys, texts = list(missing), list(missing.values())
+        """Encodes distinct phrases batch by batch and keeps the rows, also when it is left by an exception.
+
+        In alphabetical order: an encoder shares the work of texts that begin alike, if they come together.
+        """
+        keys = sorted(missing, key=lambda key: missing[key].casefold())
+        texts = [missing[key] for key in keys]
         pending: list[Tensor] = []  # [n_i, D] float16 each, the rows of keys[kept:done]
         kept = 0
         began = time.monotonic()

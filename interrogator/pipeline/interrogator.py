@@ -14,14 +14,15 @@ from torch import Tensor
 
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, Captioner, CaptionOptions
-from ..embeddings import EmbeddingCache
+from ..embeddings import EmbeddingCache, KeptList, Listing
 from ..encoders import Encoder
 from ..errors import RequestError
 from ..images import open_image
 from ..progress import Progress, Retold
 from ..prompts import cut_at_word
-from ..ranking import similarities
-from .modes import DEFAULT_MAX_PHRASES, DEFAULT_PHRASES, METHODS, Limits, Sitting
+from ..ranking import Scores, similarities
+from ..rows import Rows
+from .modes import METHODS, Search, Sitting
 from .results import Interrogation, Mode, RankedPhrase
 from .table import PhraseTable
 
@@ -82,6 +83,9 @@ class Interrogator:
         min_phrases: int = 8,
         max_phrases: int | None = None,
         progress: Progress | None = None,
+        beams: int = 1,
+        avoid_repeats: bool = False,
+        min_angle: float = 0.0,
     ) -> Interrogation:
         """A prompt for one image.
 
@@ -93,12 +97,20 @@ class Interrogator:
                 means all of them.
             max_phrases: phrases at most; None is the mode's default (classic 3 flavors, others 32).
             progress: called with (done, total) of the work at hand, at least about once a second; may raise to cancel.
+            beams: prompts that the chain (best, negative) grows side by side, of which one is what 1, the greedy chain,
+                would grow: takes so many times as long and finds a chain that is at least as similar.
+            avoid_repeats: pass over a phrase (in classic: a flavor) all of whose words are in the prompt already.
+            min_angle: degrees; pass over a phrase (in classic: a flavor) whose embedding is within this angle of the
+                embedding of one already taken. 0 is off.
 
         Raises:
             ImageReadError: the path is no picture.
-            RequestError: an unknown mode, no captioner and no caption, or nothing to make a prompt of.
+            RequestError: an unknown mode, a number out of its range, no captioner and no caption, or nothing to make a
+                prompt of.
         """
-        return self.interrogate_many([image], mode, caption, min_phrases, max_phrases, progress)[0]
+        return self.interrogate_many(
+            [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle
+        )[0]
 
     def interrogate_many(
         self,
@@ -108,20 +120,23 @@ class Interrogator:
         min_phrases: int = 8,
         max_phrases: int | None = None,
         progress: Progress | None = None,
+        beams: int = 1,
+        avoid_repeats: bool = False,
+        min_angle: float = 0.0,
     ) -> list[Interrogation]:
         """Prompts for many images, captioned and embedded in batches; arguments as in `interrogate`.
 
         caption: one for all, or one for each image.
         """
         asked = Mode.of(mode)
-        limits = _limits(asked, min_phrases, max_phrases)
+        search = Search.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
             raise RequestError(f"{len(captions)} captions were given for {len(images)} images")
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
             group = [_opened(image) for image in images[start : start + _GROUP]]
-            results += self._group(group, captions[start : start + _GROUP], asked, limits, progress)
+            results += self._group(group, captions[start : start + _GROUP], asked, search, progress)
         return results
 
     def rank(
@@ -153,21 +168,22 @@ class Interrogator:
     def table(self, progress: Progress | None = None) -> PhraseTable:
         """The phrases of all banks with their embeddings; made once, from the cache where that has them."""
         if self._table is None:
-            self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress))
+            self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder)
         return self._table
 
-    def _text_rows(self, texts: Sequence[str], progress: Progress | None) -> Tensor:
-        """float16 rows [N, D] for texts, from the cache where one is there."""
+    def _text_rows(self, texts: Listing, progress: Progress | None) -> KeptList:
+        """float16 rows [N, D] and notes of texts on the encoder's device, from the cache where one is there."""
         if self.cache is None:
-            return self.encoder.encode_texts(texts, **_told(progress)).half()  # rounded as the cache would
+            rows = self.encoder.encode_texts(list(texts.phrases), **_told(progress)).half()  # rounded as in the cache
+            return KeptList(Rows([rows]), texts.notes)
         steps = Retold(progress) if progress else None
         inside = _told(steps.again if steps else None)
         store = self.cache.open(self.encoder.identity())
-        table = store.table(texts, lambda missing: self.encoder.encode_texts(missing, **inside), steps)
-        return table.to(next(self.encoder.module.parameters()).device)
+        kept = store.listed(texts, lambda missing: self.encoder.encode_texts(missing, **inside), steps)
+        return KeptList(kept.rows.to(next(self.encoder.module.parameters()).device), kept.notes)
 
     def _group(
-        self, images: list[Image.Image], captions: Sequence[str | None], mode: Mode, limits: Limits,
+        self, images: list[Image.Image], captions: Sequence[str | None], mode: Mode, search: Search,
         progress: Progress | None,
     ) -> list[Interrogation]:  # fmt: skip
         said = self._captions(images, captions, mode, progress)
@@ -179,7 +195,7 @@ class Interrogator:
         results = []
         for caption, embedding in zip(said, embeddings, strict=True):
             sitting = Sitting(self.encoder, self.table(progress), embedding, self._fitting(caption), progress)
-            draft = METHODS[mode](sitting, limits)
+            draft = METHODS[mode](sitting, search)
             phrases = _ranked(sitting.table, sitting.scores, draft.places)
             results.append(Interrogation(draft.prompt, caption, draft.similarity, phrases, mode.value))
         return results
@@ -219,19 +235,13 @@ class Interrogator:
         return self.encoder.embed_images(images, **_told(progress))  # [B, D]
 
 
-def _limits(mode: Mode, min_phrases: int, max_phrases: int | None) -> Limits:
-    most = DEFAULT_PHRASES.get(mode, DEFAULT_MAX_PHRASES) if max_phrases is None else max_phrases
-    if min_phrases < 0 or most < 0:
-        raise RequestError("min_phrases and max_phrases cannot be negative")
-    return Limits(min_phrases, most)
-
-
 def _opened(image: ImageOrPath) -> Image.Image:
     return image if isinstance(image, Image.Image) else open_image(image)
 
 
-def _ranked(table: PhraseTable, scores: Tensor, places: Sequence[int]) -> list[RankedPhrase]:
-    return [RankedPhrase(table.texts[p], table.banks[p].name, float(scores[p])) for p in places]
+def _ranked(table: PhraseTable, scores: Scores, places: Sequence[int]) -> list[RankedPhrase]:
+    found = zip(places, scores.at(places).tolist(), strict=True)
+    return [RankedPhrase(table.texts[place], table.banks[place].name, similarity) for place, similarity in found]
 
 
 def _told(progress: Progress | None) -> dict[str, Any]:

@@ -6,33 +6,79 @@ results depend on the layout of a file, on chance or on a sign error, these foll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ..banks import FLAVORS
 from ..chain import Candidate, Chain, grow
+from ..duplicates import Repeats
+from ..embeddings import KeepsTokens
 from ..encoders import Encoder
 from ..errors import RequestError
 from ..progress import Progress, Retold
 from ..prompts import count_that_fit, join
-from ..ranking import first_best, similarities
+from ..ranking import first_best
+from ..rows import Places
 from .results import Mode
+from .scoring import Scorer
 from .table import PhraseTable
 
 # How many phrases the chain chooses from: the reference's `flavor_intermediate_count`.
 POOL = 2048
 DEFAULT_PHRASES = {Mode.CLASSIC: 3}
 DEFAULT_MAX_PHRASES = 32
+# Phrases looked through at a time, the most similar first, for those that repeat nothing.
+_BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How many phrases: the chain's downhill steps, and the maximum of a prompt."""
+class Search:
+    """How many phrases a mode takes, how wide it looks for them, and which it passes over.
+
+    Passing over repeats goes for the phrases of best, fast and negative and for the flavors of classic; the words of
+    the caption count as said. The other slots of classic are always filled: there is one best medium.
+
+    Attributes:
+        min_phrases: steps of the chain (best, negative) that may lower similarity.
+        max_phrases: phrases at most.
+        beams: prompts that the chain grows side by side; 1 is greedy.
+        avoid_repeats: pass over a phrase all of whose words are in the prompt already.
+        min_angle: degrees; pass over a phrase whose embedding is within this angle of one taken. 0 is off.
+    """
 
     min_phrases: int
     max_phrases: int
+    beams: int = 1
+    avoid_repeats: bool = False
+    min_angle: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.min_phrases < 0 or self.max_phrases < 0:
+            raise RequestError("min_phrases and max_phrases cannot be negative")
+        if self.beams < 1:
+            raise RequestError(f"beams has to be at least 1, not {self.beams!r}")
+        if not 0 <= self.min_angle <= 180:
+            raise RequestError(f"min_angle has to be from 0 to 180 degrees, not {self.min_angle!r}")
+
+    @property
+    def passes_over(self) -> bool:
+        """Whether any phrase may be passed over."""
+        return self.avoid_repeats or self.min_angle > 0
+
+    @classmethod
+    def of(
+        cls, mode: Mode, min_phrases: int, max_phrases: int | None, beams: int, avoid_repeats: bool, min_angle: float
+    ) -> Search:
+        """What was asked of a mode; `max_phrases` None is the mode's default.
+
+        Raises:
+            RequestError: a number is out of its range.
+        """
+        most = DEFAULT_PHRASES.get(mode, DEFAULT_MAX_PHRASES) if max_phrases is None else max_phrases
+        return cls(min_phrases, most, beams, avoid_repeats, min_angle)
 
 
 @dataclass(frozen=True)
@@ -63,13 +109,13 @@ class Sitting:
         self.progress = progress
         self.scores = table.scores(embedding)  # [N]
 
-    def classic(self, limits: Limits) -> Draft:
+    def classic(self, search: Search) -> Draft:
         """`{caption}, {medium} {artist}, {site}, {movement}, {flavors}`; a slot without a bank is left out."""
         medium, artist, site, movement = (
             self.table.top(self.scores, self.table.slot(role), 1)
             for role in ("mediums", "artists", "sites", "movements")
         )
-        flavors = self.table.top(self.scores, self.table.slot(FLAVORS), limits.max_phrases)
+        flavors = self._top(self.table.slot(FLAVORS), search, [*medium, *artist, *site, *movement])
         head, second = self.caption, [*medium, *artist]
         head_places: tuple[int, ...] = ()
         if medium and head.startswith(self.table.texts[medium[0]]):
@@ -81,46 +127,90 @@ class Sitting:
         groups = [group for group in (second, site, movement, *([f] for f in flavors)) if group]
         return self._fitted(head, head_places, groups)
 
-    def fast(self, limits: Limits) -> Draft:
+    def fast(self, search: Search) -> Draft:
         """The caption and the phrases most like the image, whatever bank they come from."""
-        tops = self.table.top(self.scores, self.table.merged, limits.max_phrases)
+        tops = self._top(self.table.merged, search)
         return self._fitted(self.caption, (), [[place] for place in tops])
 
-    def best(self, limits: Limits) -> Draft:
+    def best(self, search: Search) -> Draft:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
         pool = self.table.candidates(self.scores, self.table.merged, POOL)
         start = Chain(self.caption, self._similarity(self.caption) if self.caption else 0.0)
-        drafts = [self.classic(limits), self.fast(limits), self._grown(start, pool, limits, sign=1)]
+        drafts = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
         if self.caption:
             drafts.insert(0, Draft(self.caption, start.score))
         drafts = [draft for draft in drafts if draft.prompt]
         if not drafts:
             raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
-        texts = self.encoder.encode_texts([draft.prompt for draft in drafts])  # [4, D]
-        scores = similarities(self.embedding, texts)
+        scores = Scorer(self.encoder, self.embedding).texts([draft.prompt for draft in drafts])
         place = first_best(scores)
         return Draft(drafts[place].prompt, float(scores[place]), drafts[place].places)
 
-    def negative(self, limits: Limits) -> Draft:
+    def negative(self, search: Search) -> Draft:
         """A prompt as unlike the image as can be, of flavors and the negative bank; the caption is not in it."""
         pool = self.table.negatives(self.scores, POOL)
         if not pool:
             raise RequestError("negative mode needs the bank negative or one of flavors")
-        return self._grown(Chain("", 0.0), pool, limits, sign=-1)
+        return self._grown(Chain("", 0.0), pool, search, sign=-1)
 
-    def _grown(self, start: Chain, pool: Sequence[int], limits: Limits, sign: int) -> Draft:
+    def _grown(self, start: Chain, pool: Sequence[int], search: Search, sign: int) -> Draft:
         """A chain of the phrases at `pool`; `sign` -1 looks for the least similar prompt."""
-        at = {self.table.texts[place]: place for place in pool}
-        candidates = [Candidate(self.table.texts[p], self.table.banks[p].name, self.table.banks[p].quota) for p in pool]
+        table = self.table
+        at = {table.texts[place]: place for place in pool}
+        if isinstance(self.encoder, KeepsTokens) and (known := table.tokens(pool)):
+            self.encoder.remember_tokens(list(at), *known)
+        candidates = {p: Candidate(table.texts[p], table.banks[p].name, table.banks[p].quota) for p in pool}
+        repeats = self._repeats(pool, search)
         steps = Retold(self.progress) if self.progress else None
-        inside = {"progress": steps.again} if steps else {}
+        score = Scorer(self.encoder, self.embedding, sign, steps.again if steps else None)
 
-        def score(prompt: str, phrases: Sequence[str]) -> Tensor:
-            rows = self.encoder.encode_continuations(prompt, phrases, **inside)  # [N, D]
-            return sign * similarities(self.embedding, rows)
+        def fresh(chain: Chain, left: Sequence[Candidate]) -> list[Candidate]:
+            taken = [at[candidate.text] for candidate in chain.taken]
+            return [candidates[p] for p in repeats.fresh([at[c.text] for c in left], chain.prompt, taken)]
 
-        chain = grow(start, candidates, score, self.encoder.fits, limits.min_phrases, limits.max_phrases, steps)
+        chain = grow(
+            start, list(candidates.values()), score, self.encoder.fits, search.min_phrases, search.max_phrases,
+            search.beams, fresh if search.passes_over else None, steps,
+        )  # fmt: skip
         return Draft(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
+
+    def _top(self, places: Places, search: Search, taken: Sequence[int] = ()) -> list[int]:
+        """As many of `places` as asked for, the most similar first, within quotas and less those passed over.
+
+        Args:
+            taken: places of the phrases that stand in the prompt already.
+        """
+        if not search.passes_over:
+            return self.table.top(self.scores, places, search.max_phrases)
+        chosen: list[int] = []
+        for left in self._ranking(places):
+            repeats = self._repeats([*taken, *chosen, *left], search)
+            while len(chosen) < search.max_phrases:
+                said = [*taken, *chosen]
+                left = repeats.fresh(self._within_quota(left, chosen), join(self.caption, *self._texts(said)), said)
+                if not left:
+                    break
+                chosen.append(left.pop(0))
+            if len(chosen) == search.max_phrases:
+                break
+        return chosen
+
+    def _ranking(self, places: Places) -> Iterator[list[int]]:
+        """`places` from the most similar to the least, in blocks: few are ever looked at."""
+        done = 0
+        while done < len(places):
+            order = self.scores.highest(places, max(_BLOCK, 4 * done))  # begins with the shorter one of before
+            for start in range(done, len(order), _BLOCK):
+                yield order[start : start + _BLOCK]
+            done = len(order)
+
+    def _within_quota(self, places: Sequence[int], chosen: Sequence[int]) -> list[int]:
+        banks = self.table.banks
+        held = Counter(banks[place].name for place in chosen)
+        return [p for p in places if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
+
+    def _repeats(self, places: Sequence[int], search: Search) -> Repeats:
+        return Repeats(places, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
 
     def _fitted(self, head: str, head_places: tuple[int, ...], groups: Sequence[Sequence[int]]) -> Draft:
         """Head and as many groups of phrases (words of a group go without a comma) as fit the context."""
@@ -133,13 +223,13 @@ class Sitting:
         return Draft(prompt, self._similarity(prompt), places)
 
     def _similarity(self, text: str) -> float:
-        return float(similarities(self.embedding, self.encoder.encode_texts([text]))[0])
+        return float(Scorer(self.encoder, self.embedding).texts([text])[0])
 
     def _texts(self, places: Sequence[int]) -> list[str]:
         return [self.table.texts[place] for place in places]
 
 
-METHODS: dict[Mode, Callable[[Sitting, Limits], Draft]] = {
+METHODS: dict[Mode, Callable[[Sitting, Search], Draft]] = {
     Mode.CLASSIC: Sitting.classic,
     Mode.FAST: Sitting.fast,
     Mode.BEST: Sitting.best,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from ..banks import FLAVORS, NEGATIVE, PhraseBank
+from ..embeddings import KeepsTokens, KeptList, Listing, tokens_at
 from ..errors import BankError
-from ..ranking import similarities, top_k
+from ..phrases import Joined, Repeated
+from ..ranking import Scores
+from ..rows import Places
+
+# What is kept with the row numbers of a table, so that opening it again looks at no phrase. The version goes up when
+# a note changes its meaning.
+_MERGED, _TOKEN_IDS, _TOKEN_ENDS = "merged", "token_ids", "token_ends"
+_NOTES_VERSION = 1
 
 
 class PhraseTable:
@@ -18,73 +30,110 @@ class PhraseTable:
     Attributes:
         texts: the phrases [N], bank after bank; the order that breaks ties.
         banks: the bank of each.
-        rows: their embeddings [N, D]: float32 beside an image embedding, values as the cache holds them (fp16).
+        rows: their embeddings [N, D]: values as the cache holds them (fp16), and where it holds them.
+        merged: places of the phrases of all banks but negative, int64 [M], ascending; one that stands in two banks
+            counts for the first.
     """
 
-    def __init__(self, banks: Sequence[PhraseBank], embed: Callable[[Sequence[str]], Tensor]) -> None:
+    def __init__(
+        self, banks: Sequence[PhraseBank], embed: Callable[[Listing], KeptList], encoder: object = None
+    ) -> None:
         """Lay the banks out and embed their phrases.
 
         Args:
-            embed: texts -> float16 rows [N, D].
+            embed: the rows and notes of a list of phrases.
+            encoder: its token ids of the phrases are kept with the table, where it is one that `KeepsTokens`.
         """
-        self.texts = [phrase for bank in banks for phrase in bank.phrases]
-        self.banks = [bank for bank in banks for _ in bank.phrases]
-        self.rows = embed(self.texts).float()
-        first: dict[str, int] = {}
-        for place, text in enumerate(self.texts):
-            if self.banks[place].role != NEGATIVE:
-                first.setdefault(text.casefold(), place)
-        self.merged = list(first.values())
-        """Places of the phrases of all banks but negative; one that stands in two banks counts for the first."""
+        self.texts = Joined([bank.phrases for bank in banks])
+        self.banks = Joined([Repeated(bank, len(bank)) for bank in banks])
+        self._banks = list(banks)
+        self._borders = np.array(self.texts.borders, dtype=np.int64)  # [B + 1]: where banks begin, and the last ends
+        kept = embed(self._listing(encoder))
+        self.rows = kept.rows
+        self.merged: Places = kept.notes[_MERGED]().astype(np.int64)
+        self._notes = kept.notes
 
-    def scores(self, embedding: Tensor) -> Tensor:
-        """Cosine of an image embedding [D] with every phrase: float32 [N]."""
-        return similarities(embedding, self.rows)
+    def scores(self, embedding: Tensor) -> Scores:
+        """Cosine of an image embedding [D] with every phrase."""
+        return Scores(embedding, self.rows)
 
-    def slot(self, role: str) -> list[int]:
+    def embeddings(self, places: Sequence[int] | Places) -> Tensor:
+        """The embeddings of the phrases at `places` [n]: float32 [n, D], where the rows are."""
+        return self.rows.at(places).float()
+
+    @cached_property
+    def _tokens(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+        """Token ids of all phrases, int32 [T], and where each phrase ends in them, int64 [N]."""
+        return (self._notes[_TOKEN_IDS](), self._notes[_TOKEN_ENDS]()) if _TOKEN_IDS in self._notes else None
+
+    def tokens(self, places: Sequence[int] | Places) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+        """Token ids of the phrases at `places` [n] as `KeepsTokens.token_ids` gives them; None: they are not kept."""
+        return self._tokens and tokens_at(np.asarray(places, dtype=np.int64), *self._tokens)
+
+    def slot(self, role: str) -> Places:
         """Places of the phrases that may fill a slot: artists, mediums, movements, sites, flavors or negative."""
-        return [place for place, bank in enumerate(self.banks) if bank.role == role]
+        return self._places_of(bank.role == role for bank in self._banks)
 
-    def bank(self, name: str) -> list[int]:
+    def bank(self, name: str) -> Places:
         """Places of the phrases of a bank, or of all banks of a role.
 
         Raises:
             BankError: there is no such bank here.
         """
-        places = [place for place, bank in enumerate(self.banks) if name in (bank.name, bank.role)]
-        if not places:
-            names = dict.fromkeys(bank.name for bank in self.banks)
+        places = self._places_of(name in (bank.name, bank.role) for bank in self._banks)
+        if not len(places):
+            names = dict.fromkeys(bank.name for bank in self._banks if len(bank))
             raise BankError(f"no bank called {name!r} is switched on; there is {', '.join(names)}")
         return places
 
-    def top(self, scores: Tensor, places: Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` with the highest of `scores` [N], highest first, within the quota of each bank."""
-        allowed = self._within_quota(scores, places)
-        return [allowed[i] for i in top_k(scores[torch.tensor(allowed, dtype=torch.long)], k)]
+    def top(self, scores: Scores, places: Places | Sequence[int], k: int) -> list[int]:
+        """The `k` of `places`, ascending, with the highest scores, highest first, within the quota of each bank."""
+        return scores.highest(self._within_quota(scores, np.asarray(places, dtype=np.int64)), k)
 
-    def candidates(self, scores: Tensor, places: Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` with the highest of `scores` [N], in bank order; quotas are the search's business."""
-        chosen = top_k(scores[torch.tensor(places, dtype=torch.long)], k)
-        return sorted(places[i] for i in chosen)
+    def candidates(self, scores: Scores, places: Places | Sequence[int], k: int) -> list[int]:
+        """The `k` of `places`, ascending, with the highest scores, in bank order; quotas are the search's business."""
+        return sorted(scores.highest(places, k))
 
-    def negatives(self, scores: Tensor, k: int) -> list[int]:
+    def negatives(self, scores: Scores, k: int) -> list[int]:
         """What a negative prompt is made of: the `k` flavors least like the image, then the negative bank."""
-        flavors = self.slot(FLAVORS)
-        places = self.candidates(-scores, flavors, k) + self.slot(NEGATIVE)
-        first: dict[str, int] = {}
-        for place in places:
-            first.setdefault(self.texts[place].casefold(), place)
-        return list(first.values())
+        places = sorted(scores.lowest(self.slot(FLAVORS), k)) + self.slot(NEGATIVE).tolist()
+        return _first_of_each(places, (self.texts[place] for place in places))
 
-    def _within_quota(self, scores: Tensor, places: Sequence[int]) -> list[int]:
+    def _within_quota(self, scores: Scores, places: Places) -> Places:
         """`places` less those that more similar phrases of their bank keep out; exact for any selection by score."""
-        by_bank: dict[str, list[int]] = {}
-        for place in places:
-            by_bank.setdefault(self.banks[place].name, []).append(place)
-        allowed: list[int] = []
-        for group in by_bank.values():
-            quota = self.banks[group[0]].quota
-            if quota is not None and quota < len(group):
-                group = [group[i] for i in top_k(scores[torch.tensor(group)], quota)]
-            allowed += group
-        return sorted(allowed)
+        homes = np.searchsorted(self._borders, places, side="right") - 1  # [n]: number of each one's bank
+        for name in {bank.name for bank in self._banks if bank.quota is not None}:
+            own = [number for number, bank in enumerate(self._banks) if bank.name == name]
+            here = np.isin(homes, own)  # [n]
+            quota = self._banks[own[0]].quota
+            if quota is not None and quota < np.count_nonzero(here):
+                stays = ~here | np.isin(places, scores.highest(places[here], quota))
+                places, homes = places[stays], homes[stays]
+        return places
+
+    def _places_of(self, chosen: Iterable[bool]) -> Places:
+        """Places of the phrases of the banks that are chosen, ascending."""
+        ranges = zip(self._borders[:-1], self._borders[1:], chosen, strict=True)
+        return np.concatenate([np.arange(0), *(np.arange(start, end) for start, end, is_in in ranges if is_in)])
+
+    def _listing(self, encoder: object) -> Listing:
+        notes: dict[str, Callable[[], npt.NDArray[np.int32] | npt.NDArray[np.int64]]] = {_MERGED: cache(self._merge)}
+        if isinstance(encoder, KeepsTokens):
+            tokens = cache(lambda: encoder.token_ids(self.texts))
+            notes |= {_TOKEN_IDS: lambda: tokens()[0], _TOKEN_ENDS: lambda: tokens()[1]}
+        lists = [(bank.digest, len(bank), bank.role == NEGATIVE) for bank in self._banks]
+        digest = hashlib.sha256(json.dumps([_NOTES_VERSION, lists]).encode()).hexdigest()[:32]
+        return Listing(self.texts, digest, notes)
+
+    def _merge(self) -> npt.NDArray[np.int32]:
+        places = self._places_of(bank.role != NEGATIVE for bank in self._banks)
+        texts = (text for bank in self._banks if bank.role != NEGATIVE for text in bank.phrases)
+        return np.array(_first_of_each(places.tolist(), texts), dtype=np.int32)
+
+
+def _first_of_each(places: Iterable[int], texts: Iterable[str]) -> list[int]:
+    """Those of `places` whose text, whatever its case, no earlier one has."""
+    first: dict[str, int] = {}
+    for place, text in zip(places, texts, strict=True):
+        first.setdefault(text.casefold(), place)
+    return list(first.values())

@@ -66,21 +66,22 @@ def embed(rules: Rules, tokens: Tensor, positions: Tensor, in_float32: bool) -> 
     """What goes into the first layer: token and position embeddings, [..., W] for tokens and positions [...]."""
     tower = rules.tower
     dtype = torch.float32 if in_float32 else tower.transformer.get_cast_dtype()
-    x = tower.token_embedding(tokens.clamp(0, rules.class_token - 1)).to(dtype)
+    x: Tensor = tower.token_embedding(tokens.clamp(0, rules.class_token - 1)).to(dtype)
     if rules.pool == "class":
         x = torch.where((tokens == rules.class_token)[..., None], tower.cls_emb.to(dtype), x)
-    return x + tower.positional_embedding[positions].to(dtype)
+    x = x + tower.positional_embedding[positions].to(dtype)
+    return x
 
 
 def project(rules: Rules, x: Tensor, in_float32: bool) -> Tensor:
     """Features [N, D] of the last states [N, W]; final norm and pooling commute, as the norm is of each place alone."""
-    x = called(rules.tower.ln_final, in_float32, x)
     projection = rules.tower.text_projection
-    if projection is None:
-        return x
+    features: Tensor = called(rules.tower.ln_final, in_float32, x)
     if isinstance(projection, nn.Module):
-        return called(projection, in_float32, x)  # type: ignore[no-any-return]
-    return x @ (projection.float() if in_float32 else projection)
+        features = called(projection, in_float32, features)
+    elif projection is not None:
+        features = features @ (projection.float() if in_float32 else projection)
+    return features
 
 
 def called(module: nn.Module, in_float32: bool, *inputs: Any) -> Any:
@@ -91,7 +92,9 @@ def called(module: nn.Module, in_float32: bool, *inputs: Any) -> Any:
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, heads: int) -> Tensor:
     """Attention of queries [G, Q, W] to keys and values [G, K, W] with a mask [G, 1, Q, K]: [G, Q, W]."""
-    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # [G, H, Q|K, W/H]
+    query, key, value = (
+        x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value)
+    )  # [G, H, Q or K, W / H]
     seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
     return seen.transpose(1, 2).flatten(2)
 
@@ -111,4 +114,5 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
 
 def _scaled(block: Any, name: str, x: Tensor) -> Tensor:
     scale = getattr(block, name, None)  # LayerScale, or nothing
-    return x if scale is None else scale(x)
+    scaled: Tensor = x if scale is None else scale(x)
+    return scaled

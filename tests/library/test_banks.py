@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interrogator import BankError, PhraseBank, load_banks
-from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list
+from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list, saved
+from interrogator.phrases import Joined, Phrases, Repeated
+
+ROOT = Path(__file__).parents[2]
 
 REFERENCE_FILES = {
     "artists.txt": "Claude Monet\nGreg Rutkowski\n",
@@ -19,6 +28,14 @@ REFERENCE_FILES = {
     "movements.txt": "impressionism\n",
     "negative.txt": "blurry\nugly",
 }
+
+
+@pytest.fixture(autouse=True)
+def lists_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this test's own, where lists are saved however young they are."""
+    monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(saved, "SETTLED_SECONDS", 0.0)
+    return tmp_path / "home" / "lists"
 
 
 def write_list(folder: Path, name: str, text: str) -> Path:
@@ -189,3 +206,165 @@ def test_check_finds_repeats_missing_purpose_and_machine_made_lists(tmp_path: Pa
     assert "begin with 'glowing'" in texts
     assert "stands in line 4 already" in texts
     assert "purpose" in texts
+
+
+def large_list(folder: Path, word: str = "phrase") -> Path:
+    return write_list(folder, "large.txt", "# large\n" + "".join(f"{word} number {i} café\n" for i in range(6000)))
+
+
+def no_reading(path: Path) -> str:
+    raise AssertionError(f"{path} was read")
+
+
+def test_a_large_list_is_read_once(tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = large_list(tmp_path)
+    first = PhraseBank.from_file(path)
+    monkeypatch.setattr("interrogator.banks.files.read_text", no_reading)
+    again = PhraseBank.from_file(path)
+    assert again.phrases == first.phrases and len(again) == 6000 and again.phrases[-1] == "phrase number 5999 café"
+    assert again.digest == first.digest == PhraseBank.from_phrases("x", list(first.phrases)).digest
+    assert len(list(lists_folder.iterdir())) == 1
+
+
+def test_a_small_list_is_not_saved(tmp_path: Path, lists_folder: Path) -> None:
+    PhraseBank.from_file(write_list(tmp_path, "small.txt", "soft light\n"))
+    assert not lists_folder.exists()
+
+
+def test_an_edited_list_is_read_again_even_with_its_old_size_and_time(tmp_path: Path) -> None:
+    path = large_list(tmp_path)
+    before = PhraseBank.from_file(path)
+    old = path.stat()
+    large_list(tmp_path, "phrasf")
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert path.stat().st_size == old.st_size and path.stat().st_mtime_ns == old.st_mtime_ns
+    after = PhraseBank.from_file(path)
+    assert after.phrases[0] == "phrasf number 0 café" and after.digest != before.digest
+    assert before.phrases[0] == "phrase number 0 café", "what was mapped stays as it was"
+
+
+def test_a_list_written_this_moment_is_not_saved(tmp_path: Path, lists_folder: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    # Another version within the same tick of the file system's clock would look the same.
+    monkeypatch.setattr(saved, "SETTLED_SECONDS", 60.0)
+    PhraseBank.from_file(large_list(tmp_path))
+    assert not lists_folder.exists()
+
+
+def spoil(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        spoil(lambda data: b""),
+        spoil(lambda data: data[:100]),
+        spoil(lambda data: data[:-1]),
+        spoil(lambda data: data + b"x"),
+        spoil(lambda data: data[:-9] + b"X" + data[-8:]),
+        spoil(lambda data: data[:200] + bytes(8) + data[208:]),
+        spoil(lambda data: b"[" * len(data)),
+        spoil(lambda data: bytes(len(data))),
+        spoil(lambda data: data.replace(b'"count": 6000', b'"count": -600', 1)),
+        spoil(lambda data: data.replace(b'"digest"', b'"digesd"', 1)),
+    ],
+)
+def test_a_damaged_saved_list_is_made_again(
+    tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object]
+) -> None:
+    path = large_list(tmp_path)
+    before = PhraseBank.from_file(path).phrases
+    saved_list = next(lists_folder.iterdir())
+    good = saved_list.read_bytes()
+    saved_list.unlink()  # `before` keeps its map
+    saved_list.write_bytes(good)
+    damage(saved_list)
+    assert PhraseBank.from_file(path).phrases == before
+    assert saved_list.read_bytes() == good
+    monkeypatch.setattr("interrogator.banks.files.read_text", no_reading)
+    assert PhraseBank.from_file(path).phrases == before
+
+
+def test_saved_lists_do_not_pile_up(tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "KEPT_LISTS", 3)
+    for number in range(6):
+        PhraseBank.from_file(large_list(tmp_path, f"phrase{number}"))
+    assert len(list(lists_folder.iterdir())) == 3
+
+
+def test_a_home_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                   caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
+    write_list(tmp_path, "home-file", "in the way")
+    monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home-file"))
+    caplog.set_level("INFO", "interrogator")
+    assert len(PhraseBank.from_file(large_list(tmp_path))) == 6000
+    assert caplog.records == []
+
+
+READ_LARGE = """
+import os, sys
+from interrogator import PhraseBank
+from interrogator.banks import saved
+"".encode("utf-8-sig")  # imports the codec, while this user may
+if os.geteuid() == 0 and sys.argv[2] == "nobody":
+    os.setgid(65534)
+    os.setuid(65534)
+saved.SETTLED_SECONDS = 0
+bank = PhraseBank.from_file(sys.argv[1])
+assert len(bank) == 6000 and bank.phrases[7] == "phrase number 7 café"
+print(bank.digest)
+"""
+
+
+def start_reading(path: Path, home: Path, user: str = "me") -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "INTERROGATOR_HOME": str(home), "PYTHONUTF8": "1"}
+    command = [sys.executable, "-c", READ_LARGE, str(path), user]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_two_processes_that_read_a_list_at_once_save_it_whole(tmp_path: Path, lists_folder: Path) -> None:
+    path = large_list(tmp_path)
+    for _ in range(2):
+        both = [start_reading(path, tmp_path / "home") for _ in range(2)]
+        answers = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], answers
+        assert answers[0][0] == answers[1][0]
+    assert [file.suffix for file in lists_folder.iterdir()] == [".phrases"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+def test_a_read_only_home_is_read(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        home = Path(place, "home")
+        home.mkdir()
+        path = large_list(Path(place))
+        os.chmod(place, 0o755)
+        os.chmod(home, 0o555)
+        for user in ("nobody", "me", "nobody"):  # nothing saved yet, saved by somebody who may, read by one who may not
+            process = start_reading(path, home, user)
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 0 and len(out.strip()) == 32 and not err, err
+
+
+@given(st.lists(st.text(max_size=6) | st.just("\ud800")), st.integers(-9, 9), st.slices(8))
+def test_phrases_are_a_sequence_of_the_same_texts(texts: list[str], place: int, part: slice) -> None:
+    phrases = Phrases.of(texts)
+    assert phrases == texts and phrases == tuple(texts) and list(phrases) == texts and len(phrases) == len(texts)
+    assert phrases == Phrases.of(texts) and hash(phrases) == hash(tuple(texts))
+    assert phrases != [*texts, ""] and phrases != ["x" + text for text in texts] or not texts
+    assert phrases[part] == tuple(texts[part])
+    assert pickle.loads(pickle.dumps(phrases)) == phrases
+    two = Joined([phrases, Repeated("end", 2)])
+    assert list(two) == [*texts, "end", "end"] == [two[number] for number in range(len(two))]
+    assert two[part] == [*texts, "end", "end"][part] and two[-1] == "end"
+    if -len(texts) <= place < len(texts):
+        assert phrases[place] == texts[place]
+    else:
+        with pytest.raises(IndexError):
+            phrases[place]
+
+
+def test_a_digest_tells_lists_apart_that_read_alike() -> None:
+    lists = [[], [""], ["", ""], ["ab"], ["a", "b"], ["b", "a"], ["a", "b", ""]]
+    assert len({Phrases.of(texts).digest for texts in lists}) == len(lists)

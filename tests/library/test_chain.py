@@ -14,8 +14,8 @@ from interrogator.chain import Candidate, Chain, grow
 Score = Callable[[str], float]
 
 
-def scorer(score: Score) -> Callable[[str, Sequence[str]], torch.Tensor]:
-    def of(prompt: str, phrases: Sequence[str]) -> torch.Tensor:
+def scorer(score: Score) -> Callable[[str, Sequence[str], int], torch.Tensor]:
+    def of(prompt: str, phrases: Sequence[str], best: int) -> torch.Tensor:
         return torch.tensor([score(f"{prompt}, {phrase}" if prompt else phrase) for phrase in phrases])
 
     return of

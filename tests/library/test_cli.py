@@ -75,11 +75,26 @@ class TestPrompt:
         assert main(demo(folder, "prompt", str(folder / "1.png"), *arguments)) == 0
         assert capsys.readouterr().out == "a cat \\(x\\), a \\(rare\\) thing\n"
 
+    def test_search_options_reach_the_prompt(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = tmp_path / "words.txt"
+        words.write_text("# mine\na soft light\nlight, soft\nneon\n", encoding="utf-8")
+        command = demo(folder, "prompt", str(folder / "1.png"), "--bank", str(words), "--caption", "a cat", "--json")
+
+        def taken(*options: str) -> set[str]:
+            assert main([*command, *options]) == 0
+            return {phrase["text"] for phrase in json.loads(capsys.readouterr().out)["phrases"]}
+
+        assert taken("--mode", "fast") == {"a soft light", "light, soft", "neon"}
+        assert "neon" in taken("--mode", "fast", "--avoid-repeats") != taken("--mode", "fast")
+        assert len(taken("--mode", "fast", "--min-angle", "180")) == 1
+        assert len(taken("--mode", "best", "--beams", "2", "--max-phrases", "1")) <= 1
+
     def test_caption_options_are_taken(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         image = str(folder / "1.png")
-        assert (
-            main(demo(folder, "prompt", image, "--mode", "caption", "--max-caption-tokens", "3", "--beams", "2")) == 0
-        )
+        options = ["--mode", "caption", "--max-caption-tokens", "3", "--caption-beams", "2"]
+        assert main(demo(folder, "prompt", image, *options)) == 0
         assert 0 < len(capsys.readouterr().out.split()) <= 3
 
     def test_a_pipe_that_closes_early_is_no_error(self, folder: Path) -> None:
@@ -144,6 +159,10 @@ class TestDemo:
         (["prompt", __file__, "--encoder", "ViT-L-15/openai"], 2, "ViT-L-14"),
         (["prompt", __file__, "--encoder", "ViT-L-14/openia"], 2, "openai"),
         (["prompt", __file__, "--quota", "nonsense=3"], 2, "nonsense"),
+        (["prompt", __file__, "--beams", "0"], 2, "beams has to be at least 1"),
+        (["prompt", __file__, "--min-angle", "181"], 2, "from 0 to 180 degrees"),
+        (["prompt", __file__, "--min-angle", "nan"], 2, "from 0 to 180 degrees"),
+        (["prompt", __file__, "--max-phrases", "-1"], 2, "cannot be negative"),
         (["banks", "check", "absent.txt"], 2, "absent.txt"),
         (["cache", "import", "absent.safetensors", "--lists", ".", "--encoder", "ViT-L-15"], 2, "ViT-L-15"),
     ],

@@ -104,7 +104,7 @@ def test_a_damaged_segment_is_encoded_again(built, tmp_path, caplog, damage, ind
         shutil.rmtree(built / "indexes")
     encode = Counting()
     assert torch.equal(EmbeddingCache(tmp_path).open(IDENTITY).table(PHRASES, encode), rows_of(PHRASES).half())
-    assert encode.asked == PHRASES[:40]
+    assert sorted(encode.asked) == sorted(PHRASES[:40])
     assert [str(path) in record.getMessage() for record in caplog.records] == [True]
     assert not path.exists() and path.with_name(path.name + ".damaged").exists()
     caplog.clear()
@@ -147,7 +147,9 @@ def test_a_damaged_store_is_built_again(built, tmp_path, caplog, named, damage):
     encode = Counting()
     assert EmbeddingCache(tmp_path).list() == [] and built.exists()
     store = EmbeddingCache(tmp_path).open(IDENTITY)
-    assert torch.equal(store.table(PHRASES, encode), rows_of(PHRASES).half()) and encode.asked == PHRASES
+    assert torch.equal(store.table(PHRASES, encode), rows_of(PHRASES).half()) and sorted(encode.asked) == sorted(
+        PHRASES
+    )
     assert [named in record.getMessage() for record in caplog.records] == [True]
     caplog.clear()
     assert EmbeddingCache(tmp_path).open(IDENTITY).missing(PHRASES) == [] and caplog.records == []
@@ -192,7 +194,7 @@ def test_an_index_that_names_a_segment_that_is_gone(built, tmp_path, caplog):
     larger_segment(built).unlink()
     encode = Counting()
     assert torch.equal(EmbeddingCache(tmp_path).open(IDENTITY).table(PHRASES, encode), rows_of(PHRASES).half())
-    assert encode.asked == PHRASES[:40] and caplog.records == []
+    assert sorted(encode.asked) == sorted(PHRASES[:40]) and caplog.records == []
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -220,7 +222,7 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path, caplog):
     assert store.writable
     for _ in range(2):
         assert torch.equal(store.table(PHRASES, encode), rows_of(PHRASES).half())
-    assert encode.asked == PHRASES and not store.writable
+    assert sorted(encode.asked) == sorted(PHRASES) and not store.writable
     assert ["cannot be written" in record.getMessage() for record in caplog.records] == [True]
     assert cache.list() == [] and cache.clear() == 0
 
@@ -234,7 +236,7 @@ def test_a_folder_where_a_file_should_be(built, tmp_path, caplog):
     cache, encode = EmbeddingCache(tmp_path), Counting()
     for _ in range(2):
         assert torch.equal(cache.open(IDENTITY).table(PHRASES, encode), rows_of(PHRASES).half())
-    assert encode.asked == PHRASES[:40] and len(caplog.records) == 2
+    assert sorted(encode.asked) == sorted(PHRASES[:40]) and len(caplog.records) == 2
     assert all(str(Path(built)) in record.getMessage() for record in caplog.records)
 
 

@@ -15,12 +15,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from interrogator.embeddings import (
     PROBE_PHRASES,
     TOKENIZER_PROBES,
     EmbeddingCache,
     EncoderIdentity,
+    Listing,
     Pace,
     tokenizer_digest,
 )
@@ -81,7 +83,7 @@ def test_rows_in_order_with_duplicates_and_nothing_encoded_twice(tmp_path):
     phrases = ["b", "a", "", "b", "#c", "\u0000", "é", "e\u0301", "\ud800", "a"]
     store = EmbeddingCache(tmp_path).open(identity())
     assert torch.equal(store.table(phrases, encode), truth(phrases))
-    assert encode.asked == list(dict.fromkeys(phrases))
+    assert sorted(encode.asked) == sorted(list(dict.fromkeys(phrases)))
     again = Counting()
     assert torch.equal(store.table(phrases[::-1], again), truth(phrases[::-1]))
     other = EmbeddingCache(tmp_path).open(identity())
@@ -118,6 +120,93 @@ def test_a_known_list_opens_through_its_index(tmp_path, monkeypatch):
     assert torch.equal(table, expected[0]) and torch.equal(fresh.table(shuffled, Counting()), expected[1])
     rows = next(iter(fresh._opened.values())).rows
     assert table.data_ptr() == rows.data_ptr(), "contiguous rows are a slice of the map"
+
+
+class Unread(list):
+    """Phrases that nobody may look at."""
+
+    def __iter__(self):
+        raise AssertionError("the phrases were read")
+
+    __getitem__ = __iter__
+
+
+def no_note():
+    raise AssertionError("a note was made again")
+
+
+def listing(phrases, notes=(), digest="d" * 32):
+    return Listing(phrases, digest, dict(notes))
+
+
+def test_a_list_that_is_known_by_its_digest_is_not_looked_at(tmp_path, monkeypatch):
+    phrases = [f"phrase {number}" for number in range(300)]
+    pace = Pace(first_batch=64, largest_batch=64, segment_rows=64)
+    note = np.arange(7, dtype=np.int64)
+    first = EmbeddingCache(tmp_path, pace=pace).open(identity()).listed(listing(phrases, {"n": lambda: note}), rows_of)
+    assert torch.equal(first.rows.joined(), truth(phrases)) and first.notes["n"]() is note
+    monkeypatch.setattr(Segment, "phrase_keys", lambda segment: pytest.fail("the keys were read"))
+    again = EmbeddingCache(tmp_path).open(identity()).listed(listing(Unread(phrases), {"n": no_note}), Counting())
+    assert torch.equal(again.rows.at([299, 0, 64]), truth([phrases[299], phrases[0], phrases[64]]))
+    assert np.array_equal(again.notes["n"](), note) and again.notes["n"]().dtype == np.int64
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
+def test_rows_in_several_files_stay_there(tmp_path):
+    phrases = [f"phrase {number}" for number in range(300)]
+    pace = Pace(first_batch=64, largest_batch=64, segment_rows=64)
+    store = EmbeddingCache(tmp_path, pace=pace).open(identity())
+    rows = store.listed(listing(phrases[::-1] + phrases[:9]), rows_of).rows
+    held = [piece.data_ptr() for piece in rows._pieces]
+    assert len(held) == 5 and set(held) == {segment.rows.data_ptr() for segment in store._opened.values()}
+    few = store.listed(listing(phrases[::20], digest="e" * 32), Counting()).rows
+    assert sum(map(len, few._pieces)) == 15, "what lies scattered is copied out"
+    assert torch.equal(few.joined(), truth(phrases[::20]))
+
+
+def test_an_index_without_a_note_that_is_asked_for_is_made_again(tmp_path):
+    phrases = [f"phrase {number}" for number in range(30)]
+    EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases), rows_of)
+    encode, made = Counting(), []
+
+    def note():
+        made.append(1)
+        return np.array([3, 1], dtype=np.int32)
+
+    for _ in range(2):
+        kept = EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases, {"n": note}), encode)
+        assert kept.notes["n"]().tolist() == [3, 1] and torch.equal(kept.rows.joined(), truth(phrases))
+    assert encode.asked == [] and len(made) <= 2
+    made.clear()
+    EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases, {"n": note}), encode).notes["n"]()
+    assert made == []
+
+
+def test_a_note_that_is_not_what_was_written_is_made_again(tmp_path):
+    phrases = [f"phrase {number}" for number in range(30)]
+    values = np.arange(100_000, 100_999, dtype=np.int32)
+    store = EmbeddingCache(tmp_path).open(identity())
+    store.listed(listing(phrases, {"n": lambda: values}), rows_of)
+    path = next((store.path / "indexes").iterdir())
+    data = path.read_bytes()
+    spot = data.index(values[500].tobytes())
+    path.write_bytes(data[:spot] + b"\xff" + data[spot + 1 :])
+    kept = EmbeddingCache(tmp_path).open(identity()).listed(listing(Unread(phrases), {"n": lambda: values}), Counting())
+    assert kept.notes["n"]() is values
+
+
+def test_an_index_of_the_first_format_is_no_trouble(tmp_path, caplog):
+    phrases = [f"phrase {number}" for number in range(30)]
+    store = EmbeddingCache(tmp_path).open(identity())
+    store.add(phrases, rows_of(phrases))
+    old = {"segment": torch.zeros(30, dtype=torch.int32), "row": torch.arange(30, dtype=torch.int32)}
+    (store.path / "indexes").mkdir(exist_ok=True)
+    save_file(old, store.path / "indexes" / f"{'0' * 32}.safetensors", {"format": "1", "names": "[]", "digest": "0"})
+    caplog.set_level(logging.INFO, "interrogator")
+    for _ in range(2):
+        table = EmbeddingCache(tmp_path).open(identity()).table(phrases, Counting())
+        assert torch.equal(table, truth(phrases))
+    assert caplog.records == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
@@ -158,7 +247,7 @@ def test_progress_counts_what_needs_encoding_and_cancels_without_loss(tmp_path):
 
 
 def test_an_encoder_that_fails_midway_keeps_what_it_did(tmp_path):
-    phrases = [f"p{number}" for number in range(30)]
+    phrases = [f"p{number:02}" for number in range(30)]
     calls = []
 
     def failing(batch):
@@ -259,7 +348,7 @@ def test_list_and_clear(tmp_path):
 
 def test_many_small_segments_become_one_when_nobody_reads(tmp_path):
     pytest.importorskip("fcntl")
-    phrases = [f"p{number}" for number in range(70)]
+    phrases = [f"p{number:02}" for number in range(70)]
     cache = EmbeddingCache(tmp_path, pace=Pace(first_batch=1, largest_batch=1, segment_rows=1))
     writer = cache.open(identity())
     table = writer.table(phrases, rows_of)

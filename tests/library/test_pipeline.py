@@ -17,6 +17,7 @@ from PIL import Image
 
 import interrogator
 from interrogator import Interrogator, PhraseBank, RequestError
+from interrogator.duplicates import words
 from interrogator.prompts import join
 
 pytestmark = pytest.mark.models
@@ -123,6 +124,8 @@ def test_no_captioner_and_no_caption_is_an_error_that_says_so(ci: Interrogator, 
         ({"mode": "bset"}, "caption, classic, fast, best, negative"),
         ({"mode": "caption", "caption": ""}, "empty caption"),
         ({"max_phrases": -1}, "cannot be negative"),
+        ({"beams": 0}, "at least 1"),
+        ({"min_angle": -1.0}, "from 0 to 180"),
         ({"mode": "fast", "caption": "", "max_phrases": 0}, "no prompt"),
     ],
 )
@@ -178,6 +181,80 @@ def test_a_phrase_in_two_banks_is_taken_once(ci: Interrogator, image: Image.Imag
     banks = [PhraseBank.from_phrases("mediums", ["pixel art"]), PhraseBank.from_phrases("mine", ["Pixel Art", "neon"])]
     result = with_banks(ci, banks).interrogate(image, "fast", caption="a dog")
     assert sorted(phrase.text for phrase in result.phrases) == ["neon", "pixel art"]
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("best", 1), ("negative", -1)])
+def test_beams_never_do_worse_than_the_greedy_chain_and_often_better(ci: Interrogator, mode: str, sign: int) -> None:
+    gains = []
+    for seed in range(1, 4):
+        picture = interrogator.demo.creature(seed)[0]
+        greedy, beams = (ci.interrogate(picture, mode, max_phrases=4, beams=count).similarity for count in (1, 3))
+        assert greedy is not None and beams is not None
+        gains.append(sign * (beams - greedy))
+    assert min(gains) >= -1e-6 and max(gains) > 1e-4
+
+
+REPEATING = [
+    "red wings",
+    "wings, red",
+    "Red",
+    "a dog with wings",
+    "neon",
+    "soft light",
+    "light soft",
+    "neon light",
+    "Dog",
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_phrase_whose_words_are_said_already_is_passed_over(ci: Interrogator, image: Image.Image, mode: str) -> None:
+    flavors = PhraseBank.from_phrases("flavors", REPEATING)
+    own = with_banks(ci, [PhraseBank.from_phrases("mediums", ["red ink"]), flavors])
+    plain, result = (
+        own.interrogate(image, mode, "a dog", min_phrases=12, max_phrases=12, avoid_repeats=on) for on in (False, True)
+    )
+    caption = "" if mode == "negative" else "a dog"
+    said = words(join(caption, "red ink") if mode == "classic" else caption)
+    for phrase in result.phrases:
+        if phrase.bank == "flavors":
+            assert not words(phrase.text) <= said
+        said |= words(phrase.text)
+    if mode in ("classic", "fast"):
+        assert {phrase.text for phrase in plain.phrases} >= set(REPEATING)
+        assert said >= words(" ".join(REPEATING))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_phrase_near_one_taken_is_passed_over(ci: Interrogator, image: Image.Image, mode: str) -> None:
+    result = ci.interrogate(image, mode, min_phrases=5, max_phrases=5, min_angle=40)
+    texts = [phrase.text for phrase in result.phrases]
+    rows = ci.encoder.encode_texts(texts)
+    angles = torch.rad2deg(torch.acos((rows @ rows.T).clamp(-1, 1)))
+    for place, phrase in enumerate(result.phrases):
+        if mode != "classic" or phrase.bank == "flavors":
+            assert all(float(angle) > 39 for angle in angles[place][:place])
+    assert len(ci.interrogate(image, "fast", min_angle=180).phrases) == 1
+
+
+def test_passing_over_keeps_quotas_and_changes_nothing_where_nothing_repeats(
+    ci: Interrogator, image: Image.Image
+) -> None:
+    # Between the phrases of one bank stand more of the other than are looked at together; every word is its own.
+    many = PhraseBank.from_phrases("many", [f"soft {number}" for number in range(1500)]).limited(3)
+    few = PhraseBank.from_phrases("few", ["pixel art", "neon", "fog"])
+    own = with_banks(ci, [many, few])
+    plain = own.interrogate(image, "fast", "a dog").phrases
+    assert sorted(phrase.bank for phrase in plain) == ["few"] * 3 + ["many"] * 3
+    assert plain[-1].similarity < own.rank(image, "many", top=1000)[-1].similarity
+    assert own.interrogate(image, "fast", "a dog", avoid_repeats=True).phrases == plain
+
+
+def test_a_phrase_passed_over_takes_nothing_of_its_quota(ci: Interrogator, image: Image.Image) -> None:
+    own = with_banks(ci, [PhraseBank.from_phrases("own", ["fog", "neon", "NEON, neon"]).limited(1)])
+    assert own.rank(image)[-1].text == "fog"
+    taken = own.interrogate(image, "fast", "a dog in neon", avoid_repeats=True).phrases
+    assert [phrase.text for phrase in taken] == ["fog"]
 
 
 def test_many_images_give_what_each_gives_alone(ci: Interrogator) -> None:

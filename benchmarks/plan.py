@@ -1,0 +1,101 @@
+"""The works, by name: what was asked of each, and where it is. Loads no torch, so the command answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to measure.
+
+    Attributes:
+        title: the work in words.
+        module: where its `run(Task) -> Result` is.
+        asked: the least ratio of the peer's time to ours; None where it is something else.
+        pairs: how often both sides run, unless the command says; None where the steps of the chain are the pairs.
+        one_model: run on `Sizes.end_to_end_model` only.
+        on_gpu: part of the work `gpu`, run there with each one's defaults.
+        gpu_only: run as part of the work `gpu` only.
+    """
+
+    title: str
+    module: str
+    asked: float | None = None
+    pairs: int | None = None
+    one_model: bool = False
+    on_gpu: bool = False
+    gpu_only: bool = False
+
+
+WORKS: dict[str, Work] = {
+    "tables": Work("build tables", "tables", asked=18, pairs=2, on_gpu=True),
+    "chain": Work("best-mode chain, fp32 both", "chain", asked=17),
+    "chain-defaults": Work("best-mode chain, each one's defaults, same prompt", "chain", asked=50, on_gpu=True),
+    "disk": Work("from bank and cache files on disk to the first rank", "disk", asked=30, pairs=5),
+    "rank": Work("rank, same result as fp32", "rank", asked=10, pairs=15, on_gpu=True),
+    "image": Work("image embedding, each one's defaults", "image", asked=4, pairs=15, on_gpu=True),
+    "end-to-end": Work("one image in best mode end to end", "end_to_end", asked=40, pairs=1, one_model=True),
+    "rate": Work("the chain beside the machine's matrix-product rate", "rate"),
+    "profile": Work("where the time of a step goes", "profile"),
+    "gpu-best": Work(
+        "best mode on a GPU, caption given", "gpu_best", pairs=3, one_model=True, on_gpu=True, gpu_only=True
+    ),
+}
+GPU = "gpu"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of one work.
+
+    Attributes:
+        work: key of `WORKS`.
+        model: an open_clip architecture, or `sizes.TINY_MODEL`.
+        device: cpu or cuda.
+        pairs: how often both sides run; None is the work's own number.
+        steps: steps of the chain.
+        sizes: how large it is.
+        scratch: an empty folder, removed afterwards.
+    """
+
+    work: str
+    model: str
+    device: str
+    pairs: int | None
+    steps: int
+    sizes: Sizes
+    scratch: Path
+
+    @property
+    def asked(self) -> float | None:
+        """The ratio asked for."""
+        return WORKS[self.work].asked
+
+    @property
+    def times(self) -> int:
+        """How often both sides run."""
+        return max(1, self.pairs or WORKS[self.work].pairs or 1)
+
+
+def chosen(works: list[str], models: list[str], sizes: Sizes) -> Iterator[tuple[str, str, str]]:
+    """Work, model and device of every run that the command asks for; nothing named means all."""
+    for name, work in WORKS.items():
+        if work.gpu_only or (works and name not in works):
+            continue
+        for model in _models(work, models, sizes):
+            yield name, model, "cpu"
+    if not works or GPU in works:
+        for name, work in WORKS.items():
+            for model in _models(work, models, sizes) if work.on_gpu else ():
+                yield name, model, "cuda"
+
+
+def _models(work: Work, models: list[str], sizes: Sizes) -> list[str]:
+    if work.one_model:
+        return [sizes.end_to_end_model] if not models or sizes.end_to_end_model in models else []
+    return models or list(sizes.models)

@@ -1,0 +1,144 @@
+"""RESULTS.md out of the results that were kept, a section a machine. Ratios, no single times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.plan import WORKS, chosen
+from benchmarks.results import Result, Row, Table
+from benchmarks.sizes import FULL
+
+INTRODUCTION = """# Benchmarks
+
+Written by `python -m benchmarks`. A ratio is how many times as long as ours clip-interrogator 0.6.0 takes for the same
+work: both get the same random weights, the same picture and the same phrases (that library's installed lists), and run
+in turn, first the one, then the other. Range and number of the pairs stand behind each ratio. Peak memory is the
+highest resident memory of the process while a side ran, in GB of 10^9 bytes. Both sides live in one process with the
+model and all data of both, except end to end, where each has its own. On a GPU it is the memory allocated there."""
+_RATE = "rate"
+
+
+def render(results: Sequence[Result]) -> str:
+    """The whole page."""
+    machines: dict[str, list[Result]] = {}
+    for result in results:
+        machines.setdefault(json.dumps(result.machine, sort_keys=True), []).append(result)
+    sections = [INTRODUCTION]
+    for found in machines.values():
+        sections += _machine(sorted(found, key=_place))
+    return "\n\n".join(sections) + "\n"
+
+
+def _machine(results: list[Result]) -> list[str]:
+    """The section of one machine."""
+    ran = [result for result in results if not result.skipped]
+    ratios = [row for result in ran if result.device == "cpu" and result.work != _RATE for row in result.rows]
+    rates = [row for result in ran if result.work == _RATE for row in result.rows]
+    on_gpu = [row for result in ran if result.device == "cuda" for row in result.rows]
+    notes = dict.fromkeys(f"{_name(result)}: {note}" for result in ran for note in result.notes)
+    checks = [
+        f"{'passed' if check.passed else '**FAILED**'}: {_name(result)}, {check.text}"
+        for result in ran
+        for check in result.checks
+    ]
+    parts = [_heading(results)]
+    for title, rows in (
+        ("Beside clip-interrogator", ratios),
+        ("Beside the machine's own matrix products", rates),
+        ("On the GPU", on_gpu),
+    ):
+        if rows:
+            parts += [f"### {title}", _rows(rows)]
+    tables = [table for result in ran for table in result.tables]
+    if tables:
+        parts.append("### Where the time of a chain step goes")
+        for table in tables:
+            parts += [f"{table.title}:", _table(table)]
+    for title, lines in (("Checks", checks), ("How", list(notes)), ("Not measured here, and why", _gaps(results))):
+        if lines:
+            parts += [f"### {title}", "\n".join(f"- {line}" for line in lines)]
+    return parts
+
+
+def _heading(results: list[Result]) -> str:
+    machine = results[0].machine
+    dates = sorted({result.date for result in results})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    versions = dict.fromkeys(", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in results)
+    lines = [f"{span}. {_machine_words(machine)}", *(f"Versions: {line}." for line in versions)]
+    gpu = f" and {machine['gpu']}" if machine.get("gpu") else ""
+    return f"## {machine.get('processor', 'a machine')}{gpu}\n\n" + "\n\n".join(lines)
+
+
+def _machine_words(machine: dict[str, Any]) -> str:
+    known = machine.get("instructions", {})
+    has, lacks = (", ".join(name for name, there in known.items() if there is wanted) for wanted in (True, False))
+    memory = f", {machine['memory_gib']} GiB memory" if machine.get("memory_gib") else ""
+    bf16 = "multiplies" if machine.get("bf16") else "does not multiply"
+    return (
+        f"{machine.get('system')}, {machine.get('architecture')}, {machine.get('cores')} cores,"
+        f" {machine.get('threads')} threads used by torch{memory}. Instructions: {has or 'none known'}"
+        f" (not: {lacks or 'none'}); the processor {bf16} bf16 matrices itself."
+    )
+
+
+def _gaps(results: list[Result]) -> list[str]:
+    """What was asked for and has no numbers here: works skipped with their reasons, and works never run."""
+    reasons: dict[str, dict[str, list[str]]] = {}  # reason -> work -> models
+
+    def add(reason: str, result: Result) -> None:
+        work = result.work + (" on the GPU" if result.device == "cuda" else "")
+        reasons.setdefault(reason, {}).setdefault(work, []).append(result.model)
+
+    there = {(result.work, result.model, result.device) for result in results}
+    for result in results:
+        if result.skipped:
+            add(result.skipped, result)
+    for work, model, device in chosen([], [], FULL):
+        if (work, model, device) not in there:
+            add("not run on this machine", Result(work, model, device))
+    lines = []
+    for reason, works in reasons.items():
+        named = (f"{work} ({', '.join(models)})" for work, models in works.items())
+        lines.append(f"{reason}: {', '.join(named)}")
+    return lines
+
+
+def _rows(rows: Iterable[Row]) -> str:
+    header = ["work", "asked", "measured", "reached", "dtype: peer, ours", "peak memory: peer, ours"]
+    lines = [
+        [
+            row.work,
+            row.asked and (f"at least {row.asked}" if row.asked[0].isdigit() else row.asked),
+            row.measured,
+            {None: "", True: "yes", False: "**no**"}[row.reached],
+            ", ".join(name for name in row.dtypes or () if name),
+            ", ".join(_size(peak) for peak in row.peaks) if row.peaks else "",
+        ]
+        for row in rows
+    ]
+    return _lines(header, lines)
+
+
+def _size(peak: int | None) -> str:
+    return "-" if peak is None else f"{peak / 1e9:.2f} GB"
+
+
+def _table(table: Table) -> str:
+    return _lines(table.header, table.rows)
+
+
+def _lines(header: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _name(result: Result) -> str:
+    return f"{result.work} {result.model}" + (" on the GPU" if result.device == "cuda" else "")
+
+
+def _place(result: Result) -> tuple[int, int, str]:
+    """Works in the order of the plan, CPU first."""
+    return (int(result.device == "cuda"), list(WORKS).index(result.work), result.model)

@@ -1,0 +1,41 @@
+"""Runs one work in this process and keeps its result."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.plan import WORKS, Task
+from benchmarks.results import Result
+from benchmarks.sizes import Sizes
+
+
+def run(
+    work: str, model: str, device: str, pairs: int | None, steps: int, sizes: Sizes, collected: Path
+) -> tuple[Result, Path]:
+    """Run a work; its result, and the file it was kept in."""
+    logging.getLogger().setLevel(logging.ERROR)  # open_clip warns that the weights are random, as they should be
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
+        task = Task(work, model, device, pairs, steps, sizes, Path(scratch))
+        result: Result = import_module(f"benchmarks.works.{WORKS[work].module}").run(task)
+    if not all(check.passed for check in result.checks):
+        for row in result.rows:
+            row.reached = False  # a ratio of two different things is none
+    result.date = datetime.date.today().isoformat()
+    result.machine, result.versions = machine.describe(), machine.versions()
+    return result, result.save(collected)
+
+
+def tell(result: Result) -> None:
+    """Say on stderr what a work found."""
+    lines = [f"  {row.work}: {row.measured}" + (f" (asked: {row.asked})" if row.asked else "") for row in result.rows]
+    lines += [f"  FAILED: {check.text}" for check in result.checks if not check.passed]
+    if result.skipped:
+        lines.append(f"  skipped: {result.skipped}")
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()

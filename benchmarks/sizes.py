@@ -1,0 +1,47 @@
+"""How large a run is: the sizes that were asked for, and tiny ones that only show that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TINY_MODEL = "tiny"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the works.
+
+    Attributes:
+        models: the architectures, by open_clip's names.
+        end_to_end_model: the one of the work that runs from picture to prompt.
+        list_lines: lines taken of each of the peer's lists; None is all of them.
+        table_phrases: phrases embedded when tables are built.
+        candidates: phrases that a step of the chain chooses from.
+        top: phrases ranked.
+        padded_texts: texts given to the padded encoder when it is profiled.
+        caption_tokens: length of the caption, which a captioner with random weights never ends by itself.
+        peer_steps: steps of the chain the peer takes in the work that runs from picture to prompt.
+        batch: images in one call on a GPU.
+        rate_seconds: how long matrix products are run to know their rate.
+        processes: whether each work, and each side where memory is compared, gets a process of its own.
+    """
+
+    models: tuple[str, ...] = ("ViT-B-32", "ViT-L-14")
+    end_to_end_model: str = "ViT-L-14"
+    list_lines: int | None = None
+    table_phrases: int = 4000
+    candidates: int = 2048
+    top: int = 2048
+    padded_texts: int = 512
+    caption_tokens: int = 12
+    peer_steps: int = 2
+    batch: int = 64
+    rate_seconds: float = 1.0
+    processes: bool = True
+
+
+FULL = Sizes()
+TINY = Sizes(
+    models=(TINY_MODEL,), end_to_end_model=TINY_MODEL, list_lines=30, table_phrases=40, candidates=24, top=20,
+    padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01, processes=False,
+)  # fmt: skip
