@@ -58,13 +58,13 @@ class Phrases(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
         if isinstance(place, slice):
             return tuple(self[number] for number in range(*place.indices(len(self))))
-        if not 0 <= place < len(self.borders) - 1:
+        if place < 0:
             place = range(len(self))[place]  # from the end, or IndexError
-        return self._text(self.borders[place], self.borders[place + 1])
+        return str(self.data[self.borders[place] : self.borders[place + 1]], "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         for start, end in pairwise(self.borders):
-            yield self._text(start, end)
+            yield str(self.data[start:end], "utf-8", "surrogatepass")
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Phrases):
@@ -81,9 +81,6 @@ class Phrases(Sequence[str]):
 
     def __reduce__(self) -> tuple[type[Phrases], tuple[bytes, bytes, str]]:
         return Phrases, (self.borders.tobytes(), self.data.tobytes(), self.digest)
-
-    def _text(self, start: int, end: int) -> str:
-        return str(self.data[start:end], "utf-8", "surrogatepass")
 
 
 class Joined(Sequence[T]):

@@ -110,7 +110,8 @@ class Scores:
         if np.abs(exact.numpy() - self._coarse[contenders]).max(initial=0) > self.bound:
             # The proof holds for products summed in float32. Hardware that does otherwise costs time, not exactness.
             contenders, exact = places, self.at(places)
-        return [int(place) for place in contenders[top_k(sign * exact, k)]]
+        chosen: list[int] = contenders[top_k(sign * exact, k)].tolist()
+        return chosen
 
     def _error(self, rounded: Tensor) -> float:
         """How far the products with `rounded` [D] float16 lie from float32 ones at most.
@@ -142,7 +143,8 @@ def top_k(scores: Tensor, k: int) -> list[int]:
     contenders = torch.nonzero(values >= threshold - TIE).flatten()  # [M], ascending
     steps = torch.round(values[contenders] / TIE)  # equal steps are ties
     order = torch.sort(steps, descending=True, stable=True).indices
-    return [int(place) for place in contenders[order[:k]].tolist()]
+    places: list[int] = contenders[order[:k]].tolist()
+    return places
 
 
 def first_best(scores: Tensor) -> int:

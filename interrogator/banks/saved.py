@@ -15,14 +15,13 @@ import mmap
 import os
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__, hub
 from ..phrases import Phrases
-from ..whole_files import keep_newest, write_whole
+from ..whole_files import check_sum, keep_newest, write_whole
 
 logger = logging.getLogger("interrogator")
 
@@ -32,7 +31,7 @@ KEPT_LISTS = 32
 # A file system may give two versions of a file one time if they are written within its tick (FAT's is 2 s).
 SETTLED_SECONDS = 2.0
 # Goes up when what a list file means changes; the release stands in the name too.
-_VERSION = 1
+_VERSION = 2
 _SUFFIX = ".phrases"
 _HEADER_BYTES = 128
 
@@ -86,11 +85,12 @@ def _place(path: Path) -> Path | None:
 
 
 def _save(place: Path, phrases: Phrases) -> None:
-    borders, data = phrases.borders.tobytes(), phrases.data
-    sum_ = zlib.crc32(data, zlib.crc32(borders))
-    header = {"count": len(phrases), "bytes": len(data), "sum": sum_, "digest": phrases.digest}
+    body = phrases.borders.tobytes() + phrases.data
+    header = {
+        "count": len(phrases), "bytes": len(phrases.data), "sum": check_sum(body), "digest": phrases.digest,
+    }  # fmt: skip
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, json.dumps(header).encode().ljust(_HEADER_BYTES) + borders + data)
+    write_whole(place, json.dumps(header).encode().ljust(_HEADER_BYTES) + body)
     keep_newest(place.parent, _SUFFIX, KEPT_LISTS)
 
 
@@ -107,7 +107,7 @@ def _open(place: Path) -> Phrases:
         size, sum_, digest = int(header["bytes"]), int(header["sum"]), str(header["digest"])
     except (ValueError, KeyError, TypeError) as error:
         raise _Damaged(str(error)) from error
-    if len(whole) != border + size or zlib.crc32(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
+    if len(whole) != border + size or check_sum(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
         raise _Damaged("it is not what was written")
     with suppress(OSError):  # the age of a saved list is when it was last used
         os.utime(place)

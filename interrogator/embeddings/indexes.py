@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..rows import Rows
-from ..whole_files import keep_newest, write_whole
+from ..whole_files import check_sum, keep_newest, write_whole
 from .files import DamagedFile, reading
 
 INDEX_SUFFIX = ".safetensors"
@@ -105,8 +104,8 @@ def read_index(folder: Path, listing: Listing) -> RowIndex | None:
     return RowIndex(names, segment, row, notes)
 
 
-def _sum(array: IntArray) -> int:
-    return zlib.crc32(array.tobytes(), zlib.crc32(f"{array.dtype} {array.shape}".encode()))
+def _sum(array: IntArray) -> list[object]:
+    return [str(array.dtype), *array.shape, check_sum(array.tobytes())]
 
 
 def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:

@@ -178,15 +178,16 @@ def test_opening_a_table_again_looks_at_no_phrase(tmp_path: Path, home: Path, mo
     made = interrogator(first, [PhraseBank.from_file(path), mine], tmp_path / "cache").table()
     assert len(first.encoded) == first.tokenized == 5002
     asked: list[int] = []
-    text = Phrases._text
+    text, texts = Phrases.__getitem__, Phrases.__iter__
     monkeypatch.setattr("interrogator.banks.files.read_text", lambda path: pytest.fail(f"{path} was read"))
-    monkeypatch.setattr(Phrases, "_text", lambda *borders: asked.append(1) or text(*borders))
+    monkeypatch.setattr(Phrases, "__getitem__", lambda self, place: asked.append(place) or text(self, place))
+    monkeypatch.setattr(Phrases, "__iter__", lambda self: asked.append(-1) or texts(self))
     again = Tokenizing()
     table = interrogator(again, [PhraseBank.from_file(path), mine], tmp_path / "cache").table()
     embedding = rows_of(["phrase number 77"])[0]
     best = table.top(table.scores(embedding), table.merged, 3)
     assert (again.encoded, again.tokenized, asked) == ([], 0, [])
-    assert table.texts[best[0]] == "phrase number 77" and asked == [1]
+    assert table.texts[best[0]] == "phrase number 77" and len(asked) == 1
     assert np.array_equal(table.merged, made.merged) and len(table.merged) == 5001
     kept = table.tokens([77])
     assert kept is not None and bytes(kept[0].astype(np.uint8)) == b"phrase number 77" and again.tokenized == 0
