@@ -62,6 +62,11 @@ class Phrases(Sequence[str]):
             place = range(len(self))[place]  # from the end, or IndexError
         return str(self.data[self.borders[place] : self.borders[place + 1]], "utf-8", "surrogatepass")
 
+    def at(self, places: Iterable[int]) -> list[str]:
+        """The texts at `places`, each from 0 to N - 1; for many, faster than one after the other."""
+        borders, data = self.borders, self.data
+        return [str(data[borders[place] : borders[place + 1]], "utf-8", "surrogatepass") for place in places]
+
     def __iter__(self) -> Iterator[str]:
         for start, end in pairwise(self.borders):
             yield str(self.data[start:end], "utf-8", "surrogatepass")

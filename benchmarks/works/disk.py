@@ -33,7 +33,7 @@ def run(task: Task) -> Result:
         table = Interrogator(None, encoder, load_banks(tables.bank_paths), cache).table()
         scores = table.scores(features[0])
         places = table.candidates(scores, table.merged, top)
-        return [table.texts[p] for p in places], table.texts[max(places, key=lambda p: float(scores[p]))], len(scores)
+        return table.texts_at(places), table.texts[places[int(scores.at(places).argmax())]], len(scores)
 
     theirs()
     ours()

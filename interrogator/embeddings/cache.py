@@ -13,8 +13,9 @@ from .files import Complaints, DamagedFile, remove_stale_temps
 from .folders import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
 from .identity import EncoderIdentity
 from .merging import merge_when_alone
+from .pace import Pace
 from .segments import count_rows, segment_paths
-from .store import EmbeddingStore, Pace
+from .store import EmbeddingStore
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,12 @@ def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width
     """
     if len(segment) and (segment.min() < 0 or segment.max() >= len(segments) or row.min() < 0):
         return None
+    sizes = np.array([len(rows) for rows in segments], dtype=np.int64)  # [S]
+    starts = np.cumsum(sizes) - sizes  # [S]
+    if len(segment) and (row >= sizes[segment]).any():
+        return None
+    if len(segments) and (np.bincount(segment, minlength=len(segments)) == sizes).all():
+        return Rows(segments, starts[segment] + row)  # as usual: the list is what the segments were written for
     pieces: list[Tensor] = []
     numbers = np.empty(len(row), dtype=np.int64)  # [N]
     total = 0
@@ -129,8 +135,6 @@ def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width
             continue
         own = row[here]
         first, last = int(own.min()), int(own.max())
-        if last >= len(rows):
-            return None
         if len(own) >= _LEAST_SHARE * (last + 1 - first):
             piece, local = rows[first : last + 1], own - first
         else:

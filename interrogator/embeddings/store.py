@@ -21,6 +21,7 @@ from .folders import INDEXES, SEGMENTS, make_folder
 from .identity import EncoderIdentity
 from .indexes import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .merging import ReadersLock
+from .pace import Pace
 from .segments import (
     Segment,
     are_unit_rows,
@@ -43,27 +44,6 @@ class KeptList:
 
     rows: Rows
     notes: Mapping[str, Note]
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How encoding is cut: often enough to show progress and to lose little, seldom enough to be fast.
-
-    A call of `encode` gets `first_batch` phrases; the number doubles, up to `largest_batch`, or halves so that a call
-    takes about `batch_seconds`. A segment is written after `segment_rows` rows or `segment_seconds` of work.
-    """
-
-    first_batch: int = 256
-    largest_batch: int = 4096
-    batch_seconds: float = 2.0
-    segment_rows: int = 16384
-    segment_seconds: float = 10.0
-
-    def next_batch(self, size: int, seconds: float) -> int:
-        """The size of the next batch when one of `size` took `seconds`."""
-        if seconds > self.batch_seconds:
-            return max(size // 2, 1)
-        return min(size * 2, self.largest_batch) if seconds < self.batch_seconds / 2 else size
 
 
 class EmbeddingStore:

@@ -156,10 +156,10 @@ class Sitting:
     def _grown(self, start: Chain, pool: Sequence[int], search: Search, sign: int) -> Draft:
         """A chain of the phrases at `pool`; `sign` -1 looks for the least similar prompt."""
         table = self.table
-        at = {table.texts[place]: place for place in pool}
+        at = dict(zip(table.texts_at(pool), pool, strict=True))
         if isinstance(self.encoder, KeepsTokens) and (known := table.tokens(pool)):
             self.encoder.remember_tokens(list(at), *known)
-        candidates = {p: Candidate(table.texts[p], table.banks[p].name, table.banks[p].quota) for p in pool}
+        candidates = {p: Candidate(text, table.banks[p].name, table.banks[p].quota) for text, p in at.items()}
         repeats = self._repeats(pool, search)
         steps = Retold(self.progress) if self.progress else None
         score = Scorer(self.encoder, self.embedding, sign, steps.again if steps else None)
@@ -226,7 +226,7 @@ class Sitting:
         return float(Scorer(self.encoder, self.embedding).texts([text])[0])
 
     def _texts(self, places: Sequence[int]) -> list[str]:
-        return [self.table.texts[place] for place in places]
+        return self.table.texts_at(places)
 
 
 METHODS: dict[Mode, Callable[[Sitting, Search], Draft]] = {

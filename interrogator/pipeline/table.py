@@ -14,7 +14,7 @@ from torch import Tensor
 from ..banks import FLAVORS, NEGATIVE, PhraseBank
 from ..embeddings import KeepsTokens, KeptList, Listing, tokens_at
 from ..errors import BankError
-from ..phrases import Joined, Repeated
+from ..phrases import Joined, Phrases, Repeated
 from ..ranking import Scores
 from ..rows import Places
 
@@ -56,6 +56,19 @@ class PhraseTable:
     def scores(self, embedding: Tensor) -> Scores:
         """Cosine of an image embedding [D] with every phrase."""
         return Scores(embedding, self.rows)
+
+    def texts_at(self, places: Sequence[int]) -> list[str]:
+        """The phrases at `places`; for many, faster than one after the other."""
+        found = [""] * len(places)
+        homes = np.searchsorted(self._borders, places, side="right") - 1  # [n]: number of each one's bank
+        for home in np.unique(homes).tolist():
+            here = np.flatnonzero(homes == home)
+            own = (np.asarray(places)[here] - self._borders[home]).tolist()
+            phrases = self._banks[home].phrases
+            texts = phrases.at(own) if isinstance(phrases, Phrases) else [phrases[place] for place in own]
+            for place, text in zip(here.tolist(), texts, strict=True):
+                found[place] = text
+        return found
 
     def embeddings(self, places: Sequence[int] | Places) -> Tensor:
         """The embeddings of the phrases at `places` [n]: float32 [n, D], where the rows are."""

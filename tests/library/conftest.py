@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and the processes they start, leave the user's own folder alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTERROGATOR_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small models are fastest on one thread, and tests that run beside others should not fight for cores."""
