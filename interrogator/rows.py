@@ -59,7 +59,7 @@ class Rows:
         """The rows at `places` [n], copied: float16 [n, D]."""
         places = np.asarray(places, dtype=np.int64)
         numbers = places if self._numbers is None else self._numbers[places]
-        if self.device.type != "cpu":
+        if len(self._pieces) == 1:
             return self._pieces[0].index_select(0, torch.from_numpy(numbers).to(self.device))
         rows = np.empty((len(numbers), self.width), dtype=np.float16)  # [n, D]
         homes = np.searchsorted(self._starts, numbers, side="right") - 1  # [n]

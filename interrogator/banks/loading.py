@@ -69,10 +69,11 @@ def load_banks(
     for name, path in _files(names_or_paths):
         bank = _read(path, artists)
         banks[name] = banks[name].merged(bank) if name in banks else bank
-    known = {bank.name for bank in banks.values()} | {bank.role for bank in banks.values()} | set(bank_names())
-    for name in [*off, *quota]:
-        if name not in known:
-            raise BankError(_unknown(name, known))
+    if off or quota:
+        known = {bank.name for bank in banks.values()} | {bank.role for bank in banks.values()} | set(bank_names())
+        for name in [*off, *quota]:
+            if name not in known:
+                raise BankError(_unknown(name, known))
     block = list(block)
     chosen = []
     for bank in banks.values():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +16,7 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CacheError
-from ..whole_files import TEMP_PATTERN
+from ..whole_files import TEMP_PATTERN, TEMP_SUFFIX
 
 logger = logging.getLogger("interrogator")
 
@@ -69,7 +71,8 @@ def remove_stale_temps(*folders: Path) -> None:
     oldest = time.time() - STALE_SECONDS
     for folder in folders:
         with suppress(OSError):
-            for path in folder.glob(TEMP_PATTERN):
+            names = [name for name in os.listdir(folder) if name.endswith(TEMP_SUFFIX)]  # at every start, so quickly
+            for path in (folder / name for name in names if fnmatchcase(name, TEMP_PATTERN)):
                 with suppress(OSError):
                     if path.stat().st_mtime > oldest:
                         continue
