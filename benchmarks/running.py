@@ -6,6 +6,8 @@ import datetime
 import logging
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -19,8 +21,7 @@ def run(
     work: str, model: str, device: str, pairs: int | None, steps: int, sizes: Sizes, collected: Path
 ) -> tuple[Result, Path]:
     """Run a work; its result, and the file it was kept in."""
-    logging.getLogger().setLevel(logging.ERROR)  # open_clip warns that the weights are random, as they should be
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
+    with _quiet(), tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
         task = Task(work, model, device, pairs, steps, sizes, Path(scratch))
         result: Result = import_module(f"benchmarks.works.{WORKS[work].module}").run(task)
     if not all(check.passed for check in result.checks):
@@ -29,6 +30,18 @@ def run(
     result.date = datetime.date.today().isoformat()
     result.machine, result.versions = machine.describe(), machine.versions()
     return result, result.save(collected)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warnings that the weights are random, as they should be."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def tell(result: Result) -> None:
