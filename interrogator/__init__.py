@@ -28,7 +28,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import demo, images
+    from . import catalog, demo, images
     from .banks import PhraseBank, load_banks
     from .captioners import BlipCaptioner, Captioner, CaptionOptions
     from .embeddings import EmbeddingCache
@@ -60,13 +60,14 @@ __all__ = [
     "RequestError",
     "UnknownModelError",
     "__version__",
+    "catalog",
     "demo",
     "images",
     "load",
     "load_banks",
 ]
 
-_MODULES = {"demo": ".demo", "images": ".images"}
+_MODULES = {"catalog": ".catalog", "demo": ".demo", "images": ".images"}
 _HOMES = {
     ".banks": ("PhraseBank", "load_banks"),
     ".captioners": ("BlipCaptioner", "CaptionOptions", "Captioner"),

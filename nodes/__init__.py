@@ -1,0 +1,45 @@
+"""The ComfyUI nodes: thin, over the library beside them.
+
+`host` alone asks ComfyUI for folders, devices, memory, progress and cancelling; the other modules say what a node
+takes and gives (`comfy_api.latest.io`) and call the library. Models load in the first run, never at import.
+"""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import replacing
+from .advanced import InterrogatorAdvanced
+from .assemble import InterrogatorAssemble
+from .caption import InterrogatorCaption
+from .image import InterrogatorImage
+from .loaders import InterrogatorLoadBanks, InterrogatorLoadCaptioner, InterrogatorLoadEncoder
+from .negative import InterrogatorNegative
+from .rank import InterrogatorRank
+from .similarity import InterrogatorSimilarity
+
+NODES: list[type[io.ComfyNode]] = [
+    InterrogatorImage,
+    InterrogatorLoadCaptioner,
+    InterrogatorLoadEncoder,
+    InterrogatorLoadBanks,
+    InterrogatorCaption,
+    InterrogatorAdvanced,
+    InterrogatorNegative,
+    InterrogatorRank,
+    InterrogatorSimilarity,
+    InterrogatorAssemble,
+]
+
+__all__ = ["NODES", "InterrogatorExtension"]
+
+
+class InterrogatorExtension(ComfyExtension):
+    """What ComfyUI asks this pack for."""
+
+    async def on_load(self) -> None:
+        """Offer our nodes in place of abandoned ones. ComfyUI calls this from 0.14 on."""
+        await replacing.register()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES

@@ -1,0 +1,49 @@
+"""Assemble Prompt: caption and phrases in an order of your own."""
+
+from __future__ import annotations
+
+import json
+
+from comfy_api.latest import io
+
+from .. import interrogator
+
+
+class InterrogatorAssemble(io.ComfyNode):
+    """Fills a template."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorAssemble",
+            display_name="Assemble Prompt",
+            category="interrogator",
+            description="Puts a caption and ranked phrases into a template of your own.",
+            inputs=[
+                io.String.Input(
+                    "template", default="{caption}, {mediums} {artists}, {flavors}", multiline=True,
+                    tooltip="Names in braces are filled in: caption, phrases (all of them), a role (artists, mediums,"
+                    " movements, sites, flavors) or any bank. What stays empty leaves no comma behind.",
+                ),
+                io.String.Input(
+                    "caption", optional=True, force_input=True, tooltip="From any node that writes captions."
+                ),
+                io.String.Input(
+                    "phrases", optional=True, force_input=True,
+                    tooltip="The output phrases of Interrogate (advanced), or scores of Rank Phrases.",
+                ),
+            ],
+            outputs=[io.String.Output("prompt", display_name="prompt", tooltip="The template, filled in.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, template: str, caption: str | None = None, phrases: str | None = None) -> io.NodeOutput:
+        try:
+            entries = json.loads(phrases or "[]")
+            ranked = [interrogator.RankedPhrase(**entry) for entry in entries]
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                "The input phrases is no list of phrases: connect `phrases` of Interrogate (advanced) or `scores` of"
+                " Rank Phrases."
+            ) from error
+        return io.NodeOutput(interrogator.assemble(template, caption or "", ranked))

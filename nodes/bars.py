@@ -1,0 +1,42 @@
+"""A ranking drawn as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from ..interrogator import RankedPhrase
+
+_WIDTH, _ROW, _MARGIN = 768, 34, 16
+_PAPER, _INK, _BAR, _FAINT = (24, 24, 27), (244, 244, 245), (59, 130, 246), (161, 161, 170)
+
+
+def bar_picture(phrases: Sequence[RankedPhrase]) -> Image.Image:
+    """The phrases, most similar first, each over a bar as long as its share of the highest similarity: mode RGB."""
+    picture = Image.new("RGB", (_WIDTH, 2 * _MARGIN + _ROW * max(len(phrases), 1)), _PAPER)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(16)
+    small = ImageFont.load_default(13)
+    longest = _WIDTH - 2 * _MARGIN
+    highest = max((phrase.similarity for phrase in phrases), default=0.0)
+    for place, phrase in enumerate(phrases):
+        top = _MARGIN + place * _ROW
+        share = max(phrase.similarity, 0.0) / highest if highest > 0 else 0.0
+        numbers = f"{phrase.bank}   {phrase.similarity:.3f}"
+        room = longest - draw.textlength(numbers, small) - 12
+        draw.text((_MARGIN, top), _cut(draw, phrase.text, font, room), _INK, font)
+        draw.text((_WIDTH - _MARGIN, top + 3), numbers, _FAINT, small, anchor="ra")
+        draw.rectangle((_MARGIN, top + 24, _MARGIN + max(1, round(share * longest)), top + 28), _BAR)
+    return picture
+
+
+def _cut(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
+    """The beginning of a text that has room on its line."""
+    if draw.textlength(text, font) <= room:
+        return text
+    while text and draw.textlength(f"{text}…", font) > room:
+        text = text[:-1]
+    return f"{text}…"

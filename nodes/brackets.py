@@ -1,0 +1,24 @@
+"""Brackets in prompts, which ComfyUI's text encoders read as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io
+
+if TYPE_CHECKING:
+    from ..interrogator import Interrogation
+
+
+def escape_input() -> Any:
+    """The switch that several nodes share."""
+    return io.Boolean.Input(
+        "escape", default=True, optional=True,
+        tooltip="Put a backslash before brackets in the prompt, which text encoders would read as weights.",
+    )  # fmt: skip
+
+
+def prompts(results: Sequence[Interrogation], escape: bool | None) -> list[str]:
+    """The prompts of interrogations, their brackets escaped unless that is switched off."""
+    return [result.prompt if escape is False else result.escaped_prompt for result in results]

@@ -1,0 +1,74 @@
+"""Caption Image: what a captioner says is in a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, shown
+from .lists import only
+from .pictures import pictures
+from .sockets import Captioner
+
+
+class InterrogatorCaption(io.ComfyNode):
+    """Writes captions, with the decoding under control."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorCaption",
+            display_name="Caption Image",
+            category="interrogator",
+            description="Writes a sentence about an image.",
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch; every image gets a caption of its own."),
+                Captioner.Input("captioner", tooltip="From Load Captioner."),
+                io.String.Input(
+                    "prefix", default="", placeholder="a picture of",
+                    tooltip="Words that the caption begins with; they steer what comes after them.",
+                ),
+                io.Boolean.Input(
+                    "keep_prefix", default=False, tooltip="Leave the prefix in the caption. Off: only what follows it."
+                ),
+                io.Int.Input(
+                    "max_length", default=32, min=1, max=256, step=1, tooltip="Tokens at most; a word has one or more."
+                ),
+                io.Int.Input("min_length", default=0, min=0, max=256, step=1, tooltip="Tokens at least."),
+                io.Int.Input(
+                    "beams", default=1, min=1, max=16, step=1,
+                    tooltip="Captions tried side by side: 1 is greedy and quick, 3 to 5 are often a little better.",
+                ),
+                io.Float.Input(
+                    "repetition_penalty", default=1.0, min=0.5, max=3.0, step=0.05, round=0.01,
+                    tooltip="Above 1: words that are there already become less likely.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    "caption", display_name="caption", is_output_list=True, tooltip="One caption an image."
+                )
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, image: list[Any], captioner: list[Any], prefix: list[str], keep_prefix: list[bool],
+        max_length: list[int], min_length: list[int], beams: list[int], repetition_penalty: list[float],
+    ) -> io.NodeOutput:  # fmt: skip
+        images = pictures(image)
+        options = interrogator.CaptionOptions(
+            max_new_tokens=only(max_length),
+            min_new_tokens=only(min_length),
+            num_beams=only(beams),
+            repetition_penalty=only(repetition_penalty),
+            prefix=only(prefix),
+            keep_prefix=only(keep_prefix),
+        )
+        with host.told_when_memory_runs_out():
+            captions = only(captioner).caption(images, options, host.progress())
+        return io.NodeOutput(captions, ui=shown.ui([shown.Result(caption) for caption in captions]))

@@ -1,0 +1,160 @@
+"""What the nodes ask of ComfyUI: folders, device, memory, progress, cancelling. No other module does.
+
+Read in ComfyUI 0.8.0 and 0.33.0: folder_paths, comfy/model_management.py, comfy/model_patcher.py, comfy/utils.py,
+server.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as management
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import ProgressBar
+from comfy_execution.graph_utils import ExecutionBlocker
+from server import PromptServer
+
+logger = logging.getLogger("interrogator")
+
+Progress = Callable[[int, int], None]
+
+FOLDER = "interrogator"
+# Where other packs put the same models; ours are looked for there, and never written there.
+_SHARED_FOLDERS = ("blip", "LLM", "clip_interrogator")
+# A model that is moved layer by layer ends up on two devices, so it goes whole: any budget is enough.
+_WHOLE = 1e32
+
+
+def register_folders() -> None:
+    """Make our folders known, keeping what the user's extra_model_paths.yaml says of them. Creates nothing."""
+    for name in (FOLDER, *_SHARED_FOLDERS):
+        folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+
+
+def model_folders(kind: str) -> list[Path]:
+    """Folders that may hold models of a kind (captioners, encoders), ours first. They may not exist."""
+    own = [Path(path) for path in folder_paths.get_folder_paths(FOLDER)]
+    shared = [Path(path) for name in _SHARED_FOLDERS for path in folder_paths.get_folder_paths(name)]
+    return [*(path / kind for path in own), *own, *shared]
+
+
+def embeddings_folder() -> Path:
+    """Where text embeddings are kept between runs."""
+    return Path(folder_paths.get_folder_paths(FOLDER)[0]) / "embeddings"
+
+
+def list_folders() -> list[Path]:
+    """The folders a node may read a phrase list from."""
+    own = [Path(path) / "banks" for path in folder_paths.get_folder_paths(FOLDER)]
+    return [*own, Path(folder_paths.get_input_directory())]
+
+
+def blocked() -> Any:
+    """An output that nothing downstream runs on."""
+    return ExecutionBlocker(None)
+
+
+def load_device() -> torch.device:
+    """Where models compute."""
+    device: torch.device = management.get_torch_device()
+    return device
+
+
+def offload_device() -> torch.device:
+    """Where models wait."""
+    device: torch.device = management.unet_offload_device()
+    return device
+
+
+def precision(asked: str) -> str:
+    """The number format for a model: `auto` is what ComfyUI would take on this device."""
+    device = load_device()
+    if asked != "auto" or management.is_device_cpu(device):
+        return asked
+    if management.should_use_fp16(device):
+        return "fp16"
+    return "bf16" if management.should_use_bf16(device) else "fp32"
+
+
+class _Box(torch.nn.Module):
+    """Holds a model for the patcher, which sets `device` on what it is given; models of transformers refuse that."""
+
+    def __init__(self, inside: torch.nn.Module) -> None:
+        super().__init__()
+        self.inside = inside
+
+
+class _WholePatcher(ModelPatcher):  # type: ignore[misc]
+    """Moves a model whole or not at all: layers that are not ComfyUI's own cannot compute across two devices."""
+
+    def partially_load(self, device_to: Any, extra_memory: float = 0, force_patch_weights: bool = False) -> Any:
+        return super().partially_load(device_to, _WHOLE, force_patch_weights)
+
+    def partially_unload(self, *_: Any, **__: Any) -> int:
+        return 0  # nothing was freed: ComfyUI then unloads all of it
+
+
+class Memory:
+    """The weights of one model in the care of ComfyUI, which moves them out when others need the room."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._patcher = _WholePatcher(_Box(module), load_device=load_device(), offload_device=offload_device())
+
+    def bring(self, activations: float) -> None:
+        """Have the model where it computes, with room for so many bytes beside it. Call it right before every use."""
+        management.load_models_gpu([self._patcher], memory_required=activations, force_full_load=True)
+
+
+def progress() -> Progress:
+    """A `progress(done, total)` that draws ComfyUI's bar and raises when the user cancels."""
+    bar = ProgressBar(1)
+
+    def tell(done: int, total: int) -> None:
+        management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, max(total, 1))
+
+    return tell
+
+
+def download_progress(node_id: str | None, what: str) -> Progress:
+    """As `progress`, in bytes, with a line of text on the node."""
+    tell = progress()
+    server = getattr(PromptServer, "instance", None)
+
+    def tell_bytes(done: int, total: int) -> None:
+        tell(done, total)
+        if server is not None and node_id is not None and total:
+            line = f"downloading {what}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+            server.send_progress_text(line, node_id)
+
+    return tell_bytes
+
+
+@contextmanager
+def told_when_memory_runs_out() -> Iterator[None]:
+    """Says what to do where even the smallest piece of the work does not fit into memory."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        management.soft_empty_cache()
+        raise RuntimeError(
+            "The device is out of memory even with one image at a time: use a smaller preset or model, precision fp16,"
+            " or press Unload Models first."
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    known = getattr(management, "is_oom", None)  # from 0.17 on
+    return bool(known(error)) if known else "out of memory" in str(error).lower()
+
+
+register_folders()

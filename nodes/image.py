@@ -1,0 +1,110 @@
+"""Interrogate Image: the node that most people need. An image in, a prompt out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, models, shown
+from .brackets import escape_input, prompts
+from .lists import only, paired
+from .modes import Asked, mode_input
+from .pictures import pictures
+from .sockets import Banks
+
+CATEGORY = "interrogator"
+
+
+class InterrogatorImage(io.ComfyNode):
+    """Picks the models by preset."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorImage",
+            display_name="Interrogate Image",
+            category=CATEGORY,
+            description="Turns an image into the prompt that would make it: a caption and the phrases that fit best.",
+            is_input_list=True,
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
+                io.Combo.Input(
+                    "preset",
+                    options=[row.name for row in interrogator.catalog.PRESETS if row.name != models.DEMO]
+                    + [models.DEMO],
+                    default="sd15",
+                    tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model that this Stable Diffusion reads"
+                    " prompts with. small: quick. demo: tiny models in the package that know cartoon creatures only.",
+                ),
+                mode_input(),
+                io.Combo.Input(
+                    "artists", options=["all", "long_dead", "none"], default="all", optional=True,
+                    tooltip="Names of artists in the prompt: all, those dead for 70 years or more, or none.",
+                ),
+                io.Boolean.Input(
+                    "negative", default=False, optional=True,
+                    tooltip="Also make a negative prompt: what the image is least like. Off: nothing that hangs on that"
+                    " output runs.",
+                ),
+                io.Boolean.Input(
+                    "download", default=False, optional=True,
+                    tooltip="Fetch models that are missing from the Hugging Face hub, once, into"
+                    " models/interrogator. Off: the network is never asked.",
+                ),
+                escape_input(),
+                io.String.Input(
+                    "caption", optional=True, force_input=True,
+                    tooltip="A caption from another node, such as Florence-2 or JoyCaption, in place of BLIP's: one for"
+                    " all images, or one for each.",
+                ),
+                Banks.Input(
+                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks, in place of the preset's own."
+                ),
+            ],
+            outputs=[
+                io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="One prompt an image."),
+                io.String.Output(
+                    "caption_out", display_name="caption", is_output_list=True, tooltip="One caption an image."
+                ),
+                io.String.Output(
+                    "negative_out", display_name="negative", is_output_list=True,
+                    tooltip="One negative prompt an image, with the switch `negative` on.",
+                ),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, image: list[Any], preset: list[str], mode: dict[str, Any], artists: list[str] | None = None,
+        negative: list[bool] | None = None, download: list[bool] | None = None, escape: list[bool] | None = None,
+        caption: list[str] | None = None, banks: list[Any] | None = None,
+    ) -> io.NodeOutput:  # fmt: skip
+        images = pictures(image)
+        asked = Asked.of(only(mode))
+        captions = paired(caption, len(images), "captions")
+        row = interrogator.catalog.preset(only(preset))
+        wants_negative, allowed, node_id = bool(only(negative)), bool(only(download)), cls.hidden.unique_id
+        voice = eye = None
+        if asked.mode != "negative" and any(given is None for given in captions):
+            voice = models.captioner(models.name_in(row.name, "captioner"), "auto", allowed, node_id)
+        if asked.mode != "caption" or wants_negative:
+            eye = models.encoder(models.name_in(row.name, "encoder"), "auto", allowed, node_id)
+        phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
+        ci = interrogator.Interrogator(voice, eye, phrases, interrogator.EmbeddingCache(host.embeddings_folder()))
+
+        told = host.progress()
+        with host.told_when_memory_runs_out():
+            results = ci.interrogate_many(images, asked.mode, captions, progress=told, **asked.options)
+            unlike = ci.interrogate_many(images, "negative", progress=told) if wants_negative else []
+
+        written, negatives = prompts(results, only(escape)), prompts(unlike, only(escape))
+        return io.NodeOutput(
+            written,
+            [result.caption for result in results],
+            negatives if wants_negative else host.blocked(),
+            ui=shown.ui(shown.of(results, written, negatives)),
+        )

@@ -1,0 +1,219 @@
+"""Load Captioner, Load CLIP Encoder, Load Phrase Banks: the parts that Interrogate (advanced) is put together from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, models
+from .sockets import Banks, Captioner, Encoder
+from .typed import OWN, own_bank
+
+_PRECISION_TOOLTIP = (
+    "Number format. auto: fp16 where ComfyUI would take it on this device, fp32 on a CPU without bf16 instructions."
+)
+_DOWNLOAD_TOOLTIP = (
+    "Fetch the model from the Hugging Face hub if it is missing, once, into models/interrogator. Off: the network is"
+    " never asked."
+)
+
+
+def _precision() -> Any:
+    return io.Combo.Input(
+        "precision", options=["auto", "fp32", "bf16", "fp16"], default="auto", tooltip=_PRECISION_TOOLTIP
+    )
+
+
+def _download() -> Any:
+    return io.Boolean.Input("download", default=False, tooltip=_DOWNLOAD_TOOLTIP)
+
+
+class InterrogatorLoadCaptioner(io.ComfyNode):
+    """A BLIP captioner from disk or the catalog."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorLoadCaptioner",
+            display_name="Load Captioner",
+            category="interrogator/loaders",
+            description="Loads a model that writes captions.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "model", options=models.captioner_names(), default=models.captioner_names()[0],
+                    tooltip="Known models, and those found in models/interrogator/captioners, blip, LLM and"
+                    " clip_interrogator. demo: a tiny one in the package that knows cartoon creatures only.",
+                ),
+                _precision(),
+                _download(),
+            ],
+            outputs=[
+                Captioner.Output(
+                    "captioner", display_name="captioner", tooltip="For Caption Image and Interrogate (advanced)."
+                )
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+        return io.NodeOutput(models.captioner(model, precision, download, cls.hidden.unique_id))
+
+
+class InterrogatorLoadEncoder(io.ComfyNode):
+    """A CLIP model of open_clip from disk or the catalog."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorLoadEncoder",
+            display_name="Load CLIP Encoder",
+            category="interrogator/loaders",
+            description="Loads a CLIP model that compares images with texts.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "model", options=models.encoder_names(), default="ViT-L-14/openai",
+                    tooltip="ViT-L-14/openai for Stable Diffusion 1.x, ViT-H-14 for 2.x, ViT-bigG-14 for XL; also what"
+                    " is found in models/interrogator/encoders. demo: a tiny one in the package.",
+                ),
+                _precision(),
+                _download(),
+            ],
+            outputs=[Encoder.Output("encoder", display_name="encoder", tooltip="For every node that compares.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+        return io.NodeOutput(models.encoder(model, precision, download, cls.hidden.unique_id))
+
+
+class InterrogatorLoadBanks(io.ComfyNode):
+    """Which phrases a prompt may be made of."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorLoadBanks",
+            display_name="Load Phrase Banks",
+            category="interrogator/loaders",
+            description="Chooses the phrases that prompts are made of: built-in banks, your own lines, your own lists.",
+            inputs=[
+                io.Combo.Input(
+                    "artists", options=["all", "long_dead", "none"], default="all",
+                    tooltip="Names of artists: all, those dead for 70 years or more, or none.",
+                ),
+                io.Boolean.Input("mediums", default=True, tooltip="`an oil painting`, `a charcoal drawing` …"),
+                io.Boolean.Input("movements", default=True, tooltip="`art nouveau`, `bauhaus` …"),
+                io.Boolean.Input("sites", default=True, tooltip="`trending on artstation` …"),
+                io.String.Input(
+                    "flavors", default="all",
+                    tooltip="all, none, or names of flavor banks with commas between: camera_and_lens, color,"
+                    " composition, detail_and_quality, era, figure_and_clothing, genre_and_aesthetic, lighting, mood,"
+                    " nature_and_weather, photography, rendering, setting, technique, texture_and_material.",
+                ),
+                io.Boolean.Input(
+                    "negative", default=True, tooltip="What negative prompts are made of, beside flavors."
+                ),
+                io.String.Input(
+                    "lines", default="", multiline=True, placeholder="phrases of your own, one a line",
+                    tooltip="Phrases of your own, one a line; they fill the same slot as flavors.",
+                ),
+                io.String.Input(
+                    "file", default="", placeholder="my_list.txt",
+                    tooltip="A list of your own, or a folder of lists, in models/interrogator/banks or ComfyUI's input"
+                    " folder: one phrase a line.",
+                ),
+                io.String.Input(
+                    "block", default="", multiline=True, placeholder="words never to use, one a line",
+                    tooltip="Words or phrases, one a line: whatever holds one of them is left out of every bank.",
+                ),
+                io.String.Input(
+                    "quota", default="", placeholder="artists: 1, flavors: 6",
+                    tooltip="How many phrases of a bank one prompt takes at most, with commas between.",
+                ),
+            ],
+            outputs=[Banks.Output("banks", display_name="banks", tooltip="For every node that takes phrases.")],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None = None, **_: Any) -> Any:
+        """A list that was edited is read again; everything else is in the inputs."""
+        try:
+            state = os.stat(_list_path(file or ""))
+        except (OSError, ValueError):
+            return ""
+        return f"{state.st_mtime_ns} {state.st_size}"
+
+    @classmethod
+    def execute(
+        cls, artists: str, mediums: bool, movements: bool, sites: bool, flavors: str, negative: bool,
+        lines: str, file: str, block: str, quota: str,
+    ) -> io.NodeOutput:  # fmt: skip
+        switches = {
+            "artists": artists != "none", "mediums": mediums, "movements": movements, "sites": sites,
+            "negative": negative,
+        }  # fmt: skip
+        names: list[str | Path] = [name for name, is_on in switches.items() if is_on]
+        names += _flavor_names(flavors)
+        if file.strip():
+            names.append(_list_path(file))
+        own = own_bank(lines)
+        blocked = [line.strip() for line in block.splitlines() if line.strip()]
+        limits = _limits(quota)
+
+        banks = []
+        if names:
+            known = {name: most for name, most in limits.items() if name != OWN}
+            banks = interrogator.load_banks(names, blocked, known, artists)
+        own = own.without(blocked).limited(limits.get(OWN, limits.get("flavors")))
+        if own.phrases:
+            banks.append(own)
+        if not banks:
+            raise ValueError("There are no phrases: switch a bank on, type lines, or name a file.")
+        return io.NodeOutput(banks)
+
+
+def _flavor_names(text: str) -> list[str | Path]:
+    names = [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+    if names == ["none"]:
+        return []
+    return ["flavors"] if names == ["all"] else list(names)
+
+
+def _list_path(file: str) -> Path:
+    """The list or folder of lists that a node names, in one of the folders that nodes may read.
+
+    Raises:
+        ValueError: it is not there, or lies elsewhere; a graph from the web must not read any file of this machine.
+    """
+    folders = [folder.resolve() for folder in host.list_folders()]
+    where = " or ".join(map(str, folders))
+    for folder in folders:
+        path = (folder / file.strip()).resolve()
+        if path.is_relative_to(folder) and path != folder and path.exists():
+            return path
+    if any(_is_inside(file.strip(), folder) for folder in folders):
+        raise ValueError(f"There is no list {file.strip()!r}: put it into {where}.")
+    raise ValueError(f"{file.strip()!r} lies outside the folders that lists are read from: put it into {where}.")
+
+
+def _is_inside(file: str, folder: Path) -> bool:
+    return (folder / file).resolve().is_relative_to(folder)
+
+
+def _limits(text: str) -> dict[str, int]:
+    """`artists: 1, flavors: 6` as numbers by bank."""
+    limits = {}
+    for entry in text.replace("\n", ",").split(","):
+        if not entry.strip():
+            continue
+        name, _, number = entry.partition(":")
+        if not number.strip().isdecimal():
+            raise ValueError(f"The quota {entry.strip()!r} is no bank and number: write artists: 1, flavors: 6.")
+        limits[name.strip()] = int(number)
+    return limits

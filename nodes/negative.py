@@ -1,0 +1,60 @@
+"""Negative Prompt: what an image is least like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, shown
+from .brackets import escape_input, prompts
+from .lists import only
+from .pictures import pictures
+from .sockets import Banks, Encoder
+
+
+class InterrogatorNegative(io.ComfyNode):
+    """Grows a prompt of flavors and the bank `negative` away from the image."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorNegative",
+            display_name="Negative Prompt",
+            category="interrogator",
+            description="Makes a negative prompt for an image: the phrases that it is least like.",
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
+                Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
+                Banks.Input("banks", tooltip="From Load Phrase Banks; its flavors and its bank negative are used."),
+                io.Int.Input(
+                    "max_phrases", default=32, min=1, max=64, step=1, tooltip="Phrases at most, as far as they fit."
+                ),
+                escape_input(),
+            ],
+            outputs=[
+                io.String.Output(
+                    "prompt", display_name="prompt", is_output_list=True, tooltip="One negative prompt an image."
+                )
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, image: list[Any], encoder: list[Any], banks: list[Any], max_phrases: list[int],
+        escape: list[bool] | None = None,
+    ) -> io.NodeOutput:  # fmt: skip
+        images = pictures(image)
+        ci = interrogator.Interrogator(
+            None, only(encoder), only(banks), interrogator.EmbeddingCache(host.embeddings_folder())
+        )
+        with host.told_when_memory_runs_out():
+            results = ci.interrogate_many(images, "negative", max_phrases=only(max_phrases), progress=host.progress())
+        written = prompts(results, only(escape))
+        return io.NodeOutput(
+            written,
+            ui=shown.ui(shown.of(results, written)),
+        )

@@ -1,0 +1,86 @@
+"""Rank Phrases: which of many phrases are most like an image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, shown
+from .bars import bar_picture
+from .lists import only
+from .pictures import as_batch, pictures
+from .sockets import Banks, Encoder
+from .typed import own_bank
+
+
+class InterrogatorRank(io.ComfyNode):
+    """Ranks banks, or lines typed into the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorRank",
+            display_name="Rank Phrases",
+            category="interrogator",
+            description="Ranks phrases by how much an image is like them.",
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch; phrases are ranked for each."),
+                Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
+                io.String.Input(
+                    "lines", default="", multiline=True, placeholder="one phrase a line",
+                    tooltip="Phrases of your own, one a line. With banks connected they are ranked together.",
+                ),
+                io.Int.Input("top", default=10, min=1, max=1000, step=1, tooltip="How many phrases to give."),
+                Banks.Input(
+                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks; negative ones are left out."
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    "text", display_name="text", is_output_list=True,
+                    tooltip="The phrases, most similar first, one a line; one text an image.",
+                ),
+                io.String.Output(
+                    "scores", display_name="scores", is_output_list=True,
+                    tooltip="The same as a JSON list of text, bank and similarity; one an image. For Assemble Prompt.",
+                ),
+                io.Image.Output(
+                    "picture", display_name="picture", is_output_list=True,
+                    tooltip="The ranking drawn as bars, one an image.",
+                ),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, image: list[Any], encoder: list[Any], lines: list[str], top: list[int], banks: list[Any] | None = None
+    ) -> io.NodeOutput:
+        images = pictures(image)
+        chosen = list(only(banks) or [])
+        own = own_bank(only(lines))
+        if own.phrases:
+            chosen.append(own)
+        if not chosen:
+            raise ValueError("There is nothing to rank: type phrases, one a line, or connect Load Phrase Banks.")
+
+        cache = interrogator.EmbeddingCache(host.embeddings_folder())
+        ci = interrogator.Interrogator(None, only(encoder), chosen, cache)
+        told = host.progress()
+        with host.told_when_memory_runs_out():
+            ranked = [ci.rank(picture, top=only(top), progress=told) for picture in images]
+
+        texts = ["\n".join(phrase.text for phrase in phrases) for phrases in ranked]
+        return io.NodeOutput(
+            texts,
+            [json.dumps([asdict(phrase) for phrase in phrases], ensure_ascii=False) for phrases in ranked],
+            [as_batch(bar_picture(phrases)) for phrases in ranked],
+            ui=shown.ui(
+                [shown.Result(text, phrases=shown.bars(phrases)) for text, phrases in zip(texts, ranked, strict=True)]
+            ),
+        )

@@ -1,0 +1,59 @@
+"""What a node shows in its result box: a list with one entry an image, read by web/js/interrogator.js."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..interrogator import Interrogation
+
+KEY = "interrogator"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line with a bar: a phrase, the bank it stands in, and its cosine similarity with the image."""
+
+    text: str
+    bank: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is shown of one image; empty parts are left out.
+
+    Attributes:
+        text: what the copy button copies.
+        caption: a line above it.
+        negative: a line below it.
+        similarity: of the text and the image.
+        phrases: the bars.
+    """
+
+    text: str = ""
+    caption: str = ""
+    negative: str = ""
+    similarity: float | None = None
+    phrases: Sequence[Bar] = field(default_factory=tuple)
+
+
+def bars(phrases: Sequence[Any]) -> list[Bar]:
+    """The library's ranked phrases as bars."""
+    return [Bar(phrase.text, phrase.bank, phrase.similarity) for phrase in phrases]
+
+
+def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:
+    """Interrogations as they are shown, with their prompts as the node gives them, and negative ones if there are."""
+    unlike = list(negatives) or [""] * len(results)
+    return [
+        Result(prompt, result.caption, negative, result.similarity, bars(result.phrases))
+        for result, prompt, negative in zip(results, prompts, unlike, strict=True)
+    ]
+
+
+def ui(results: Sequence[Result]) -> dict[str, list[Any]]:
+    """The `ui` of a node's output; `text` is what other front ends look for."""
+    return {KEY: [asdict(result) for result in results], "text": [result.text for result in results]}

@@ -1,0 +1,66 @@
+"""Image-Text Similarity: how much an image and a text are alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, shown
+from .lists import only, paired
+from .pictures import pictures
+from .sockets import Encoder
+
+
+class InterrogatorSimilarity(io.ComfyNode):
+    """Compares every image with its text."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorSimilarity",
+            display_name="Image-Text Similarity",
+            category="interrogator",
+            description="Cosine similarity of an image and a text: higher is more alike, about 0.1 to 0.35 for CLIP.",
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch."),
+                Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
+                io.String.Input(
+                    "text", default="", multiline=True, placeholder="a prompt",
+                    tooltip="One text for all images, or a list with one for each.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output(
+                    "similarity", display_name="similarity", is_output_list=True,
+                    tooltip="One number an image, from -1 to 1.",
+                )
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, image: list[Any], encoder: list[Any], text: list[str]) -> io.NodeOutput:
+        images = pictures(image)
+        texts = [(given or "").strip() for given in paired(text, len(images), "texts")]
+        if not all(texts):
+            raise ValueError("There is no text to compare with: type one, or connect one.")
+        ci = interrogator.Interrogator(None, only(encoder), [])
+        told = host.progress()
+        similarities = []
+        with host.told_when_memory_runs_out():
+            for done, (picture, said) in enumerate(zip(images, texts, strict=True)):
+                told(done, len(images))
+                similarities.append(float(ci.similarity(picture, [said])[0]))
+        told(len(images), len(images))
+        return io.NodeOutput(
+            similarities,
+            ui=shown.ui(
+                [
+                    shown.Result(said, similarity=similarity)
+                    for said, similarity in zip(texts, similarities, strict=True)
+                ]
+            ),
+        )
