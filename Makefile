@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check test-oldest bench clean
+.PHONY: demo test check test-oldest test-comfyui bench clean
 
 demo: $(VENV)/.library
 	$(BIN)/interrogator demo --out demo-out
@@ -15,12 +15,18 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	mkdir -p $(VENV)/types && ln -sfn $(CURDIR) $(VENV)/types/pack  # ComfyUI names the pack; for types we do
+	cd $(VENV)/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --allow-subclassing-any -p pack.nodes
 	$(BIN)/interrogator banks check
 
 # The oldest transformers we promise to work with, laid over the environment for the tests that load models.
 test-oldest: $(VENV)/.test $(VENV)/.oldest
 	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -c "import transformers; print('transformers', transformers.__version__)"
 	PYTHONPATH=$(abspath $(VENV)/oldest) $(BIN)/python -m pytest -q -m models
+
+# Boots a real ComfyUI on the CPU: make test-comfyui COMFYUI_PATH=/path/to/ComfyUI COMFYUI_PYTHON=/its/bin/python
+test-comfyui: $(VENV)/.test
+	COMFYUI_PATH=$(COMFYUI_PATH) $(BIN)/python -m pytest -q tests/comfyui
 
 # Hours on a small machine; `make bench BENCH="--work rank image"` runs a part.
 bench: $(VENV)/.bench

@@ -91,7 +91,7 @@ class _Box(torch.nn.Module):
         self.inside = inside
 
 
-class _WholePatcher(ModelPatcher):  # type: ignore[misc]
+class _WholePatcher(ModelPatcher):
     """Moves a model whole or not at all: layers that are not ComfyUI's own cannot compute across two devices."""
 
     def partially_load(self, device_to: Any, extra_memory: float = 0, force_patch_weights: bool = False) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
-def only(values: Sequence[_T] | None) -> Any:
+def only(values: Sequence[Any] | dict[str, Any] | None) -> Any:
     """The value of a widget or single socket: `[x]` is x, `{"a": [x]}` is {"a": x}, nothing connected is None."""
     if isinstance(values, dict):
         return {name: only(value) for name, value in values.items()}
@@ -24,7 +24,7 @@ def paired(values: Sequence[_T] | None, count: int, what: str) -> list[_T | None
     Raises:
         ValueError: there are as many as neither.
     """
-    given: list[_T | None] = list(values or [None])
+    given: list[_T | None] = [*values] if values else [None]
     if len(given) == count:
         return given
     if len(given) == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from comfy_api.latest import io
 
@@ -151,8 +151,8 @@ class InterrogatorLoadBanks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, artists: str, mediums: bool, movements: bool, sites: bool, flavors: str, negative: bool,
-        lines: str, file: str, block: str, quota: str,
+        cls, artists: Literal["all", "long_dead", "none"], mediums: bool, movements: bool, sites: bool, flavors: str,
+        negative: bool, lines: str, file: str, block: str, quota: str,
     ) -> io.NodeOutput:  # fmt: skip
         switches = {
             "artists": artists != "none", "mediums": mediums, "movements": movements, "sites": sites,

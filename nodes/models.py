@@ -68,15 +68,18 @@ class HostedEncoder:
 
     def embed_images(self, *args: Any, **options: Any) -> torch.Tensor:
         """[N, D] unit rows of images."""
-        return self._moved(self._encoder.embed_images)(*args, **options)
+        rows: torch.Tensor = self._moved(self._encoder.embed_images)(*args, **options)
+        return rows
 
     def encode_texts(self, *args: Any, **options: Any) -> torch.Tensor:
         """[N, D] unit rows of texts."""
-        return self._moved(self._encoder.encode_texts)(*args, **options)
+        rows: torch.Tensor = self._moved(self._encoder.encode_texts)(*args, **options)
+        return rows
 
     def encode_continuations(self, *args: Any, **options: Any) -> torch.Tensor:
         """[N, D] unit rows of a prompt followed by each of some phrases."""
-        return self._moved(self._encoder.encode_continuations)(*args, **options)
+        rows: torch.Tensor = self._moved(self._encoder.encode_continuations)(*args, **options)
+        return rows
 
     def identity(self) -> Any:
         """What keys the cache; computed by the model the first time."""

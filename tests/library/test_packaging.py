@@ -48,6 +48,7 @@ def test_no_dependency_is_pinned() -> None:
 def test_the_version_is_the_one_in_the_package_and_the_changelog() -> None:
     import interrogator
 
+    assert PROJECT["version"] == interrogator.__version__
     assert f"## {interrogator.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
