@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from .captioners import BlipCaptioner, Captioner, CaptionOptions
     from .embeddings import EmbeddingCache
     from .encoders import Encoder, OpenClipEncoder
-    from .pipeline import Interrogation, Interrogator, Mode, RankedPhrase, load
+    from .hub import model_folders
+    from .pipeline import Interrogation, Interrogator, Mode, RankedPhrase, assemble, load
 
 __version__ = "0.1.0"
 
@@ -60,11 +61,13 @@ __all__ = [
     "RequestError",
     "UnknownModelError",
     "__version__",
+    "assemble",
     "catalog",
     "demo",
     "images",
     "load",
     "load_banks",
+    "model_folders",
 ]
 
 _MODULES = {"catalog": ".catalog", "demo": ".demo", "images": ".images"}
@@ -73,7 +76,8 @@ _HOMES = {
     ".captioners": ("BlipCaptioner", "CaptionOptions", "Captioner"),
     ".embeddings": ("EmbeddingCache",),
     ".encoders": ("Encoder", "OpenClipEncoder"),
-    ".pipeline": ("Interrogation", "Interrogator", "Mode", "RankedPhrase", "load"),
+    ".hub": ("model_folders",),
+    ".pipeline": ("Interrogation", "Interrogator", "Mode", "RankedPhrase", "assemble", "load"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -83,6 +83,20 @@ def cpu_multiplies_bf16() -> bool:
     return any(check() for check in checks if check is not None)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device has no memory left for what was asked of it."""
+    # CUDA and XPU have a class for it, MPS and others say it in words.
+    said = isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    return said or isinstance(error, torch.cuda.OutOfMemoryError)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps of a device's memory for later, so that another cut of it may fit."""
+    backend: Any = getattr(torch, device.type, None)
+    if hasattr(backend, "empty_cache"):  # torch.cpu keeps nothing
+        backend.empty_cache()
+
+
 def _lacking(device: torch.device) -> str:
     """Why `device` cannot be used, or "" if it can."""
     if device.type == "cpu":

@@ -6,6 +6,7 @@ a channel are scaled down rather than clipped, and transparency is laid on white
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import stat
@@ -78,14 +79,19 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
         with open(name, "rb") as file:
             file.read(1 << 16)  # waits for a slow disk out here, so that nobody waits for it at the lock
             file.seek(0)
-            with _open_quietly(file) as image:
-                if image.format in _PROGRAM_FORMATS:
-                    raise ImageReadError(name, f"is {image.format}, which takes an outside program to draw")
-                return to_rgb(image, name)
-    except MemoryError as error:
-        raise ImageReadError(name, "is too large for the free memory") from error
+            return _decoded(file, name)
     except _DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
+
+
+def decode_image(data: bytes, name: str = "image") -> Image.Image:
+    """The picture that a file's bytes hold, as `open_image` reads it.
+
+    name: what an error calls it. Raises ImageReadError.
+    """
+    if not data:
+        raise ImageReadError(name, "is empty")
+    return _decoded(io.BytesIO(data), name)
 
 
 def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
@@ -111,6 +117,19 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
         raise ImageReadError(name, _reason(error)) from error
     rgb.info = {}
     return rgb
+
+
+def _decoded(file: Any, name: str) -> Image.Image:
+    """The picture in an open file. Raises ImageReadError."""
+    try:
+        with _open_quietly(file) as image:
+            if image.format in _PROGRAM_FORMATS:
+                raise ImageReadError(name, f"is {image.format}, which takes an outside program to draw")
+            return to_rgb(image, name)
+    except MemoryError as error:
+        raise ImageReadError(name, "is too large for the free memory") from error
+    except _DAMAGED as error:
+        raise ImageReadError(name, _reason(error)) from error
 
 
 def _check_is_file(name: str) -> None:

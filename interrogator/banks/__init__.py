@@ -1,12 +1,13 @@
 """Phrase banks: named, ordered lists of phrases; loading, merging, filtering and checking them."""
 
-from .bank import FLAVORS, NEGATIVE, PhraseBank
+from .bank import FLAVORS, NEGATIVE, ROLES, PhraseBank, role_of
 from .check import Problem, check_bank_file, check_built_in_banks
 from .loading import bank_names, load_banks, load_block_list
 
 __all__ = [
     "FLAVORS",
     "NEGATIVE",
+    "ROLES",
     "PhraseBank",
     "Problem",
     "bank_names",
@@ -14,4 +15,5 @@ __all__ = [
     "check_built_in_banks",
     "load_banks",
     "load_block_list",
+    "role_of",
 ]

@@ -17,7 +17,10 @@ from .saved import saved_or_read
 FLAVORS = "flavors"
 NEGATIVE = "negative"
 
-# The slot of a prompt that a bank of this name fills; every other bank is one of flavors.
+ROLES = ("artists", "mediums", "movements", "sites", FLAVORS, NEGATIVE)
+"""The slots of a prompt that banks fill."""
+
+# The slot of a bank of this name; every other bank is one of flavors.
 # `trendings` is what the reference library calls its sites.
 _ROLES = {
     "artists": "artists",
@@ -46,7 +49,7 @@ class PhraseBank:
     @property
     def role(self) -> str:
         """The slot its phrases fill: artists, mediums, movements, sites, flavors or negative."""
-        return _ROLES.get(self.name, FLAVORS)
+        return role_of(self.name)
 
     @property
     def digest(self) -> str:
@@ -95,6 +98,11 @@ class PhraseBank:
     def merged(self, other: PhraseBank) -> PhraseBank:
         """This bank followed by the phrases of `other` that it lacks; its own name and quota stay."""
         return replace(self, phrases=tuple(_distinct(chain(self.phrases, other.phrases))))
+
+
+def role_of(name: str) -> str:
+    """The slot that a bank of this name fills, one of `ROLES`."""
+    return _ROLES.get(name, FLAVORS)
 
 
 def by(name: str) -> str:

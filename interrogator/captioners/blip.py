@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..batches import in_batches
 from ..devices import choose_device, choose_dtype
 from ..errors import RequestError
 from ..images import to_rgb
@@ -71,22 +72,28 @@ class BlipCaptioner:
         images: PIL images of any mode.  progress(done, total): images finished and in all; called several times a
         second, in the thread of the caller, also inside the model; what it raises stops the work and comes out here.
 
-        Raises RequestError (prefix and length do not fit the model) and ImageReadError (not a picture).
+        Where memory runs out, it goes on with half as many images at a time. Raises RequestError (prefix and length do
+        not fit the model) and ImageReadError (not a picture).
         """
         prompt = self._prompt(options)
-        captions: list[str] = []
-        together = self._together(options)
-        for start in range(0, len(images), together):
-            batch = [
-                to_rgb(image, f"image {start + place}") for place, image in enumerate(images[start : start + together])
-            ]
+
+        def write(start: int, stop: int) -> list[list[int]]:
+            batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
             with told_between_layers(self.module, progress) as tell, torch.inference_mode():
                 tell(start, len(images))
                 written = self._generate(batch, prompt, options)  # [b, <= max_new_tokens]
-            captions += [self._text(prompt, tokens, options) for tokens in written.tolist()]
+                return written.tolist()
+
+        captions: list[str] = []
+        for batch in in_batches(len(images), self._together(options), write, self._device):
+            captions += [self._text(prompt, tokens, options) for tokens in batch]
         if progress is not None and captions:
             progress(len(captions), len(captions))
         return captions
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
 
     def _together(self, options: CaptionOptions) -> int:
         """How many images go through the model at once: `batch_size`, or fewer on a CPU.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import pickle
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -15,37 +14,22 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ..batches import in_batches
 from ..devices import choose_device, choose_dtype
 from ..embeddings import PROBE_PHRASES, EncoderIdentity
-from ..errors import ModelLoadError
 from ..images import to_rgb
 from ..progress import Progress, told_between_layers
-from ..text_tower import CausalTower, NotCausal
-from .sources import Sources, locate
+from ..text_tower import CausalTower
+from .building import build_model, build_tokenizer
+from .sources import locate
 from .text_features import TextFeatures, padding_is_idle
 from .tokens import Ints32, Ints64, Tokens
+from .trial import proven_tower
 
 logger = logging.getLogger("interrogator")
 
-# What open_clip and torch raise for files that are cut short, something else, or of another model.
-_UNREADABLE = (
-    RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError,
-    StopIteration, AssertionError,
-)  # fmt: skip
-
 _IMAGE_BATCH = 16
 
-# What a text tower is tried on before it is used: the cache's probes, and texts in which the rules of masks, padding
-# and pooling show: zero ids inside ("!"), repeats, beginnings of one another, more than the context holds.
-TOWER_PROBES = (
-    *PROBE_PHRASES,
-    "!!",
-    "!! a cat !!!",
-    "a",
-    "a cat",
-    "a cat cat",
-    ", ".join(["a very long text that no context holds"] * 12),
-)
 # Token positions in one forward pass: some 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
 _POSITIONS = 4096
 
@@ -113,8 +97,8 @@ class OpenClipEncoder:
         place = choose_device(device)
         compute = choose_dtype(dtype, place)
         sources = locate(name, checkpoint, download, progress)
-        model, preprocess = _build(sources)
-        return cls(model.to(place), preprocess, _tokenizer(sources), name, compute)
+        model, preprocess = build_model(sources)
+        return cls(model.to(place), preprocess, build_tokenizer(sources), name, compute)
 
     @property
     def module(self) -> nn.Module:
@@ -125,14 +109,19 @@ class OpenClipEncoder:
         return next(self.module.parameters()).device
 
     def embed_images(self, images: Sequence[Image.Image], progress: Progress | None = None) -> Tensor:
-        """Embeddings of images: float32 [N, D], rows of unit length. Images of any mode and size."""
-        batches: list[Tensor] = []
+        """Embeddings of images: float32 [N, D], rows of unit length. Images of any mode and size.
+
+        Where memory runs out, it goes on with half as many images at a time.
+        """
         with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
-            for start in range(0, len(images), _IMAGE_BATCH):
+
+            def embed(start: int, stop: int) -> Tensor:
                 tell(start, len(images))
-                pixels = torch.stack([self.preprocess(to_rgb(image)) for image in images[start : start + _IMAGE_BATCH]])
+                pixels = torch.stack([self.preprocess(to_rgb(image)) for image in images[start:stop]])
                 features = self.model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
-                batches.append(F.normalize(features.float(), dim=-1))
+                return F.normalize(features.float(), dim=-1)
+
+            batches = list(in_batches(len(images), _IMAGE_BATCH, embed, self.device))
             tell(len(images), len(images))
         return torch.cat(batches) if batches else self._no_rows()
 
@@ -208,11 +197,14 @@ class OpenClipEncoder:
         ids, where = torch.unique(ids, dim=0, return_inverse=True)  # [M, L], [N]
         lengths = self._tokens.lengths(ids) if self._trims_padding() else torch.full((len(ids),), ids.shape[1])
         order = torch.argsort(lengths, stable=True)  # [M]: neighbours share a length, so little padding is left
-        features: list[Tensor] = []
-        for batch in _batches(order, lengths):
-            tell(sum(map(len, features)), len(where))
-            cut = ids[batch, : int(lengths[batch].max())]  # [B, L']
-            features.append(self._features(cut.to(self.device), in_float32))
+        sizes: list[int] = lengths[order].tolist()
+
+        def encode(start: int, stop: int) -> Tensor:
+            tell(start, len(where))
+            cut = ids[order[start:stop], : sizes[stop - 1]]  # [B, L']
+            return self._features(cut.to(self.device), in_float32)
+
+        features = list(in_batches(len(order), _POSITIONS, encode, self.device, partial(_stop, sizes)))
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
         return torch.cat(features)[place[where].to(features[0].device)]
@@ -221,36 +213,13 @@ class OpenClipEncoder:
     def text_tower(self) -> CausalTower | None:
         """What encodes texts where the text tower is causal; None where texts go through the model's own forward.
 
-        Built and tried at first use. A tower whose answers are not the model's own steps aside, with a warning.
+        Built and tried at first use. A tower whose answers are not the model's own steps aside, with a warning; where
+        memory runs out in the trial, that comes out and the next use tries again.
         """
         if not self._tower_tried:
-            self._tower = self._proven_tower()
+            self._tower = proven_tower(self.model, self.name, self._tokens, self._answers)
             self._tower_tried = True
         return self._tower
-
-    def _proven_tower(self) -> CausalTower | None:
-        try:
-            tower = CausalTower(self.model)
-        except NotCausal as reason:
-            logger.debug("%s: %s, so its texts go through its own forward", self.name, reason)
-            return None
-        expected = F.normalize(self._answers(TOWER_PROBES), dim=-1)  # [P, D]
-        try:
-            with torch.inference_mode(), self._autocast(torch.float32):
-                got = F.normalize(tower.features(self._tokens.ids(TOWER_PROBES), in_float32=True), dim=-1)
-            difference = float((got - expected).abs().max())
-        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError) as error:
-            difference, reason_in_words = float("inf"), f"{type(error).__name__}: {error}"
-        else:
-            reason_in_words = f"its answers differ by {difference:.1e}"
-        if difference <= _tower_tolerance():
-            tower.nodes = 0
-            return tower
-        logger.warning(
-            "%s: texts go through the model's own forward, which is slower; sharing their beginnings failed on trial"
-            " (%s)", self.name, reason_in_words,
-        )  # fmt: skip
-        return None
 
     def _answers(self, texts: Sequence[str]) -> Tensor:
         """The model's own features [N, D] of fully padded texts, in float32."""
@@ -284,57 +253,6 @@ class OpenClipEncoder:
         return torch.empty(0, self.identity().probes.shape[1])
 
 
-def _build(sources: Sources) -> tuple[Any, Callable[[Image.Image], Tensor]]:
-    """The model with its weights, on the CPU in float32, and its image transform."""
-    import open_clip
-    from safetensors import SafetensorError
-
-    overrides: dict[str, Any] = {}
-    if sources.quick_gelu is not None:
-        overrides["quick_gelu"] = sources.quick_gelu
-    if sources.text_config is not None:
-        text_cfg = sources.model_cfg["text_cfg"]
-        overrides["text_cfg"] = {**text_cfg, "hf_model_name": str(sources.text_config), "hf_model_pretrained": False}
-    settings = {
-        "image_mean": sources.preprocess.get("mean"),
-        "image_std": sources.preprocess.get("std"),
-        "image_interpolation": sources.preprocess.get("interpolation"),
-        "image_resize_mode": sources.preprocess.get("resize_mode"),
-    }
-    pretrained = None if sources.model_name.startswith("local-dir:") else str(sources.checkpoint)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            model, _, preprocess = open_clip.create_model_and_transforms(
-                sources.model_name, pretrained=pretrained, pretrained_text=False, weights_only=True,
-                **settings, **overrides,
-            )  # fmt: skip
-    except (SafetensorError, pickle.UnpicklingError, *_UNREADABLE) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelLoadError(
-            f"{sources.checkpoint} does not hold the weights of {sources.model_name}: {reason[:300]}"
-        ) from error
-    return model, preprocess
-
-
-def _tokenizer(sources: Sources) -> Any:
-    import open_clip
-    from open_clip.tokenizer import HFTokenizer
-
-    if sources.tokenizer is None:
-        return open_clip.get_tokenizer(sources.model_name)
-    text_cfg = sources.model_cfg["text_cfg"]
-    try:
-        return HFTokenizer(
-            str(sources.tokenizer),
-            context_length=text_cfg.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
-            tokenizer_mode=text_cfg.get("tokenizer_mode"),
-            **text_cfg.get("tokenizer_kwargs", {}),
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelLoadError(f"{sources.tokenizer} does not hold a tokenizer: {error}") from error
-
-
 def _weights_dtype(model: nn.Module) -> torch.dtype:
     """What the bulk of the weights is held in; open_clip keeps LayerNorm and embeddings of a half model in float32."""
     numbers: dict[torch.dtype, int] = {}
@@ -344,21 +262,12 @@ def _weights_dtype(model: nn.Module) -> torch.dtype:
     return max(numbers, key=lambda dtype: numbers[dtype])
 
 
-def _tower_tolerance() -> float:
-    """How far unit rows of two exact ways to the same answer may lie apart.
+def _stop(lengths: Sequence[int], start: int, positions: int) -> int:
+    """Where a batch of texts stops that begins at `start` and has at most `positions` token positions, padding counted.
 
-    fp32 noise of a deep tower is some 1e-6, a place masked wrongly moves rows by 1e-3 and more. Where the user lets
-    GPUs multiply in TF32 (torch.set_float32_matmul_precision), noise is that large itself.
+    lengths: of all texts, the shortest first.
     """
-    return 1e-4 if torch.get_float32_matmul_precision() == "highest" else 3e-3
-
-
-def _batches(order: Tensor, lengths: Tensor) -> Iterator[Tensor]:
-    """Cut `order` [M], which sorts by length, into batches of at most `_POSITIONS` padded token positions."""
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * int(lengths[order[stop]]) <= _POSITIONS:
-            stop += 1
-        yield order[start:stop]
-        start = stop
+    stop = start + 1
+    while stop < len(lengths) and (stop + 1 - start) * lengths[stop] <= positions:
+        stop += 1
+    return stop

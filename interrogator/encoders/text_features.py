@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..devices import is_out_of_memory
+
 
 class _TextSide(nn.Module):
     """A model whose `forward` is `encode_text`, because `functional_call` runs `forward` only."""
@@ -74,7 +76,9 @@ def padding_is_idle(features: TextFeatures, ids: Tensor, lengths: Tensor) -> boo
     for row, length in enumerate(lengths.tolist()):
         try:
             cut = features(ids[row : row + 1, :length], in_float32=True)[0]  # [D]
-        except (RuntimeError, IndexError, ValueError, AssertionError):
+        except (RuntimeError, IndexError, ValueError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise  # which says nothing about the tower
             return False  # the tower takes only full texts
         # fp32 noise between the two shapes is some 1e-6 of the norm; an attended pad changes 1e-3 and more.
         if (cut - whole[row]).norm() > 1e-4 * whole[row].norm():

@@ -1,10 +1,9 @@
-"""Download chosen files of a Hugging Face repository into the cache that `huggingface_hub` and others share.
+"""Download chosen files of a Hugging Face repository: into the cache that others share, or into a plain folder.
 
 Why not `hf_hub_download`: it cannot be cancelled (its progress hook differs from release to release and does not
 exist before 1.0) and a download that goes on after "cancel" is worse than a little code. Addresses, tokens,
-sessions, proxies, HF_ENDPOINT and HF_HUB_OFFLINE are still those of `huggingface_hub`, and the files land where its
-cache has them on systems without symbolic links: `snapshots/<commit>/<name>`
-(https://huggingface.co/docs/huggingface_hub/guides/manage-cache).
+sessions, proxies, HF_ENDPOINT and HF_HUB_OFFLINE are still those of `huggingface_hub`. Where files land is up to
+`targets`.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import os
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .files import FileSet
+from .targets import Target
 
 logger = logging.getLogger("interrogator")
 
@@ -55,30 +54,32 @@ class _Job:
     finished: threading.Event = field(default_factory=threading.Event)
     done: int = 0  # bytes
     total: int = 0  # bytes; 0 until the hub has told
+    folder: Path | None = None  # where the files go
     part: Path | None = None  # the file being written
     result: Path | None = None
     error: BaseException | None = None
 
 
-def download_snapshot(
+def download_files(
     repo_id: str,
     wanted: FileSet,
     revision: str | None,
-    base: Path,
+    target: Target,
     progress: Callable[[int, int], None] | None,
 ) -> Path:
-    """Download what `wanted` picks out of a repository; returns the folder `base/snapshots/<commit>` with it.
+    """Download what `wanted` picks out of a repository; returns the folder of `target` with it.
 
-    base: the repository's folder in the cache.  progress(bytes_done, bytes_total) is called in the calling thread.
-    Raises DownloadFailed, and whatever `progress` raises. A file appears under its name only when it is whole.
+    progress(bytes_done, bytes_total) is called in the calling thread. Raises DownloadFailed, and whatever `progress`
+    raises. A file appears under its name only when it is whole; files that are whole stay for the next attempt.
     """
     job = _Job()
 
     def work() -> None:
         try:
-            job.result = _download_all(repo_id, wanted, revision, base, job)
+            job.result = _download_all(repo_id, wanted, revision, target, job)
         except BaseException as error:  # noqa: BLE001  handed to the waiting thread, which raises it
             job.error = error
+            _tidy(job)
         finally:
             job.finished.set()
 
@@ -94,8 +95,8 @@ def download_snapshot(
     finally:
         job.cancelled.set()
         worker.join(_POLL_SECONDS)
-        if worker.is_alive() and job.part is not None:
-            _remove(job.part)  # the worker does it too, but a program that ends now ends the worker before that
+        if worker.is_alive():
+            _tidy(job)  # the worker does it too, but a program that ends now ends the worker before that
     if isinstance(job.error, _network_errors()):
         raise DownloadFailed(_reason(job.error)) from job.error
     if job.error is not None:
@@ -104,9 +105,9 @@ def download_snapshot(
     return job.result
 
 
-def _download_all(repo_id: str, wanted: FileSet, revision: str | None, base: Path, job: _Job) -> Path:
+def _download_all(repo_id: str, wanted: FileSet, revision: str | None, target: Target, job: _Job) -> Path:
     commit, files = _list_remote(repo_id, wanted, revision)
-    folder = base / "snapshots" / commit
+    folder = target.folder(commit)
     files = [file for file in files if not _is_whole(folder / file.name, file)]
     job.total = sum(file.size for file in files)
     # At a level that shows without any logging set up: nobody should have to wonder what fills the line and the disk.
@@ -117,13 +118,14 @@ def _download_all(repo_id: str, wanted: FileSet, revision: str | None, base: Pat
         repo_id,
         folder,
     )
+    job.folder = folder
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if job.total > free:
         raise DownloadFailed(f"it takes {human_size(job.total)} and {folder} has {human_size(free)} free")
-    for file in files:
-        _download_one(file, folder / file.name, base, job)
-    _point_to(base / "refs" / (revision or "main"), commit)
+    for file in reversed(files):  # the optional ones first: a folder is taken for whole once it lacks no other
+        _download_one(file, folder / file.name, target.part(folder / file.name), job)
+    target.finish(revision or "main", commit)
     return folder
 
 
@@ -148,11 +150,12 @@ def _list_remote(repo_id: str, wanted: FileSet, revision: str | None) -> tuple[s
     return info.sha, files
 
 
-def _download_one(file: _RemoteFile, target: Path, base: Path, job: _Job) -> None:
-    """Write beside the cache's other parts, check, then rename: the name never stands for half a file."""
-    part = base / "blobs" / f"{uuid.uuid4().hex}.incomplete"
+def _download_one(file: _RemoteFile, path: Path, part: Path, job: _Job) -> None:
+    """Write to `part`, check, then rename to `path`: the name never stands for half a file."""
+    if job.cancelled.is_set():
+        raise _Cancelled
     part.parent.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     job.part = part
     before = job.done
     digest = hashlib.sha256()
@@ -173,7 +176,7 @@ def _download_one(file: _RemoteFile, target: Path, base: Path, job: _Job) -> Non
             raise DownloadFailed(f"{file.name} came damaged")
         if job.cancelled.is_set():
             raise _Cancelled
-        os.replace(part, target)
+        os.replace(part, path)
     finally:
         _remove(part)
 
@@ -251,14 +254,13 @@ def _is_whole(path: Path, file: _RemoteFile) -> bool:
     return path.is_file() and path.stat().st_size == file.size
 
 
-def _point_to(reference: Path, commit: str) -> None:
-    """Note which commit a branch is, as the cache does; a commit needs no note."""
-    if reference.name == commit:
-        return
-    reference.parent.mkdir(parents=True, exist_ok=True)
-    aside = reference.with_name(f"{reference.name}.{uuid.uuid4().hex}")
-    aside.write_text(commit, encoding="utf-8")
-    os.replace(aside, reference)
+def _tidy(job: _Job) -> None:
+    """Leave no half-written file behind, and no folder without a file in it."""
+    if job.part is not None:
+        _remove(job.part)
+    if job.folder is not None:
+        with suppress(OSError):  # there are files in it, or it is not there
+            job.folder.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -3,17 +3,16 @@
 A model is named by a folder or by a Hugging Face repository id (`org/name`). Its files are looked for in
 
 1. that folder, if the name is one;
-2. `models_dir()/org--name` and `models_dir()/name`: plain folders that people may fill by hand;
-3. the Hugging Face cache of this user, which other tools fill too.
+2. the folders that a host named with `model_folders`;
+3. `models_dir()/org--name` and `models_dir()/name`: plain folders that people may fill by hand;
+4. the Hugging Face cache of this user, which other tools fill too.
 
 Only `fetch_files(..., download=True)` asks the network, through `download.py` beside this file.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,8 @@ from pathlib import Path
 
 from ..errors import ModelNotFoundError
 from ..progress import Progress
+from .places import download_folder, folders_of, local_folder, offer_of
+from .targets import CacheTarget, FolderTarget, Target
 
 # What the hub itself accepts: "name" or "org/name" of letters, digits, dot, dash, underscore.
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -51,31 +52,6 @@ class FileSet:
             chosen += [name for name in alternatives if name in names][:1]
         chosen += [name for name in self.optional if name in names]
         return list(dict.fromkeys(chosen))
-
-
-def home() -> Path:
-    """The library's own folder: $INTERROGATOR_HOME, else the place for caches on this system. Not created here."""
-    chosen = os.environ.get("INTERROGATOR_HOME", "").strip()
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA", "").strip()
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "interrogator"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "interrogator"
-    cache = os.environ.get("XDG_CACHE_HOME", "").strip()
-    # The XDG rules say to ignore a relative path.
-    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "interrogator"
-
-
-def models_dir() -> Path:
-    """The folder that holds one folder a model; people may put files there by hand. Not created here."""
-    return home() / "models"
-
-
-def local_folder(repo_id: str) -> Path:
-    """Where a model's files belong when somebody puts them there by hand: `models_dir()/org--name`."""
-    return models_dir() / repo_id.strip("/").replace("/", "--")
 
 
 def find_files(
@@ -109,7 +85,9 @@ def fetch_files(
     size: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The folder that holds all of a model's files, downloaded into the Hugging Face cache first if allowed.
+    """The folder that holds all of a model's files, downloaded first if allowed.
+
+    A download goes into the Hugging Face cache, or where the host wants it (`model_folders`).
 
     Arguments as in `find_files`; `optional` files are taken along by a download. download: may the network be used
     when files are missing.  size: how large the download would be, for the message ("1.9 GB").
@@ -125,15 +103,13 @@ def fetch_files(
     if not _REPO_ID.fullmatch(repo_id) or ".." in repo_id:
         raise ModelNotFoundError(_no_folder(repo_id, wanted))
     if not download:
-        cost = f" ({size})" if size else ""
-        offer = f"allow the download{cost} with --download or download=True"
         raise ModelNotFoundError(
-            f"{repo_id}{_at(revision)} is not on this machine: {_put_by_hand(repo_id, wanted)}, or {offer}"
+            f"{repo_id}{_at(revision)} is not on this machine: {_put_by_hand(repo_id, wanted)}, or {offer_of(size)}"
         )
-    from .download import DownloadFailed, download_snapshot  # only now: the one module that opens connections
+    from .download import DownloadFailed, download_files  # only now: the one module that opens connections
 
     try:
-        return download_snapshot(repo_id, wanted, revision, repo_cache(repo_id), progress)
+        return download_files(repo_id, wanted, revision, _target(repo_id), progress)
     except DownloadFailed as error:
         raise ModelNotFoundError(
             f"{repo_id}{_at(revision)} could not be downloaded ({error}): try again, or {_put_by_hand(repo_id, wanted)}"
@@ -182,10 +158,15 @@ def _candidates(repo_id: str, revision: str | None) -> Iterator[Path]:
     named = Path(repo_id).expanduser()
     places = [named.absolute()]
     if _REPO_ID.fullmatch(repo_id):
-        places += [local_folder(repo_id), models_dir() / repo_id.rpartition("/")[2]]
+        places += folders_of(repo_id)
     yield from (place for place in dict.fromkeys(places) if repo_id and place.is_dir())
     if _REPO_ID.fullmatch(repo_id):
         yield from cached_snapshots(repo_id, revision)
+
+
+def _target(repo_id: str) -> Target:
+    folder = download_folder(repo_id)
+    return CacheTarget(repo_cache(repo_id)) if folder is None else FolderTarget(folder)
 
 
 def repo_cache(repo_id: str) -> Path:

@@ -139,6 +139,30 @@ class Interrogator:
             results += self._group(group, captions[start : start + _GROUP], asked, search, progress)
         return results
 
+    def interrogate_embeddings(
+        self,
+        embeddings: Tensor,
+        captions: Sequence[str],
+        mode: str = "best",
+        min_phrases: int = 8,
+        max_phrases: int | None = None,
+        progress: Progress | None = None,
+        beams: int = 1,
+        avoid_repeats: bool = False,
+        min_angle: float = 0.0,
+    ) -> list[Interrogation]:
+        """Prompts for images that were captioned and embedded before; further arguments as in `interrogate`.
+
+        Args:
+            embeddings: of the images, [B, D] unit rows of this interrogator's encoder.
+            captions: one for each; "" means no caption.
+        """
+        asked = Mode.of(mode)
+        search = Search.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        if asked is Mode.CAPTION and not all(captions):
+            raise RequestError("mode caption was asked for with an empty caption, so there is no prompt")
+        return [self._prompt(*pair, asked, search, progress) for pair in zip(embeddings, captions, strict=True)]
+
     def rank(
         self, image: ImageOrPath, bank: str | None = None, top: int = 10, progress: Progress | None = None
     ) -> list[RankedPhrase]:
@@ -190,15 +214,18 @@ class Interrogator:
         if mode is Mode.CAPTION and self._encoder is None:
             return [Interrogation(caption, caption, None, [], mode.value) for caption in said]
         embeddings = self._embed(images, progress)  # [B, D]
+        return [self._prompt(*pair, mode, search, progress) for pair in zip(embeddings, said, strict=True)]
+
+    def _prompt(
+        self, embedding: Tensor, caption: str, mode: Mode, search: Search, progress: Progress | None
+    ) -> Interrogation:
+        """The answer for the embedding [D] of an image and what is said of it."""
         if mode is Mode.CAPTION:
-            return [self._captioned(*pair) for pair in zip(said, embeddings, strict=True)]
-        results = []
-        for caption, embedding in zip(said, embeddings, strict=True):
-            sitting = Sitting(self.encoder, self.table(progress), embedding, self._fitting(caption), progress)
-            draft = METHODS[mode](sitting, search)
-            phrases = _ranked(sitting.table, sitting.scores, draft.places)
-            results.append(Interrogation(draft.prompt, caption, draft.similarity, phrases, mode.value))
-        return results
+            return self._captioned(caption, embedding)
+        sitting = Sitting(self.encoder, self.table(progress), embedding, self._fitting(caption), progress)
+        draft = METHODS[mode](sitting, search)
+        phrases = _ranked(sitting.table, sitting.scores, draft.places)
+        return Interrogation(draft.prompt, caption, draft.similarity, phrases, mode.value)
 
     def _captions(
         self, images: list[Image.Image], given: Sequence[str | None], mode: Mode, progress: Progress | None

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import is_out_of_memory, release_memory
 from .layers import Layer, View, called, embed, project
 from .rules import Rules
 from .trie import Flags, Ints, Trie
@@ -73,10 +74,12 @@ class CausalTower:
             count = min(max(1, self._chunk() // slots), groups - start)
             try:
                 parts.append(self._ends(trie, slice(start, start + count), past, in_float32))
-            except RuntimeError as error:
-                self._take_less(error, count * slots, slots)
-            else:
                 start += count
+                continue
+            except RuntimeError as error:
+                if count == 1 or not is_out_of_memory(error):
+                    raise
+            self._take_less(count * slots, slots)  # out here the error is gone, and with it all that the chunk held
         self.nodes += trie.nodes + len(trie.trunk)
         return torch.cat(parts)[torch.from_numpy(trie.where).to(self.device)]
 
@@ -123,12 +126,8 @@ class CausalTower:
     def _chunk(self) -> int:
         return self._most or (NODES_ON_CPU if self.device.type == "cpu" else NODES_ON_DEVICE)
 
-    def _take_less(self, error: RuntimeError, nodes: int, slots: int) -> None:
-        """Halve the chunks from now on; raises `error` where it is no lack of memory, or nothing is left to halve."""
-        # CUDA has a class for it, MPS and others say it in words.
-        if "out of memory" not in str(error).lower() or nodes <= slots:
-            raise error
+    def _take_less(self, nodes: int, slots: int) -> None:
+        """Halve the chunks from now on: `nodes` at a time, `slots` of them a group, were too many."""
         self._most = max(slots, nodes // 2)
         logger.info("out of memory with %d text nodes at a time; going on with %d", nodes, self._most)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(self.device)

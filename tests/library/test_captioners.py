@@ -236,6 +236,49 @@ def test_words_of_the_strip_list_are_taken_out_of_captions(blip: BlipCaptioner, 
     assert stripped != raw
 
 
+# --- out of memory ---------------------------------------------------------------------------------------------------
+
+
+def small_memory(blip: BlipCaptioner, room: int) -> tuple[list[int], Any]:
+    """Let the image tower run out of memory above `room` images; returns the batches it is given, and the hook."""
+    sizes: list[int] = []
+
+    def before(module: Any, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+        sizes.append(len(given["pixel_values"] if "pixel_values" in given else args[0]))
+        if sizes[-1] > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    return sizes, blip.module.get_submodule("vision_model").register_forward_pre_hook(before, with_kwargs=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_beams": 3, "prefix": "a picture of"}])
+def test_out_of_memory_halves_the_batch_and_the_captions_stay_the_same(
+    blip: BlipCaptioner, images: list[Image.Image], settings: dict[str, Any]
+) -> None:
+    options = CaptionOptions(strip=(), max_new_tokens=8, batch_size=6, **settings)
+    expected = blip.caption(images, options)
+    told: list[tuple[int, int]] = []
+    sizes, hook = small_memory(blip, 2)
+    try:
+        captions = blip.caption(images, options, lambda *call: told.append(call))
+    finally:
+        hook.remove()
+    assert captions == expected
+    assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
+    assert told == sorted(told) and told[-1] == (6, 6)
+
+
+def test_one_image_that_does_not_fit_raises_what_was_raised(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    sizes, hook = small_memory(blip, 0)
+    try:
+        with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
+            blip.caption(images[:2], RAW)
+    finally:
+        hook.remove()
+    assert sizes == [2, 1]
+    assert blip.caption(images[:2], RAW)
+
+
 # --- cancelling ------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from interrogator import devices
-from interrogator.devices import choose_device, choose_dtype, cpu_multiplies_bf16
+from interrogator.devices import choose_device, choose_dtype, cpu_multiplies_bf16, is_out_of_memory, release_memory
 from interrogator.errors import DeviceError
 
 
@@ -118,3 +118,23 @@ def test_a_format_the_device_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch, "ones", no)
     with pytest.raises(DeviceError, match="mps cannot compute in bf16 here: use fp32"):
         choose_dtype("bf16", "mps")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("Allocation on device"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB)"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("shapes do not match"), False),
+        (ValueError("out of memory"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_lack_of_memory_is_known_by_class_and_by_words(error: BaseException, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize("name", ["cpu", "meta"])
+def test_devices_that_keep_no_memory_have_none_to_release(name: str) -> None:
+    release_memory(torch.device(name))

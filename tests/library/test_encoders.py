@@ -492,3 +492,93 @@ def test_fits_where_the_tokenizer_blanks_its_separator(bert_folder: Path) -> Non
         text = " ".join(["b"] * words)
         whole = tokenizer([text], context_length=40)[0, :16]
         assert subject.fits(text) == torch.equal(whole, tokenizer([text])[0]), words
+
+
+def small_memory(layer: Any, room: int) -> list[int]:
+    """Let a layer run out of memory above `room` rows, as on a small GPU; returns the numbers of rows it is given."""
+    sizes: list[int] = []
+
+    def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    layer.register_forward_pre_hook(before)
+    return sizes
+
+
+def test_out_of_memory_halves_the_batch_of_images_and_goes_on(make: Callable[[str], OpenClipEncoder]) -> None:
+    images = pictures(20)
+    expected = make("vit").embed_images(images)
+    subject = make("vit")
+    sizes = small_memory(subject.model.visual, 5)
+    told: list[tuple[int, int]] = []
+    rows = subject.embed_images(images, lambda done, total: told.append((done, total)))
+    assert torch.allclose(rows, expected, atol=1e-5)
+    assert sizes == [16, 8, 4, 4, 4, 4, 4]
+    assert told == sorted(told) and told[0] == (0, 20) and told[-1] == (20, 20)
+
+
+def test_an_image_that_does_not_fit_alone_raises_what_was_raised(make: Callable[[str], OpenClipEncoder]) -> None:
+    subject = make("vit")
+    sizes = small_memory(subject.model.visual, 0)
+    with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
+        subject.embed_images(pictures(2))
+    assert sizes == [2, 1]
+
+
+@pytest.mark.parametrize("kind", ["bert", "siglip"])
+def test_out_of_memory_halves_the_batch_of_texts_of_a_model_without_a_causal_tower(
+    make: Callable[[str], OpenClipEncoder], kind: str
+) -> None:
+    texts = [*small_models.some_phrases(40), *TEXTS]
+    expected = make(kind).encode_texts(texts)
+    subject = make(kind)
+    subject.encode_texts(["a cat"])  # tries how it wants its texts first
+    sizes = small_memory(subject.model.text, 6)
+    assert torch.allclose(subject.encode_texts(texts), expected, atol=1e-5)
+    tried = [size for size in sizes if size > 6]
+    assert tried and sizes[: len(tried)] == tried, "a size that was too large is not tried again"
+
+
+def test_a_text_tower_that_runs_out_of_memory_on_trial_is_tried_again(
+    make: Callable[[str], OpenClipEncoder], caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = make("vit")
+    calls: list[int] = []
+
+    def exhausted(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        calls.append(len(inputs[0]))
+        if len(calls) > 1:  # the first is the model's own forward, which the tower is compared with
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = subject.model.transformer.resblocks[1].ln_1.register_forward_pre_hook(exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        subject.encode_texts(TEXTS)
+    hook.remove()
+    assert len(calls) == 2
+    assert torch.allclose(
+        subject.encode_texts(TEXTS), expected_texts(subject.model, subject.tokenizer, TEXTS), atol=1e-5
+    )
+    assert subject.text_tower is not None
+    assert "own forward" not in caplog.text
+
+
+def test_a_trial_of_padding_that_runs_out_of_memory_is_made_again(make: Callable[[str], OpenClipEncoder]) -> None:
+    subject = make("bert")
+    assert subject.text_tower is None
+    calls: list[int] = []
+
+    def exhausted(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        calls.append(len(inputs[0]))
+        if len(calls) > 1:  # the first is with all padding
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = subject.model.text.register_forward_pre_hook(exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        subject.encode_texts(["a cat"])
+    hook.remove()
+    sizes: list[int] = []
+    subject.model.text.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[1]))
+    subject.encode_texts(["a cat"])
+    assert sizes[-1] < subject.context_length

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+import interrogator
 from interrogator import hub
+from interrogator.encoders.sources import locate
 from interrogator.errors import ModelNotFoundError
 
 pytestmark = pytest.mark.models  # the oldest transformers comes with the oldest huggingface_hub
@@ -142,6 +144,92 @@ def test_a_folder_named_by_path_says_what_it_lacks(tmp_path: Path) -> None:
         hub.fetch_files(str(folder), ["config.json", "tokenizer.json"], any_of=[WEIGHTS])
 
 
+# --- folders of a host -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["maker--tiny", "tiny", "maker/tiny"])
+def test_a_model_is_found_in_a_host_folder(tmp_path: Path, place: str) -> None:
+    folder = fill(tmp_path / "second" / place, "config.json")
+    assert hub.find_files(REPO, ["config.json"]) is None
+    with interrogator.model_folders([tmp_path / "not there", str(tmp_path / "second")]):
+        assert hub.find_files(REPO, ["config.json"]) == folder
+        assert hub.fetch_files(REPO, ["config.json"]) == folder
+    assert hub.find_files(REPO, ["config.json"]) is None
+
+
+def test_host_folders_come_first_in_their_order_and_what_they_lack_is_found_where_it_was(tmp_path: Path) -> None:
+    ours, in_cache = fill(hub.local_folder(REPO), "config.json"), cached(tmp_path, COMMIT, "extra.json")
+    first, second = (fill(tmp_path / name / "maker--tiny", "config.json") for name in ("first", "second"))
+    with interrogator.model_folders([tmp_path / "first", tmp_path / "second"]):
+        assert hub.find_files(REPO, ["config.json"]) == first
+        assert hub.find_files(REPO, ["extra.json"]) == in_cache
+        (first / "config.json").unlink()
+        assert hub.find_files(REPO, ["config.json"]) == second
+        (second / "config.json").unlink()
+        assert hub.find_files(REPO, ["config.json"]) == ours
+
+
+def test_host_folders_go_for_hub_ids_only(tmp_path: Path) -> None:
+    fill(tmp_path / "host" / "a" / "b" / "c", "config.json")
+    with interrogator.model_folders([tmp_path / "host"]):
+        for name in ("a/b/c", "../host/a/b/c", ""):
+            assert hub.find_files(name, ["config.json"]) is None
+
+
+def test_the_inner_block_counts_and_a_block_ends_when_something_is_raised(tmp_path: Path) -> None:
+    before = hub.local_folder(REPO)
+    with interrogator.model_folders([], download_to=tmp_path / "outer"):
+        with pytest.raises(ZeroDivisionError), interrogator.model_folders([], download_to=tmp_path / "inner"):
+            assert hub.local_folder(REPO) == tmp_path / "inner" / "maker--tiny"
+            raise ZeroDivisionError
+        assert hub.local_folder(REPO) == tmp_path / "outer" / "maker--tiny"
+    assert hub.local_folder(REPO) == before
+
+
+def test_another_thread_keeps_its_own_folders(tmp_path: Path) -> None:
+    seen: list[Path] = []
+    with interrogator.model_folders([], download_to=tmp_path / "host"):
+        thread = threading.Thread(target=lambda: seen.append(hub.local_folder(REPO)))
+        thread.start()
+        thread.join()
+    assert seen == [hub.local_folder(REPO)]
+
+
+def test_a_host_says_what_is_missing_where_it_belongs_and_how_to_get_it_in_its_own_words(tmp_path: Path) -> None:
+    offer = "switch on `download` on this node"
+    with (
+        interrogator.model_folders([tmp_path / "other"], download_to=tmp_path / "host", offer=offer),
+        pytest.raises(ModelNotFoundError) as caught,
+    ):
+        hub.fetch_files(REPO, ["config.json"], size="1.9 GB")
+    assert str(caught.value) == (
+        f"maker/tiny is not on this machine: put config.json into {tmp_path / 'host' / 'maker--tiny'}, "
+        "or switch on `download` on this node to download it (1.9 GB)"
+    )
+    fill(tmp_path / "host" / "maker--tiny", "config.json")
+    with interrogator.model_folders([tmp_path / "other"], download_to=tmp_path / "host"):
+        assert hub.find_files(REPO, ["config.json"]) == tmp_path / "host" / "maker--tiny", "the message keeps its word"
+
+
+def test_weights_and_tokenizers_of_encoders_are_found_in_host_folders_too(tmp_path: Path) -> None:
+    weights = fill(tmp_path / "host" / "vit_large_patch14_clip_224.openai", "open_clip_model.safetensors")
+    with interrogator.model_folders([tmp_path / "host"]):
+        assert locate("ViT-L-14/openai").checkpoint == weights / "open_clip_model.safetensors"
+
+    config = {"vision_cfg": {}, "text_cfg": {"hf_tokenizer_name": "maker/words", "hf_model_name": "maker/reader"}}
+    model = fill(tmp_path / "host" / "maker" / "tiny", "open_clip_pytorch_model.bin")
+    (model / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}), encoding="utf-8")
+    with interrogator.model_folders([tmp_path / "host"], download_to=tmp_path / "host"):
+        with pytest.raises(ModelNotFoundError) as caught:
+            locate("hf-hub:maker/tiny")
+        for name in ("maker--words", "maker--reader"):
+            assert str(tmp_path / "host" / name) in str(caught.value)
+        words = fill(tmp_path / "host" / "maker--words", "tokenizer.json")
+        reader = fill(tmp_path / "host" / "reader", "config.json")
+        sources = locate("hf-hub:maker/tiny")
+    assert (sources.tokenizer, sources.text_config) == (words, reader)
+
+
 # --- with a hub of our own -------------------------------------------------------------------------------------------
 
 
@@ -238,9 +326,10 @@ def progress(done, total):
     calls.append((done, total))
     if CANCEL: raise Stop
 try:
-    answer["folder"] = str(hub.fetch_files("maker/tiny", ["config.json"],
-        any_of=[("model.safetensors", "pytorch_model.bin")], optional=["notes.md", "no.md"],
-        revision=REVISION, download=True, progress=progress))
+    with hub.model_folders([], download_to=TO):
+        answer["folder"] = str(hub.fetch_files("maker/tiny", ["config.json"],
+            any_of=[("model.safetensors", "pytorch_model.bin")], optional=["notes.md", "no.md"],
+            revision=REVISION, download=True, progress=progress))
 except InterrogatorError as error:
     answer["error"], answer["kind"], answer["cause"] = str(error), type(error).__name__, repr(error.__cause__)
 except Stop:
@@ -250,12 +339,20 @@ print(json.dumps(answer))
 """
 
 
-def download(tmp_path: Path, endpoint: str, *, cancel: bool = False, revision: str | None = None, **extra: str) -> Any:
+def download(
+    tmp_path: Path,
+    endpoint: str,
+    *,
+    cancel: bool = False,
+    revision: str | None = None,
+    to: Path | None = None,
+    **extra: str,
+) -> Any:
     """Run one download in a process of its own: huggingface_hub reads HF_ENDPOINT when it is imported."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     env = {**inherited, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "*", **extra}
     env["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = f"CANCEL = {cancel}\nREVISION = {revision!r}\n{SCRIPT}"
+    code = f"CANCEL = {cancel}\nREVISION = {revision!r}\nTO = {to and str(to)!r}\n{SCRIPT}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -356,3 +453,63 @@ def test_without_a_network_the_error_names_files_and_folder(tmp_path: Path, extr
     assert "put config.json and model.safetensors or pytorch_model.bin into" in answer["error"]
     assert "maker--tiny" in answer["error"] and "\n" not in answer["error"]
     assert ("offline" in answer["error"].lower()) == bool(extra)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("revision", [None, "v1", COMMIT])
+def test_a_host_gets_a_plain_folder_and_the_second_load_asks_nobody(
+    server: Any, tmp_path: Path, revision: str | None
+) -> None:
+    host = tmp_path / "host"
+    answer = download(tmp_path, address(server), to=host, revision=revision)
+    folder = host / "maker--tiny"
+    assert answer["folder"] == str(folder)
+    assert files_below(host) == {f"maker--tiny/{name}" for name in ("config.json", "model.safetensors", "notes.md")}
+    assert (folder / "model.safetensors").read_bytes() == server.files["model.safetensors"]
+    assert not base(tmp_path).exists(), "nothing goes into the cache"
+    assert f"from maker/tiny to {folder}" in answer["log"]
+
+    server.asked.clear()
+    assert download(tmp_path, address(server), to=host)["folder"] == str(folder)
+    assert server.asked == []
+
+
+def test_a_host_folder_is_completed_and_what_is_in_it_stays(server: Any, tmp_path: Path) -> None:
+    folder = fill(tmp_path / "host" / "maker--tiny", "mine.txt")
+    fill(folder, "config.json", content=server.files["config.json"])
+    fill(folder, "model.safetensors", content=b"")
+    assert download(tmp_path, address(server), to=tmp_path / "host")["folder"] == str(folder)
+    assert files_below(folder) == {"mine.txt", "config.json", "model.safetensors", "notes.md"}
+    assert not any("config.json" in path for path in server.asked), "what is whole is not fetched again"
+
+
+def test_a_cancel_leaves_no_part_of_a_file_in_a_host_folder(server: Any, tmp_path: Path) -> None:
+    server.stall = True
+    del server.files["notes.md"]
+    answer = download(tmp_path, address(server), to=tmp_path / "host", cancel=True)
+    assert answer["error"] == "stopped"
+    assert not server.released.is_set()  # the server still holds the connection
+    assert list((tmp_path / "host").iterdir()) == []
+
+
+def test_a_cancelled_model_is_not_taken_for_a_whole_one(server: Any, tmp_path: Path) -> None:
+    server.stall = True
+    download(tmp_path, address(server), to=tmp_path / "host", cancel=True)
+    assert files_below(tmp_path / "host") == {"maker--tiny/notes.md"}, "what came whole is there for the next attempt"
+    server.stall = False
+    server.asked.clear()
+    folder = Path(download(tmp_path, address(server), to=tmp_path / "host")["folder"])
+    assert (folder / "model.safetensors").read_bytes() == server.files["model.safetensors"]
+    assert not any("notes.md" in path for path in server.asked)
+
+
+def test_a_damaged_file_leaves_nothing_in_a_host_folder(server: Any, tmp_path: Path) -> None:
+    server.damaged = True
+    del server.files["notes.md"]
+    answer = download(tmp_path, address(server), to=tmp_path / "host")
+    assert "model.safetensors came damaged" in answer["error"]
+    assert str(tmp_path / "host" / "maker--tiny") in answer["error"]
+    assert list((tmp_path / "host").iterdir()) == []
