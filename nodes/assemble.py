@@ -7,6 +7,7 @@ import json
 from comfy_api.latest import io
 
 from .. import interrogator
+from .typed import OWN
 
 
 class InterrogatorAssemble(io.ComfyNode):
@@ -23,7 +24,7 @@ class InterrogatorAssemble(io.ComfyNode):
                 io.String.Input(
                     "template", default="{caption}, {mediums} {artists}, {flavors}", multiline=True,
                     tooltip="Names in braces are filled in: caption, phrases (all of them), a role (artists, mediums,"
-                    " movements, sites, flavors) or any bank. What stays empty leaves no comma behind.",
+                    " movements, sites, flavors, negative) or any bank. What stays empty leaves no comma behind.",
                 ),
                 io.String.Input(
                     "caption", optional=True, force_input=True, tooltip="From any node that writes captions."
@@ -46,4 +47,4 @@ class InterrogatorAssemble(io.ComfyNode):
                 "The input phrases is no list of phrases: connect `phrases` of Interrogate (advanced) or `scores` of"
                 " Rank Phrases."
             ) from error
-        return io.NodeOutput(interrogator.assemble(template, caption or "", ranked))
+        return io.NodeOutput(interrogator.assemble(template, caption or "", ranked, banks=[OWN]))

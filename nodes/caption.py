@@ -61,6 +61,8 @@ class InterrogatorCaption(io.ComfyNode):
         max_length: list[int], min_length: list[int], beams: list[int], repetition_penalty: list[float],
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
+        if only(min_length) > only(max_length):
+            raise ValueError(f"min_length ({only(min_length)}) is above max_length ({only(max_length)}): lower it.")
         options = interrogator.CaptionOptions(
             max_new_tokens=only(max_length),
             min_new_tokens=only(min_length),

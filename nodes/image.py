@@ -43,7 +43,8 @@ class InterrogatorImage(io.ComfyNode):
                 mode_input(),
                 io.Combo.Input(
                     "artists", options=["all", "long_dead", "none"], default="all", optional=True,
-                    tooltip="Names of artists in the prompt: all, those dead for 70 years or more, or none.",
+                    tooltip="Names of artists in the prompt: all, those dead for 70 years or more, or none."
+                    " Banks that are connected have their own.",
                 ),
                 io.Boolean.Input(
                     "negative", default=False, optional=True,

@@ -13,9 +13,7 @@ from . import host, models
 from .sockets import Banks, Captioner, Encoder
 from .typed import OWN, own_bank
 
-_PRECISION_TOOLTIP = (
-    "Number format. auto: fp16 where ComfyUI would take it on this device, fp32 on a CPU without bf16 instructions."
-)
+_PRECISION_TOOLTIP = "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16 instructions."
 _DOWNLOAD_TOOLTIP = (
     "Fetch the model from the Hugging Face hub if it is missing, once, into models/interrogator. Off: the network is"
     " never asked."
@@ -45,7 +43,7 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
-                    "model", options=models.captioner_names(), default=models.captioner_names()[0],
+                    "model", options=models.captioner_names(), default="Salesforce/blip-image-captioning-large",
                     tooltip="Known models, and those found in models/interrogator/captioners, blip, LLM and"
                     " clip_interrogator. demo: a tiny one in the package that knows cartoon creatures only.",
                 ),
@@ -133,8 +131,9 @@ class InterrogatorLoadBanks(io.ComfyNode):
                     tooltip="Words or phrases, one a line: whatever holds one of them is left out of every bank.",
                 ),
                 io.String.Input(
-                    "quota", default="", placeholder="artists: 1, flavors: 6",
-                    tooltip="How many phrases of a bank one prompt takes at most, with commas between.",
+                    "quota", default="", placeholder="artists: 1, lighting: 2",
+                    tooltip="How many phrases of a bank one prompt takes at most, with commas between. A role such as flavors means"
+                    " each of its banks.",
                 ),
             ],
             outputs=[Banks.Output("banks", display_name="banks", tooltip="For every node that takes phrases.")],
@@ -207,13 +206,13 @@ def _is_inside(file: str, folder: Path) -> bool:
 
 
 def _limits(text: str) -> dict[str, int]:
-    """`artists: 1, flavors: 6` as numbers by bank."""
+    """`artists: 1, lighting: 2` as numbers by bank."""
     limits = {}
     for entry in text.replace("\n", ",").split(","):
         if not entry.strip():
             continue
         name, _, number = entry.partition(":")
         if not number.strip().isdecimal():
-            raise ValueError(f"The quota {entry.strip()!r} is no bank and number: write artists: 1, flavors: 6.")
+            raise ValueError(f"The quota {entry.strip()!r} is no bank and number: write artists: 1, lighting: 2.")
         limits[name.strip()] = int(number)
     return limits

@@ -91,6 +91,15 @@ class BlipCaptioner:
             progress(len(captions), len(captions))
         return captions
 
+    def shrunk(self, image: Image.Image) -> Image.Image:
+        """A picture at the size that the model reads it in; its caption is that of the picture itself.
+
+        For those who keep many pictures waiting: the rest of a large one would only take up memory.
+        """
+        size = self.processor.image_processor.size
+        resample = Image.Resampling(int(self.processor.image_processor.resample))
+        return to_rgb(image).resize((size["width"], size["height"]), resample)
+
     @property
     def _device(self) -> torch.device:
         return next(self.module.parameters()).device

@@ -113,16 +113,28 @@ class OpenClipEncoder:
 
         Where memory runs out, it goes on with half as many images at a time.
         """
+        return self._embedded(
+            len(images), lambda start, stop: [self.preprocess(to_rgb(image)) for image in images[start:stop]], progress
+        )
+
+    def embed_pixels(self, pixels: Sequence[Tensor], progress: Progress | None = None) -> Tensor:
+        """As `embed_images`, of images that `preprocess` has prepared: [3, H, W] each."""
+        return self._embedded(len(pixels), lambda start, stop: pixels[start:stop], progress)
+
+    def _embedded(
+        self, count: int, pixels_of: Callable[[int, int], Sequence[Tensor]], progress: Progress | None
+    ) -> Tensor:
+        """Unit rows [N, D] of so many images, whose pixels are asked for batch by batch."""
         with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
 
             def embed(start: int, stop: int) -> Tensor:
-                tell(start, len(images))
-                pixels = torch.stack([self.preprocess(to_rgb(image)) for image in images[start:stop]])
+                tell(start, count)
+                pixels = torch.stack(list(pixels_of(start, stop)))  # [B, 3, H, W]
                 features = self.model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
                 return F.normalize(features.float(), dim=-1)
 
-            batches = list(in_batches(len(images), _IMAGE_BATCH, embed, self.device))
-            tell(len(images), len(images))
+            batches = list(in_batches(count, _IMAGE_BATCH, embed, self.device))
+            tell(count, count)
         return torch.cat(batches) if batches else self._no_rows()
 
     def encode_texts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from ..banks import ROLES, bank_names, role_of
@@ -22,7 +22,7 @@ _SPACES = re.compile(r"[^\S\r\n]+")
 _STRAY_SPACES = re.compile(r" +(?=[,\r\n])|(?<=[\r\n]) +")
 
 
-def assemble(template: str, caption: str, phrases: Sequence[RankedPhrase]) -> str:
+def assemble(template: str, caption: str, phrases: Sequence[RankedPhrase], banks: Iterable[str] = ()) -> str:
     """Fill a template with a caption and phrases.
 
     Args:
@@ -31,21 +31,24 @@ def assemble(template: str, caption: str, phrases: Sequence[RankedPhrase]) -> st
             field without anything to hold leaves no comma and no space behind. `{{` and `}}` are braces.
         caption: may be "".
         phrases: go into each field in this order, with commas between.
+        banks: names of banks that are fields even where no phrase of theirs was taken, beside the built-in ones.
 
     Raises:
         RequestError: a name that is none of these, a brace that belongs to nothing, or nothing to fill in.
     """
-    prompt = _tidied(_BRACES.sub(lambda found: _filled(found, template, caption, phrases), template))
+    prompt = _tidied(_BRACES.sub(lambda found: _filled(found, template, caption, phrases, [*banks]), template))
     if not prompt.strip():
         raise RequestError(f"nothing to fill in: the template {template!r} comes out empty")
     return prompt
 
 
-def _filled(found: re.Match[str], template: str, caption: str, phrases: Sequence[RankedPhrase]) -> str:
+def _filled(
+    found: re.Match[str], template: str, caption: str, phrases: Sequence[RankedPhrase], banks: Sequence[str]
+) -> str:
     """What takes the place of a pair of braces in the template."""
     name = found["name"]
     if name is not None:
-        return caption if name.strip() == CAPTION else SEPARATOR.join(_texts(name.strip(), phrases))
+        return caption if name.strip() == CAPTION else SEPARATOR.join(_texts(name.strip(), phrases, banks))
     if found[0] in ("{{", "}}"):
         return found[0][0]
     raise RequestError(
@@ -54,15 +57,15 @@ def _filled(found: re.Match[str], template: str, caption: str, phrases: Sequence
     )
 
 
-def _texts(name: str, phrases: Sequence[RankedPhrase]) -> list[str]:
+def _texts(name: str, phrases: Sequence[RankedPhrase], banks: Sequence[str]) -> list[str]:
     """The phrases that a field of this name holds."""
     if name == PHRASES:
         return [phrase.text for phrase in phrases]
     if name in ROLES:
         return [phrase.text for phrase in phrases if role_of(phrase.bank) == name]
-    banks = [*bank_names(), *(phrase.bank for phrase in phrases)]
-    if name not in banks:
-        known = list(dict.fromkeys([CAPTION, PHRASES, *ROLES, *banks]))
+    fields = [*bank_names(), *banks, *(phrase.bank for phrase in phrases)]
+    if name not in fields:
+        known = list(dict.fromkeys([CAPTION, PHRASES, *ROLES, *fields]))
         near = get_close_matches(name, known, n=4, cutoff=0.5)
         raise RequestError(f"a template has no field {{{name}}}; there is {', '.join(dict.fromkeys([*near, *known]))}")
     return [phrase.text for phrase in phrases if phrase.bank == name]
