@@ -13,7 +13,10 @@ from . import host, models
 from .sockets import Banks, Captioner, Encoder
 from .typed import OWN, own_bank
 
-_PRECISION_TOOLTIP = "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16 instructions."
+_PRECISION_TOOLTIP = (
+    "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16"
+    " instructions."
+)
 _DOWNLOAD_TOOLTIP = (
     "Fetch the model from the Hugging Face hub if it is missing, once, into models/interrogator. Off: the network is"
     " never asked."
@@ -132,8 +135,8 @@ class InterrogatorLoadBanks(io.ComfyNode):
                 ),
                 io.String.Input(
                     "quota", default="", placeholder="artists: 1, lighting: 2",
-                    tooltip="How many phrases of a bank one prompt takes at most, with commas between. A role such as flavors means"
-                    " each of its banks.",
+                    tooltip="How many phrases of a bank one prompt takes at most, with commas between."
+                    " A role such as flavors means each of its banks.",
                 ),
             ],
             outputs=[Banks.Output("banks", display_name="banks", tooltip="For every node that takes phrases.")],
