@@ -19,7 +19,7 @@ class Model:
 
     Attributes:
         name: what it is asked for by: a hub id, or `architecture/tag` of open_clip.
-        kind: captioner or encoder.
+        kind: captioner, matcher (says whether a text belongs to an image) or encoder.
         family: the architecture, for people.
         source: the hub repository with its weights.
         size_mb: weights to download, in megabytes (10**6 bytes).
@@ -29,7 +29,7 @@ class Model:
     """
 
     name: str
-    kind: Literal["captioner", "encoder"]
+    kind: Literal["captioner", "matcher", "encoder"]
     family: str
     source: str
     size_mb: int
@@ -57,11 +57,15 @@ class Preset:
 
 _BLIP_BASE = "Salesforce/blip-image-captioning-base"
 _BLIP_LARGE = "Salesforce/blip-image-captioning-large"
+_BLIP_ITM_BASE = "Salesforce/blip-itm-base-coco"
+_BLIP_ITM_LARGE = "Salesforce/blip-itm-large-coco"
 
 # Sizes are those of the safetensors files on the hub, rounded; licences as the model cards state them.
 MODELS = (
     Model(_BLIP_BASE, "captioner", "BLIP base", _BLIP_BASE, 990, "BSD-3-Clause", "captions, fast"),
     Model(_BLIP_LARGE, "captioner", "BLIP large", _BLIP_LARGE, 1_880, "BSD-3-Clause", "captions, better"),
+    Model(_BLIP_ITM_BASE, "matcher", "BLIP ITM base", _BLIP_ITM_BASE, 895, "BSD-3-Clause", "filters captions, fast"),
+    Model(_BLIP_ITM_LARGE, "matcher", "BLIP ITM large", _BLIP_ITM_LARGE, 1_780, "BSD-3-Clause", "filters captions"),
     Model(
         "ViT-B-32/laion2b_s34b_b79k", "encoder", "ViT-B/32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605, "MIT",
         "small and quick",

@@ -9,6 +9,7 @@
     │   └── ModelLoadError      the files are there but do not make the model
     ├── CacheError          an embedding file cannot be taken over
     ├── DeviceError         no such device or dtype here
+    ├── RunStopped          a dataset run cannot go on: the disk is full or gone
     └── RequestError        what was asked cannot be done: unknown mode, no caption and no captioner
 
 Catch `InterrogatorError` for all of them. Anything else that escapes is a bug.
@@ -61,6 +62,10 @@ class CacheError(InterrogatorError):
 
 class DeviceError(InterrogatorError):
     """A device or dtype that this machine or this torch does not have."""
+
+
+class RunStopped(InterrogatorError):
+    """A dataset run cannot go on, because of the disk; what is done is kept and it may be taken up again."""
 
 
 class RequestError(InterrogatorError):

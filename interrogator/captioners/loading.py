@@ -32,7 +32,7 @@ BLIP_FILES = hub.FileSet(
     ),
     optional=("special_tokens_map.json", "generation_config.json"),
 )
-"""What a folder with a BLIP captioner holds; `Salesforce/blip-image-captioning-base` and `-large` are laid out so."""
+"""What a folder with a BLIP holds; `Salesforce/blip-image-captioning-base` and `blip-itm-base-coco` are laid out so."""
 
 # Parameters of the caption head that may be one tensor, of which a file then holds only one. transformers 5 ties both
 # pairs; 4.50 ties the bias only, and where the file has `decoder.bias` alone it says nothing and loses its values.
@@ -47,7 +47,7 @@ _UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, Attrib
 
 
 def find_blip(name: str, download: bool = False, progress: Progress | None = None, revision: str | None = None) -> Path:
-    """The folder with all files of a BLIP captioner, by hub id or folder.
+    """The folder with all files of a BLIP, by hub id or folder.
 
     Raises ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
     """
@@ -69,17 +69,7 @@ def load_blip(folder: Path) -> tuple[Any, Any]:
 
     Raises ModelLoadError: not a BLIP, damaged, a layer missing or of another shape.
     """
-    from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
-    from safetensors import SafetensorError
-
-    _check_kind(folder)
-    try:
-        with _quiet_transformers():
-            processor = _load_processor(folder)
-            model, info = _load_weights(folder)
-            tied = _read_tensors(folder, [name for pair in _TIED for name in pair])
-    except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
-        raise ModelLoadError(f"{folder} holds no BLIP that can be read: {_first_line(error)}") from error
+    model, info, processor, tied = _read_folder(folder, "BlipForConditionalGeneration", _TIED)
     lacking = _fill_tied(model, tied)
     missing = set(info["missing_keys"]).difference(*_TIED) | lacking
     _check_complete(missing, info, folder)
@@ -87,18 +77,47 @@ def load_blip(folder: Path) -> tuple[Any, Any]:
     return model.eval(), processor
 
 
+def load_blip_matcher(folder: Path) -> tuple[Any, Any]:
+    """The model (BlipForImageTextRetrieval, on the CPU, in the dtype of the file) and the BlipProcessor of a folder.
+
+    Raises ModelLoadError: as `load_blip`; also for a BLIP of another kind, such as a captioner.
+    """
+    model, info, processor, _ = _read_folder(folder, "BlipForImageTextRetrieval")
+    _check_complete(set(info["missing_keys"]), info, folder)
+    _check_fit(model, processor, folder)
+    return model.eval(), processor
+
+
+def _read_folder(
+    folder: Path, kind: str, tied: tuple[tuple[str, str], ...] = ()
+) -> tuple[Any, dict[str, Any], Any, dict[str, torch.Tensor]]:
+    """Model of a class of transformers, what it says about loading, processor, and those of `tied` that are stored."""
+    from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
+    from safetensors import SafetensorError
+
+    _check_kind(folder)
+    try:
+        with _quiet_transformers():
+            processor = _load_processor(folder)
+            model, info = _load_weights(folder, kind)
+            stored = _read_tensors(folder, [name for pair in tied for name in pair])
+    except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
+        raise ModelLoadError(f"{folder} holds no BLIP that can be read: {_first_line(error)}") from error
+    return model, info, processor, stored
+
+
 def _check_kind(folder: Path) -> None:
     """Refuse other models by name; transformers would only warn and then fill a BLIP with random numbers."""
     kind = _read_json(folder / "config.json").get("model_type")
     if kind != "blip":
-        raise ModelLoadError(f"{folder} holds a model of type {kind!r}, not a BLIP captioner (type 'blip')")
+        raise ModelLoadError(f"{folder} holds a model of type {kind!r}, not a BLIP (type 'blip')")
 
 
-def _load_weights(folder: Path) -> tuple[Any, dict[str, Any]]:
-    from transformers import BlipForConditionalGeneration
+def _load_weights(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    import transformers
 
     # The dtype is left to the file and cast by the caller: its keyword has two names in the versions we support.
-    model, info = BlipForConditionalGeneration.from_pretrained(
+    model, info = getattr(transformers, kind).from_pretrained(
         str(folder),
         local_files_only=True,
         use_safetensors=(folder / "model.safetensors").is_file(),

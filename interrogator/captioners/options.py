@@ -17,7 +17,8 @@ from .strip import DEFAULT_STRIP
 _LEAST = {"max_new_tokens": 1, "min_new_tokens": 0, "num_beams": 1, "no_repeat_ngram_size": 0, "batch_size": 1}
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a setting is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -59,9 +60,9 @@ class CaptionOptions:
             raise RequestError(
                 f"min_new_tokens ({self.min_new_tokens}) is above max_new_tokens ({self.max_new_tokens})"
             )
-        if not _is_number(self.repetition_penalty) or self.repetition_penalty <= 0:
+        if not is_number(self.repetition_penalty) or self.repetition_penalty <= 0:
             raise RequestError(f"repetition_penalty has to be a number above 0, not {self.repetition_penalty!r}")
-        if not _is_number(self.length_penalty):
+        if not is_number(self.length_penalty):
             raise RequestError(f"length_penalty has to be a number, not {self.length_penalty!r}")
         if not isinstance(self.prefix, str):
             raise RequestError(f"prefix has to be a text, not {self.prefix!r}")

@@ -23,6 +23,7 @@ LAYERS = (
     ("prompts", "rows", "ranking", "duplicates", "embeddings", "banks", "text_tower"),
     ("captioners", "encoders", "chain"),
     ("pipeline",),
+    ("dataset",),
     ("demo",),
     ("cli",),
 )

@@ -1,0 +1,103 @@
+"""Pictures read and decoded in threads, each once, and prepared for every model of the run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+
+from ..errors import ImageReadError
+from ..images import decode_image
+from .looks import difference_hash
+from .records import Item
+from .sources import Source
+
+# Items that a thread reads at once: opening a tar or a table for each would cost more than its picture.
+_CHUNK = 4
+
+Prepare = Mapping[str, Callable[[Image.Image], Any]]
+"""By name of a model: what it wants of a picture (upright, RGB, of any size). Called in threads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An item that was read: ready for the models, or the reason why it is not.
+
+    Attributes:
+        item: what was read.
+        error: why it cannot be captioned, one sentence; "" if it can.
+        ready: by name of a model, what its `Prepare` made of the picture. The picture itself is not kept: 64 pictures
+            of twelve megapixels would be two gigabytes.
+        width, height: pixels, upright.
+        sha256: of the file's bytes, hex.
+        looks: see `difference_hash`.
+    """
+
+    item: Item
+    error: str = ""
+    ready: Mapping[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    looks: str = ""
+
+
+class Reader:
+    """Threads that read pictures ahead of the models."""
+
+    def __init__(self, sources: Sequence[Source], prepare: Prepare, threads: int) -> None:
+        self._sources = sources
+        self._prepare = prepare
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def begin(self, items: Iterable[Item]) -> list[Future[list[Picture]]]:
+        """Start reading items; `finish` waits for them."""
+        return [self._pool.submit(self._read, chunk) for chunk in _chunks(items)]
+
+    def _read(self, chunk: Sequence[Item]) -> list[Picture]:
+        source = self._sources[chunk[0].source]
+        return [self._picture(item, data) for item, data in source.read(chunk)]
+
+    def _picture(self, item: Item, data: bytes | Exception) -> Picture:
+        if isinstance(data, Exception):
+            return Picture(item, error=str(data))
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            image = decode_image(data, item.key)
+        except ImageReadError as error:
+            return Picture(item, error=error.reason, sha256=sha256)
+        ready = {name: prepare(image) for name, prepare in self._prepare.items()}
+        return Picture(item, "", ready, *image.size, sha256, difference_hash(image))
+
+
+def finish(begun: Iterable[Future[list[Picture]]]) -> Iterator[Picture]:
+    """The pictures of `Reader.begin`, in the order of their items."""
+    for future in begun:
+        yield from future.result()
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """A few items of one source at a time."""
+    for _, own in groupby(items, key=lambda item: item.source):
+        chunk: list[Item] = []
+        for item in own:
+            chunk.append(item)
+            if len(chunk) == _CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk

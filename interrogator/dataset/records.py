@@ -1,0 +1,95 @@
+"""What a run knows of one picture: found as an `Item`, told as a `Record`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+Status = Literal["done", "kept", "failed"]
+"""done: captioned in this run; kept: what was there before stays; failed: see the reason."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a source, found but not read yet.
+
+    Attributes:
+        key: what names it in the run and in every target: its path in the source with `/` between the parts and its
+            extension, so `a.jpg` and `a.png` differ. Bytes of a file name that are no UTF-8 are lone surrogates, as
+            Python has them (PEP 383).
+        source: which of the run's sources it is from.
+        place: where the source finds it again: offset and length in a tar, row in a table; () for a file of its own.
+        size: bytes, as far as the source knows; 0 if it does not.
+        caption: the text that the source itself says of it, such as a `.txt` beside it or a column; None if nothing.
+        trouble: why it cannot be read, known without reading it: a folder named x.jpg, a link that leads nowhere.
+    """
+
+    key: str
+    source: int = 0
+    place: tuple[int, ...] = ()
+    size: int = 0
+    caption: str | None = None
+    trouble: str = ""
+
+    @property
+    def name(self) -> tuple[int, str]:
+        """What tells it from every other item of the run: two sources may have the same keys."""
+        return self.source, self.key
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one picture; one line of a part file, one row of a table.
+
+    Attributes:
+        key: of the item.
+        status: see `Status`.
+        reason: why it failed, or was kept; one sentence.
+        source: which of the run's sources it is from.
+        caption: the text for the trainer; "" where it failed.
+        captions: all texts of a run that writes several an image, the best first; (caption,) otherwise.
+        scores: by name: `clip` (cosine of image and caption), `itm` (probability that they match), `log_probability`
+            (mean a token). What was not computed is not there.
+        flags: findings about this one: `review`, `over_limit`, `missing_trigger`, `missing_word`, `forbidden_word`,
+            `repeats`, `animated`.
+        tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
+        width, height: pixels, upright; 0 where it could not be read.
+        sha256: of the file's bytes, hex; "" where it could not be read.
+        looks: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
+        before: the text that stood there before this run; None if nothing did.
+    """
+
+    key: str
+    status: Status
+    reason: str = ""
+    source: int = 0
+    caption: str = ""
+    captions: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    tokens: int = 0
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    looks: str = ""
+    before: str | None = None
+
+    @property
+    def name(self) -> tuple[int, str]:
+        """The name of its item."""
+        return self.source, self.key
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON holds them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """A record from `as_dict`; fields it lacks have their defaults, those nobody knows are passed over."""
+        known = {name.name for name in fields(cls)}
+        given = {name: value for name, value in values.items() if name in known}
+        for name in ("captions", "flags"):
+            if name in given:
+                given[name] = tuple(given[name])
+        return cls(**given)

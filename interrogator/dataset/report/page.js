@@ -1,0 +1,237 @@
+"use strict";
+// Captions are text of unknown origin: they reach the page by textContent and nothing else.
+(() => {
+  const PER_PAGE = 60;
+  const LONG = 400; // characters of a caption shown at first
+  const byId = (id) => document.getElementById(id);
+  const read = (id) => {
+    const element = byId(id);
+    const value = JSON.parse(element.textContent);
+    element.remove(); // a large run's text need not be kept twice
+    return value;
+  };
+  const run = read("run");
+  const records = read("records");
+  const kinds = new Map(run.findings.map((finding) => [finding.id, finding]));
+  const collator = new Intl.Collator(undefined, { numeric: true });
+  const view = { list: records, page: 0 };
+  const number = (value) => value.toLocaleString("en");
+  const plain = (name) => name.replaceAll("_", " ");
+
+  function made(tag, text, className) {
+    const element = document.createElement(tag);
+    if (text !== undefined) element.textContent = text;
+    if (className) element.className = className;
+    return element;
+  }
+
+  function put(parent, ...children) {
+    parent.append(...children.filter(Boolean));
+    return parent;
+  }
+
+  // A text that may be written from right to left; its direction ends with it.
+  function said(tag, text, className) {
+    const element = made(tag, text, className);
+    element.dir = "auto";
+    return element;
+  }
+
+  function overview() {
+    byId("title").textContent = run.title;
+    document.title = run.title;
+    const counts = [["pictures", run.total], ...Object.entries(run.statuses)];
+    put(byId("counts"), ...counts.map(([name, count]) => put(made("li"), made("b", number(count)), " " + name)));
+    byId("none").hidden = run.findings.length > 0;
+    put(byId("findings"), ...run.findings.map((finding) => put(made("li"), findingButton(finding))));
+    for (const [reason, count] of Object.entries(run.reasons))
+      put(byId("reasons"), put(made("tr"), made("td", number(count)), said("td", reason)));
+    byId("reasons-box").hidden = !Object.keys(run.reasons).length;
+    for (const [name, score] of Object.entries(run.scores)) {
+      const row = put(made("tr"), made("th", plain(name)), made("td", number(score.count)));
+      row.firstChild.scope = "row";
+      const values = [score.mean, score.deviation, score.lowest, score.fifth_percentile, score.median, score.highest];
+      put(byId("scores"), put(row, ...values.map((value) => made("td", value.toFixed(3)))));
+    }
+    byId("scores-box").hidden = !Object.keys(run.scores).length;
+    settings(run.settings, "");
+    choices(byId("status"), [["", "Any"], ...Object.keys(run.statuses).map((name) => [name, name])]);
+    choices(byId("finding"), [["", "Any"], ...run.findings.map((finding) => [finding.id, finding.title])]);
+    for (const name of Object.keys(run.scores))
+      put(byId("order"), option("low:" + name, "Lowest " + plain(name)));
+  }
+
+  function findingButton(finding) {
+    const button = made("button", undefined, finding.severity);
+    button.type = "button";
+    button.dataset.finding = finding.id;
+    button.setAttribute("aria-pressed", "false");
+    const title = put(said("span", finding.title, "title"), made("span", finding.severity, "kind"));
+    put(button, made("span", number(finding.count), "number"), title, made("span", finding.text, "text"));
+    button.addEventListener("click", () => {
+      byId("finding").value = byId("finding").value === finding.id ? "" : finding.id;
+      refresh();
+    });
+    return button;
+  }
+
+  function settings(values, before) {
+    for (const [name, value] of Object.entries(values)) {
+      if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length)
+        settings(value, before + plain(name) + " \u203a ");
+      else
+        put(byId("settings"), made("dt", before + plain(name)), said("dd", typeof value === "string" ? value : JSON.stringify(value)));
+    }
+  }
+
+  function option(value, text) {
+    const element = made("option", text);
+    element.value = value;
+    return element;
+  }
+
+  function choices(select, pairs) {
+    put(select, ...pairs.map(([value, text]) => option(value, text)));
+  }
+
+  function picture(record) {
+    const item = made("li", undefined, "picture " + record.status);
+    const text = put(made("div"), said("h3", record.key), caption(record));
+    text.firstChild.title = record.key;
+    if (record.reason) put(text, said("p", record.reason, "reason"));
+    put(text, marks(record), others(record), earlier(record));
+    const long = (record.caption || "").length > LONG;
+    if (long) put(text, unfold(item));
+    item.classList.toggle("long", long);
+    return put(item, thumbnail(record), text);
+  }
+
+  function caption(record) {
+    if (record.caption) return said("p", record.caption, "caption");
+    return record.status === "failed" ? null : made("p", "no words", "caption empty");
+  }
+
+  function thumbnail(record) {
+    const frame = made("div", undefined, "thumb");
+    const source = record.thumbnail || (record.number === undefined ? "" : run.folder + "/" + Math.floor(record.number / 1000) + "/" + record.number + ".jpg");
+    if (!source) return put(frame, made("span", "no picture"));
+    const image = made("img");
+    image.alt = "";
+    image.loading = "lazy";
+    image.decoding = "async";
+    image.src = source;
+    image.addEventListener("error", () => image.replaceWith(made("span", "no picture")));
+    return put(frame, image);
+  }
+
+  function marks(record) {
+    const list = made("ul", undefined, "marks");
+    put(list, made("li", record.status, record.status === "failed" ? "error" : record.status));
+    for (const [name, score] of Object.entries(record.scores || {}))
+      put(list, made("li", plain(name) + " " + score.toFixed(3)));
+    if (record.tokens) put(list, made("li", number(record.tokens) + " tokens"));
+    if (record.width) put(list, made("li", record.width + " \u00d7 " + record.height));
+    for (const id of record.findings || [])
+      if (id !== "failed" && kinds.has(id) && !kinds.get(id).fragment) put(list, said("li", kinds.get(id).title, kinds.get(id).severity));
+    for (const flag of record.flags || [])
+      if (!(record.findings || []).includes(flag)) put(list, said("li", plain(flag), "note"));
+    return list;
+  }
+
+  function others(record) {
+    if ((record.captions || []).length < 2) return null;
+    const list = put(made("ol"), ...record.captions.map((text) => said("li", text)));
+    return put(made("details"), made("summary", record.captions.length + " captions"), list);
+  }
+
+  function earlier(record) {
+    if (!record.before || record.before === record.caption) return null;
+    return put(made("details"), made("summary", "What was there before"), said("p", record.before, "reason"));
+  }
+
+  function unfold(item) {
+    const button = made("button", "Show all", "more");
+    button.type = "button";
+    button.setAttribute("aria-expanded", "false");
+    button.addEventListener("click", () => {
+      const open = item.classList.toggle("open");
+      button.setAttribute("aria-expanded", String(open));
+      button.textContent = open ? "Show less" : "Show all";
+    });
+    return button;
+  }
+
+  // What the text filter looks through; made when it is first asked for.
+  function searched(record) {
+    if (record.searched === undefined) {
+      const parts = [record.key, record.caption, record.reason, record.before, ...(record.flags || []).map(plain), ...(record.captions || [])];
+      record.searched = parts.filter(Boolean).join("\n").toLowerCase();
+    }
+    return record.searched;
+  }
+
+  const orders = {
+    name: (a, b) => collator.compare(a.key, b.key),
+    longest: (a, b) => (b.caption || "").length - (a.caption || "").length,
+    shortest: (a, b) => (a.caption || "").length - (b.caption || "").length,
+  };
+
+  function lowest(name) {
+    const of = (record) => (record.scores && name in record.scores ? record.scores[name] : Infinity);
+    return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
+  }
+
+  function refresh() {
+    const words = byId("text").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const status = byId("status").value;
+    const finding = byId("finding").value;
+    const order = byId("order").value;
+    view.list = records.filter(
+      (record) =>
+        (!status || record.status === status) &&
+        (!finding || (record.findings || []).includes(finding)) &&
+        words.every((word) => searched(record).includes(word)),
+    );
+    if (order !== "worst") view.list.sort(order.startsWith("low:") ? lowest(order.slice(4)) : orders[order]);
+    view.page = 0;
+    for (const button of byId("findings").querySelectorAll("button"))
+      button.setAttribute("aria-pressed", String(button.dataset.finding === finding));
+    show();
+  }
+
+  function show() {
+    const pages = Math.max(1, Math.ceil(view.list.length / PER_PAGE));
+    const first = view.page * PER_PAGE;
+    byId("pictures").replaceChildren(...view.list.slice(first, first + PER_PAGE).map(picture));
+    byId("shown").textContent = view.list.length === records.length
+      ? number(records.length) + (records.length === 1 ? " picture" : " pictures")
+      : number(view.list.length) + " of " + number(records.length) + " pictures";
+    for (const label of document.querySelectorAll(".page")) label.textContent = "Page " + number(view.page + 1) + " of " + number(pages);
+    for (const button of document.querySelectorAll("[data-step]")) {
+      const next = view.page + Number(button.dataset.step);
+      button.disabled = next < 0 || next >= pages;
+    }
+  }
+
+  function turn(button) {
+    view.page += Number(button.dataset.step);
+    show();
+    byId("pictures-title").scrollIntoView();
+    if (button.disabled) byId("pictures").focus({ preventScroll: true });
+  }
+
+  let waiting;
+  byId("text").addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(refresh, 120);
+  });
+  byId("filter").addEventListener("submit", (event) => {
+    event.preventDefault();
+    refresh();
+  });
+  byId("filter").addEventListener("reset", () => setTimeout(refresh, 0));
+  for (const id of ["status", "finding", "order"]) byId(id).addEventListener("change", refresh);
+  for (const button of document.querySelectorAll("[data-step]")) button.addEventListener("click", () => turn(button));
+  overview();
+  refresh();
+})();

@@ -1,0 +1,199 @@
+"""Writing the report: records in, `report.html`, `summary.json` and perhaps a folder of thumbnails out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from ...whole_files import sync_folder, temp_path, write_whole
+from ..findings import Findings
+from ..records import Record
+from ..words import split_words
+from .page import data, page
+
+PAGE = "report.html"
+SUMMARY = "summary.json"
+INLINE_PICTURES = 500
+"""Up to so many records, thumbnails are in the page itself; beyond, in a folder beside it."""
+
+_PICTURES = "report_pictures_"
+_PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
+_PER_FOLDER = 1000  # as in page.js
+
+Thumbnails = Callable[[Record], "bytes | None"]
+# A record's rank, where its row begins and how long that is.
+_Row = tuple[tuple[int, float], int, int]
+
+
+def write_report(
+    folder: str | os.PathLike[str],
+    records: Iterable[Record],
+    findings: Findings,
+    settings: Mapping[str, Any],
+    thumbnails: Thumbnails,
+    title: str = "Captions",
+) -> Path:
+    """Write `report.html` and `summary.json`, each whole or not at all; what stood there is replaced.
+
+    Rows wait in a temporary file, so memory does not grow by more than 200 bytes a record.
+
+    Args:
+        folder: made if it is not there.
+        records: those that the findings are about, once more.
+        settings: what the run was asked for and the versions it ran with, for people to read; may nest.
+        thumbnails: a small JPEG of a record's picture, or None; called once for each record.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    home = Path(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    summary = {"title": title, **findings.as_dict(), "settings": dict(settings)}
+    with tempfile.TemporaryFile() as rows:
+        pictures = None if findings.total <= INLINE_PICTURES else _Pictures(home)
+        try:
+            order = _write_rows(rows, records, findings, thumbnails, pictures)
+            name = pictures.finish() if pictures else ""
+            _write_pieces(home / PAGE, page({**_short(summary), "folder": name}, _in_order(rows, order)))
+        except BaseException:
+            if pictures:
+                pictures.discard()
+            raise
+    text = json.dumps(_plain(summary), ensure_ascii=False, indent=1, default=str)
+    write_whole(home / SUMMARY, (text + "\n").encode("utf-8", "backslashreplace"))
+    _remove_others(home, name)
+    return home / PAGE
+
+
+class _Pictures:
+    """The folder of thumbnails, under another name until it is whole."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._aside = temp_path(home)
+        self._aside.mkdir()
+        self._state = hashlib.sha256()
+
+    def add(self, number: int, picture: bytes) -> None:
+        """Write the thumbnail of a record."""
+        folder = self._aside / str(number // _PER_FOLDER)
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.jpg").write_bytes(picture)
+        self._state.update(b"%d %d " % (number, len(picture)) + picture)
+
+    def finish(self) -> str:
+        """Give the folder the name that its content has."""
+        name = _PICTURES + self._state.hexdigest()[:12]
+        if (self._home / name).is_dir():
+            self.discard()  # the same are there
+        else:
+            os.rename(self._aside, self._home / name)
+        return name
+
+    def discard(self) -> None:
+        """Remove what was written aside, if it is there."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+
+def _write_rows(
+    file: IO[bytes], records: Iterable[Record], findings: Findings, thumbnails: Thumbnails, pictures: _Pictures | None
+) -> list[_Row]:
+    fragments = [(finding.id, f" {finding.fragment} ") for finding in findings.found if finding.fragment]
+    grave = {finding.id for finding in findings.found if finding.severity != "note"}
+    order: list[_Row] = []
+    start = 0
+    for number, record in enumerate(records):
+        ids = findings.ids.get(record.key, ())
+        rank = _rank(record, not grave.isdisjoint(ids))
+        words = " ".join(("", *split_words(record.caption), "")) if fragments else ""
+        row = {**_row(record), "findings": [*ids, *(id for id, fragment in fragments if fragment in words)]}
+        if picture := thumbnails(record):
+            if pictures:
+                pictures.add(number, picture)
+                row["number"] = number
+            else:
+                row["thumbnail"] = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+        line = data(row)
+        file.write(line)
+        order.append((rank, start, len(line)))
+        start += len(line)
+    return sorted(order)
+
+
+def _rank(record: Record, is_grave: bool) -> tuple[int, float]:
+    """Failed first, then those to review, then those with findings, then the rest, each by how badly they match."""
+    score = record.scores.get("clip", record.scores.get("itm", math.inf))
+    score = score if math.isfinite(score) else math.inf
+    if record.status == "failed":
+        return 0, score
+    return (1 if "review" in record.flags else 2 if is_grave else 3), score
+
+
+def _row(record: Record) -> dict[str, Any]:
+    """The fields that the page shows, where there is anything in them."""
+    row = record.as_dict()
+    row["scores"] = {name: round(score, 5) for name, score in record.scores.items() if math.isfinite(score)}
+    row["captions"] = record.captions if len(record.captions) > 1 else ()
+    for name in ("sha256", "looks"):
+        del row[name]
+    return {name: value for name, value in row.items() if value}
+
+
+def _in_order(file: IO[bytes], order: Iterable[_Row]) -> Iterator[bytes]:
+    for _, start, length in order:
+        file.seek(start)
+        yield file.read(length)
+
+
+def _short(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary without the lists of keys, which the rows have."""
+    findings = [
+        {name: value for name, value in finding.items() if name not in ("keys", "groups")}
+        for finding in summary["findings"]
+    ]
+    return {**_plain(summary), "findings": findings}
+
+
+def _plain(value: Any) -> Any:
+    """The value with only what JSON can hold: text for keys, null for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Like `write_whole`, a piece at a time."""
+    aside = temp_path(path.parent)
+    try:
+        with open(aside, "xb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _remove_others(home: Path, name: str) -> None:
+    """Remove the thumbnails of earlier reports here."""
+    for entry in home.iterdir():
+        if _PICTURES_FOLDER.fullmatch(entry.name) and entry.name != name:
+            shutil.rmtree(entry, ignore_errors=True)

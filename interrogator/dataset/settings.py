@@ -1,0 +1,117 @@
+"""What a run is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+from ..errors import RequestError
+from .words import Policy, Wording
+
+QUALITIES = {
+    "greedy": "one caption, the likeliest word each time",
+    "beam": "one caption, three beams",
+    "best-of-n": "sampled captions, of which CLIP picks the one most like the picture",
+    "capfilt": "one sampled caption; marked for review where BLIP does not find that it matches (CapFilt)",
+    "laion-coco": "forty sampled captions, five picked by CLIP, one of them by a second CLIP model (LAION-COCO)",
+}
+"""Ways to a caption, by name, and what each does."""
+
+# CLIP's context, less start and end; what trainers of Stable Diffusion cut at.
+TOKEN_LIMIT = 75
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what is written: equal settings and weights write equal captions.
+
+    Attributes:
+        preset, captioner, encoder: as in `interrogator.load`; None is the preset's.
+        second_encoder: picks the last one in quality laion-coco.
+        matcher: the BLIP that judges captions in quality capfilt.
+        banks, block, quota, artists: as in `load_banks`; banks None are the preset's.
+        mode: caption, classic, fast, best or negative.
+        quality: how captions are made; one of `QUALITIES`.
+        samples: captions sampled for each picture in quality best-of-n.
+        several: texts kept for each picture, the best first.
+        seed: of the samples.
+        max_tokens: of a caption, as the captioner counts.
+        repetition_penalty: above 1 makes words that are there already less likely.
+        caption_prefix: words the captioner begins with; they are not in the caption.
+        max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
+        phrases: how many of each bank or role that the template names.
+        score: compare every caption with its picture by CLIP, also in mode caption.
+        dtype: auto, fp32, bf16 or fp16.
+        wording: what is done to every caption.
+        policy: what becomes of a text that stands there already.
+        separator: between an old text and a new one.
+    """
+
+    preset: str = "sd15"
+    captioner: str | None = None
+    encoder: str | None = None
+    second_encoder: str = "ViT-H-14/laion2b_s32b_b79k"
+    matcher: str = "Salesforce/blip-itm-base-coco"
+    banks: tuple[str, ...] | None = None
+    block: tuple[str, ...] = ()
+    quota: Mapping[str, int] = field(default_factory=dict)
+    artists: str = "all"
+    mode: str = "caption"
+    quality: str = "greedy"
+    samples: int = 8
+    several: int = 1
+    seed: int = 0
+    max_tokens: int = 32
+    repetition_penalty: float = 1.0
+    caption_prefix: str = ""
+    max_phrases: int | None = None
+    phrases: int = 1
+    score: bool = False
+    dtype: str = "auto"
+    wording: Wording = field(default_factory=Wording)
+    policy: Policy = "skip"
+    separator: str = ", "
+
+    def __post_init__(self) -> None:
+        """Raises RequestError: one sentence about what does not go together."""
+        if self.quality not in QUALITIES:
+            raise RequestError(f"no quality is called {self.quality!r}; there is {', '.join(QUALITIES)}")
+        if self.policy not in get_args(Policy):
+            raise RequestError(f"no policy is called {self.policy!r}; there is {', '.join(get_args(Policy))}")
+        for name in ("samples", "several", "phrases"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} has to be at least 1, not {getattr(self, name)}")
+        if self.several > 1 and self.mode != "caption":
+            raise RequestError("several captions a picture go with mode caption only")
+        if self.several > 1 and self.quality in ("greedy", "beam", "capfilt"):
+            raise RequestError(f"quality {self.quality} makes one caption; several go with best-of-n and laion-coco")
+        if self.wording.forbidden and self.quality == "beam":
+            raise RequestError("forbidden words go with every quality but beam")
+
+    @property
+    def wants_encoder(self) -> bool:
+        """Whether a CLIP model is needed."""
+        return (
+            self.score
+            or self.mode != "caption"
+            or self.quality in ("best-of-n", "laion-coco")
+            or bool(self.template_fields)
+        )
+
+    @property
+    def template_fields(self) -> tuple[str, ...]:
+        """The banks and roles that the template names."""
+        own = {"caption", "trigger", "key", "stem", "folder", "width", "height"}
+        return tuple(sorted(self.wording.names - own))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds them."""
+        return asdict(self)
+
+    def digest(self, sources: list[str]) -> str:
+        """Twelve hex characters that stand for these settings and sources: the name of the run."""
+        told = json.dumps([self.as_dict(), sources], sort_keys=True, default=str)
+        return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:12]

@@ -1,0 +1,67 @@
+"""A folder of pictures, with all folders in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...errors import ImageReadError, RequestError
+from ..records import Item
+from .source import is_picture, stem
+from .storage import Storage, read_picture
+
+_LONGEST_CAPTION = 1 << 20  # bytes; more is no caption
+
+
+class FolderSource:
+    """Every picture under a folder; what is none is passed over, what only looks like one is an item with trouble.
+
+    captions_from: an extension such as ".txt"; then the text of that file beside a picture is its `Item.caption`. It
+    costs opening as many files while listing.
+    Raises RequestError for an extension that is none.
+    """
+
+    kind = "folder"
+
+    def __init__(self, storage: Storage, root: str, number: int, captions_from: str = "") -> None:
+        if captions_from and (
+            not captions_from.startswith(".") or "/" in captions_from or is_picture("a" + captions_from)
+        ):
+            raise RequestError(f"captions_from is an extension such as .txt, not {captions_from!r}")
+        self.uri = storage.uri(root)
+        self.number = number
+        self.folder = storage.local(root)
+        self._storage = storage
+        self._root = root
+        self._captions_from = captions_from
+
+    def items(self) -> Iterator[Item]:
+        for key, size, trouble in self._storage.walk(self._root, is_picture):
+            caption = self._caption(key) if self._captions_from else None
+            yield Item(key, self.number, (), size, caption, trouble)
+
+    def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
+        for item in items:
+            if item.trouble:
+                yield item, ImageReadError(item.key, item.trouble)
+            else:
+                yield item, read_picture(self._storage, self._storage.join(self._root, item.key), item.key)
+
+    def path(self, item: Item) -> Path | None:
+        return self._storage.local(self._storage.join(self._root, item.key))
+
+    def sidecar(self, item: Item, extension: str) -> Path | None:
+        return self._storage.local(self._storage.join(self._root, stem(item.key) + extension))
+
+    def _caption(self, key: str) -> str | None:
+        """The text beside a picture; None if there is none, or none that can be read."""
+        try:
+            with self._storage.open(self._storage.join(self._root, stem(key) + self._captions_from)) as file:
+                return caption_text(file.read(_LONGEST_CAPTION))
+        except Exception:  # noqa: BLE001  every file system has errors of its own
+            return None
+
+
+def caption_text(data: bytes) -> str:
+    """A caption file's text: no mark at its start, no white space around, bytes that are no UTF-8 replaced."""
+    return data.decode("utf-8-sig", "replace").strip()

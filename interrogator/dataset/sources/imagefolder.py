@@ -1,0 +1,77 @@
+"""A folder of pictures with Hugging Face's metadata files, which hold a caption for each."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import RequestError
+from ..records import Item
+from .folder import FolderSource
+from .source import UniqueKeys, clean_key
+from .storage import Storage, is_url
+from .tables import read_rows
+
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+CAPTION_COLUMNS = ("text", "caption")
+
+
+class ImagefolderSource(FolderSource):
+    """The folder's pictures, also those without a row; `Item.caption` is what the nearest metadata file says.
+
+    Rows whose picture is missing or outside the folder are items with trouble.
+    Raises RequestError: a metadata file that cannot be read or has no column `file_name`.
+    """
+
+    kind = "imagefolder"
+
+    def __init__(self, storage: Storage, root: str, number: int, captions_from: str = "") -> None:
+        super().__init__(storage, root, number, captions_from)
+        self._captions: dict[str, str | None] = {}
+        self._outside: list[str] = []
+        by_folder: dict[str, str] = {}
+        for found in storage.walk(root, METADATA_NAMES.__contains__):
+            folder, name = posixpath.split(found.key)
+            kept = by_folder.setdefault(folder, name)
+            by_folder[folder] = min(kept, name, key=METADATA_NAMES.index)
+        for folder in sorted(by_folder):  # of two files the one in the deeper folder is nearer, and comes later
+            self._take(folder, posixpath.join(folder, by_folder[folder]))
+
+    def items(self) -> Iterator[Item]:
+        missing = dict.fromkeys(self._captions)
+        keys = UniqueKeys()
+        for item in super().items():
+            keys.take(item.key)
+            missing.pop(item.key, None)
+            caption = self._captions.get(item.key)
+            yield item if caption is None else Item(item.key, self.number, (), item.size, caption, item.trouble)
+        for key in sorted(missing):
+            yield Item(keys.take(key)[0], self.number, trouble="the metadata names it, but there is no such file")
+        for name in self._outside:
+            key = keys.take(clean_key(name))[0]
+            yield Item(key, self.number, trouble=f"the metadata names {name!r}, which is outside its folder")
+
+    def _take(self, folder: str, key: str) -> None:
+        for row in read_rows(self._storage, self._storage.join(self._root, key)):
+            if "file_name" not in row:
+                there = ", ".join(map(str, row)) or "none"
+                raise RequestError(f"{key}: has no column file_name, only: {there}; to leave it aside say kind folder")
+            name = row["file_name"]
+            if not isinstance(name, str) or not name:
+                continue
+            inside = posixpath.normpath(posixpath.join(folder, name))
+            if is_url(name) or name.startswith("/") or posixpath.relpath(inside, folder or ".").startswith(".."):
+                self._outside.append(name)
+            else:
+                self._captions[inside] = row_caption(row)
+
+
+def row_caption(row: dict[str, Any]) -> str | None:
+    """What a row says of its picture: the first of the columns for it that has a text, or a list of them."""
+    for column in CAPTION_COLUMNS:
+        value = row.get(column)
+        first = next(iter(value), None) if isinstance(value, list) else value
+        if isinstance(first, str) and first.strip():
+            return first.strip()
+    return None

@@ -1,0 +1,174 @@
+"""One parquet file with a row for each picture: caption, scores, sizes, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ...errors import RequestError
+from ..records import Item, Record
+from ..sources.storage import missing
+from ..sources.walking import reason
+from .files import whole_file
+from .target import LeftOut, Names, is_utf8
+
+_ROWS = 10_000  # in memory, and in a row group
+_SCORES = ("clip", "itm", "log_probability")
+_BEFORE_CAPTION = ("key", "path", "sha256", "width", "height", "status", "reason")
+_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "looks", "before")
+COLUMNS = (*_BEFORE_CAPTION, *_BEHIND_CAPTION)
+
+Row = dict[str, Any]
+
+
+class ParquetTarget:
+    """Written anew from what it was and the run's records; rows of other pictures are kept.
+
+    key: the picture's path, or key, from the file's folder; path: its whole path on this machine, null if it has none.
+    A picture that failed has a row without a caption, unless an older run gave it one. `before` is the caption.
+    Raises RequestError: pyarrow is missing, or the file that is there is none of ours with this caption column.
+    """
+
+    kind = "parquet"
+
+    def __init__(self, path: Path, names: Names, column: str) -> None:
+        try:
+            import pyarrow  # noqa: F401  asked for now, not when the run is over
+        except ImportError as error:
+            raise missing("pyarrow", str(path)) from error
+        self._file = path
+        self._names = names
+        self._column = column
+        self._captions: dict[str, str | None] | None = None
+        self._check_old()
+
+    def before(self, item: Item) -> str | None:
+        if self._captions is None:
+            self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
+        return self._captions.get(self._names.of(item)[0])
+
+    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+        return []
+
+    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+        left: list[LeftOut] = []
+        used: set[str] = set()
+        self._rewrite(self._rows_of(records, used, left), used)
+        return left
+
+    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
+        left: list[LeftOut] = []
+        self._captions = None
+        put_back: dict[str, str | None] = {}
+        for record in records:
+            item = self._names.item(record)
+            now = self.before(item)
+            if record.status != "done" or now == record.before:
+                continue
+            if now == record.caption:
+                put_back[self._names.of(item)[0]] = record.before
+            else:
+                left.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+        if put_back:
+            rows = (
+                {**row, self._column: caption, "captions": [caption], "status": "kept", "before": None}
+                for row in self._old_rows()
+                if (caption := put_back.get(row["key"])) is not None
+            )
+            self._rewrite(rows, put_back.keys())
+        return left
+
+    def _rewrite(self, rows: Iterable[Row], used: Set[str]) -> None:
+        """Writes `rows`, then those that were there before but for the keys that are then `used`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = self._schema()
+        others = (row for row in self._old_rows() if row["key"] not in used)
+        with whole_file(self._file) as file, pq.ParquetWriter(file, schema) as writer:
+            for batch in _batches(chain(rows, others)):
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        self._captions = None
+
+    def _rows_of(self, records: Iterable[Record], used: set[str], left: list[LeftOut]) -> Iterator[Row]:
+        old = {row["key"] for row in self._old_rows(["key"])}
+        for record in records:
+            item = self._names.item(record)
+            name, trouble = self._names.of(item)
+            if record.status != "done" and name in old:
+                continue  # it stays
+            path = self._names.source(item).path(item)
+            texts = (record.caption, *record.captions, record.reason, *record.flags)
+            if trouble or not is_utf8(*texts):
+                left.append(LeftOut(record.key, trouble or "its caption is no UTF-8"))
+                continue
+            if name in used:
+                left.append(LeftOut(record.key, f"another picture is called {name}, too"))
+                continue
+            used.add(name)
+            has_caption = record.status == "done" or bool(record.caption)
+            yield {
+                "key": name,
+                "path": str(path) if path is not None and is_utf8(str(path)) else None,
+                "sha256": record.sha256 or None,
+                "width": record.width or None,
+                "height": record.height or None,
+                "status": record.status,
+                "reason": record.reason or None,
+                self._column: record.caption if has_caption else None,
+                "captions": list(record.captions or (record.caption,)) if has_caption else [],
+                **{score: record.scores.get(score) for score in _SCORES},
+                "flags": list(record.flags),
+                "tokens": record.tokens or None,
+                "looks": record.looks or None,
+                "before": record.before if record.before is not None and is_utf8(record.before) else None,
+            }
+
+    def _schema(self) -> Any:
+        import pyarrow as pa
+
+        special = {
+            "width": pa.int32(),
+            "height": pa.int32(),
+            "tokens": pa.int32(),
+            "captions": pa.list_(pa.string()),
+            "flags": pa.list_(pa.string()),
+            **{score: pa.float32() for score in _SCORES},
+        }
+        columns = (*_BEFORE_CAPTION, self._column, *_BEHIND_CAPTION)
+        return pa.schema([(column, special.get(column, pa.string())) for column in columns])
+
+    def _check_old(self) -> None:
+        import pyarrow.parquet as pq
+
+        if not self._file.exists():
+            return
+        try:
+            names = set(pq.read_schema(self._file).names)
+        except Exception as error:
+            raise RequestError(f"{self._file}: is there, but no parquet file ({reason(error)})") from error
+        if names != {*COLUMNS, self._column}:
+            odd = sorted(names ^ {*COLUMNS, self._column})[0]
+            fault = "has the column" if odd in names else "has no column"
+            raise RequestError(f"{self._file}: is there, but not written by such a run: it {fault} {odd}")
+
+    def _old_rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        import pyarrow.parquet as pq
+
+        with suppress(FileNotFoundError), open(self._file, "rb") as file, pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(_ROWS, columns=columns):
+                yield from batch.to_pylist()
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,135 @@
+"""The rows that a text file already has, found by the picture they are of."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Set
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from ...errors import RequestError
+from ..sources.tables import csv_rows, json_row
+from ..sources.walking import reason
+
+Row = dict[str, Any]
+
+
+class Rows(Protocol):
+    """Rows by name, without the column of the name itself."""
+
+    columns: list[str]
+    """Of any row, in the order they were met."""
+
+    def get(self, name: str) -> Row | None: ...
+
+    def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
+        """All but the named ones, in their order; also those without a name ("")."""
+
+    def close(self) -> None:
+        """Lets go of the file; `get` opens it again."""
+
+
+class MemoryRows:
+    """Rows that are in memory."""
+
+    def __init__(self, rows: Iterator[tuple[str, Row]]) -> None:
+        self._rows = list(rows)
+        self._by_name = dict(self._rows)
+        self.columns = list(dict.fromkeys(column for _, row in self._rows for column in row))
+
+    def get(self, name: str) -> Row | None:
+        return self._by_name.get(name) if name else None
+
+    def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
+        return ((name, row) for name, row in self._rows if name not in used)
+
+    def close(self) -> None:
+        pass
+
+
+class LineRows:
+    """The rows of a file with one JSON object a line; only their names and places are in memory.
+
+    Raises RequestError, which names the line that is none.
+    """
+
+    def __init__(self, path: Path, name_column: str) -> None:
+        self._path = path
+        self._name_column = name_column
+        self._file: IO[bytes] | None = None
+        self._places: dict[str, tuple[int, int]] = {}
+        columns: dict[str, None] = {}
+        for offset, number, line in self._lines():
+            row = json_row(line, str(path), number)
+            columns.update(dict.fromkeys(row))
+            name = row.get(name_column)
+            if isinstance(name, str):
+                self._places[name] = (offset, number)
+        columns.pop(name_column, None)
+        self.columns = list(columns)
+
+    def get(self, name: str) -> Row | None:
+        if name not in self._places:
+            return None
+        if self._file is None:
+            self._file = open(self._path, "rb")  # noqa: SIM115
+        offset, number = self._places[name]
+        self._file.seek(offset)
+        row = json_row(self._file.readline(), str(self._path), number)
+        row.pop(self._name_column, None)
+        return row
+
+    def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
+        for _, number, line in self._lines():
+            row = json_row(line, str(self._path), number)
+            name = row.pop(self._name_column, None)
+            name = name if isinstance(name, str) else ""
+            if name not in used:
+                yield name, row
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _lines(self) -> Iterator[tuple[int, int, bytes]]:
+        try:
+            with open(self._path, "rb") as file:
+                offset = 0
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield offset, number, line
+                    offset += len(line)
+        except FileNotFoundError:
+            return
+
+
+def json_object_rows(path: Path) -> MemoryRows:
+    """The rows of `{"name": {…}, …}`. Raises RequestError if the file holds something else."""
+    try:
+        whole = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        return MemoryRows(iter(()))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path}: is no JSON ({reason(error)})") from error
+    if not isinstance(whole, dict) or not all(isinstance(row, dict) for row in whole.values()):
+        raise RequestError(f"{path}: is no JSON object of objects")
+    return MemoryRows(iter(whole.items()))
+
+
+def csv_file_rows(path: Path, name_column: str) -> MemoryRows:
+    """The rows of a csv file with a header. Raises RequestError if it has no column of that name."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return MemoryRows(iter(()))
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: is not in UTF-8 ({reason(error)})") from error
+    rows = [
+        {column: cell or None for column, cell in row.items()}
+        for row in csv_rows(io.StringIO(text, newline=""), str(path))
+    ]
+    if rows and name_column not in rows[0]:
+        raise RequestError(f"{path}: has no column {name_column}")
+    return MemoryRows((row.pop(name_column) or "", row) for row in rows)

@@ -1,0 +1,136 @@
+"""What every target is, and what they share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ...errors import RequestError
+from ..records import Item, Record
+from ..sources.source import Source
+
+
+class LeftOut(NamedTuple):
+    """A record that a target could not take; one sentence says why."""
+
+    key: str
+    reason: str
+
+
+class Target(Protocol):
+    """Where captions go. Files are whole or absent; nothing of what they hold besides is lost.
+
+    All calls raise OSError when the disk is full or gone, for then no other record could be written either.
+    """
+
+    kind: str
+
+    def before(self, item: Item) -> str | None:
+        """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`."""
+
+    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+        """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
+
+    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+        """Takes the records of the whole run, in the order of the items. What stands there for failed ones stays."""
+
+    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
+        """Puts `before` of the records that were done back. Those changed by somebody since are left out."""
+
+
+def text_of(before: str) -> str:
+    """The caption in what `Target.before` gave: without a byte order mark and the white space around."""
+    return before.removeprefix("\ufeff").strip()
+
+
+def is_utf8(*texts: str) -> bool:
+    """Whether text files can hold this; a name of other bytes (PEP 383) or half a surrogate pair cannot."""
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class Names:
+    """What a record is called in a target, by where its picture is.
+
+    folder: what names are relative to. Pictures inside are named by their path from there; others by their key, with
+        the source's own name in front where the run has several sources.
+    pictures_inside: refuse the pictures on this machine that are not inside.
+    """
+
+    def __init__(self, sources: Sequence[Source], folder: Path, pictures_inside: bool = False) -> None:
+        self.sources = {source.number: source for source in sources}
+        self.labels = _labels(sources)
+        self._inside = os.path.join(os.path.abspath(folder), "")
+        self._pictures_inside = pictures_inside
+
+    def item(self, record: Record) -> Item:
+        """The record's item, as far as paths need it.
+
+        Raises RequestError: several sources, and the record does not say its own.
+        """
+        number = getattr(record, "source", None)
+        if number is None:
+            if len(self.sources) > 1:
+                raise RequestError("with several sources, a record must say which it is from")
+            number = next(iter(self.sources))
+        return Item(record.key, number)
+
+    def source(self, item: Item) -> Source:
+        if item.source not in self.sources:
+            raise RequestError(f"{item.key}: there is no source {item.source}")
+        return self.sources[item.source]
+
+    def of(self, item: Item) -> tuple[str, str]:
+        """Name, and why it cannot be used ("" if it can)."""
+        path = self.source(item).path(item)
+        whole = os.path.abspath(path) if path is not None else ""
+        if whole.startswith(self._inside):
+            name = whole[len(self._inside) :].replace(os.sep, "/")
+        elif path is not None and self._pictures_inside:
+            return item.key, f"its picture is not in {self._inside}"
+        else:
+            name = self.label(item)
+        return name, "" if is_utf8(name) else "its name is no UTF-8"
+
+    def is_inside(self, path: Path) -> bool:
+        return os.path.abspath(path).startswith(self._inside)
+
+    def label(self, item: Item) -> str:
+        """The key, with the source's own name in front where there are several."""
+        label = self.labels[item.source]
+        return f"{label}/{item.key}" if label else item.key
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """A name of parts with `/` between them, under a folder; None if it would lead out of it."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or any("\0" in part for part in parts):
+        return None
+    if os.name == "nt" and any(set(part) & set('\\:*?"<>|') for part in parts):
+        return None
+    return folder.joinpath(*parts)
+
+
+def _labels(sources: Sequence[Source]) -> dict[int, str]:
+    """A short name for each source, all different; "" for the only one."""
+    if len(sources) == 1:
+        return {sources[0].number: ""}
+    labels: dict[int, str] = {}
+    for source in sources:
+        first = label = source.uri.replace(os.sep, "/").rstrip("/").rpartition("/")[2] or "source"
+        count = 1
+        while label in labels.values():
+            count += 1
+            label = f"{first}-{count}"
+        labels[source.number] = label
+    return labels

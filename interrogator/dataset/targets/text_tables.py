@@ -1,0 +1,240 @@
+"""One text file for all captions: Hugging Face's metadata.jsonl, kohya's json and jsonl, csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from ..records import Item, Record
+from ..sources.source import stem
+from .files import whole_file
+from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .target import LeftOut, Names, is_utf8
+
+Value = str | list[str] | None
+_KEEP = object()
+
+
+class TextTable:
+    """A table that is written anew from what it was and the run's records.
+
+    Rows of the run come first, in the run's order, then those that were there and are not of the run. Columns that are
+    not the caption's are kept. A picture that failed keeps its row as it was, or has none. `before` of a list of
+    captions is one a line.
+    """
+
+    name_column = "file_name"
+    lists = False  # whether several captions are a list; else one a line
+
+    def __init__(self, kind: str, path: Path, names: Names, column: str, several: bool) -> None:
+        self.kind = kind
+        self._file = path
+        self._names = names
+        self._column = column
+        self._several = several
+        self._old = self._load()  # now: a file that cannot be read is better known before the run
+
+    def before(self, item: Item) -> str | None:
+        name, trouble = self._name(item)
+        return None if trouble else _as_text(self._find(self._old, name, item)[1].get(self._column))
+
+    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+        return []
+
+    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+        def written(record: Record, row: Row) -> Any:
+            if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
+                return self._value(record)
+            return _KEEP
+
+        return self._rewrite(records, written)
+
+    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
+        changed: list[LeftOut] = []
+
+        def put_back(record: Record, row: Row) -> Any:
+            now = _as_text(row.get(self._column))
+            if record.status != "done" or now == record.before:
+                return _KEEP
+            if now != _as_text(self._value(record)):
+                changed.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+                return _KEEP
+            if record.before is not None and isinstance(row.get(self._column), list):
+                return record.before.split("\n")
+            return record.before
+
+        return self._rewrite(records, put_back) + changed
+
+    def _rewrite(self, records: Iterable[Record], value_of: Callable[[Record, Row], Any]) -> list[LeftOut]:
+        """Writes the file again with `value_of` a record and its row so far as the caption, unless that is `_KEEP`."""
+        left: list[LeftOut] = []
+        self._old.close()
+        old = self._old = self._load()
+        rows = self._merged(records, old, value_of, left)
+        first = next(rows, None)
+        if first is None and not self._file.exists():
+            return left
+        with whole_file(self._file) as file:
+            self._dump(file, () if first is None else chain([first], rows), [self._column, *old.columns])
+        self._old = self._load()
+        return left
+
+    def _merged(
+        self, records: Iterable[Record], old: Rows, value_of: Callable[[Record, Row], Any], left: list[LeftOut]
+    ) -> Iterator[tuple[str, Row]]:
+        used: set[str] = set()
+        for record in records:
+            item = self._names.item(record)
+            name, trouble = self._name(item)
+            if trouble or not is_utf8(record.caption, *record.captions):
+                if record.status != "failed":
+                    left.append(LeftOut(record.key, trouble or "its caption is no UTF-8"))
+                continue
+            if name in used:
+                left.append(LeftOut(record.key, f"another picture is called {name}, too"))
+                continue
+            spelling, row = self._find(old, name, item)
+            value = value_of(record, row)
+            if value is not _KEEP:
+                row = {**row, self._column: value}
+                if value is None:
+                    del row[self._column]
+            elif not row:
+                continue
+            used |= {name, spelling}
+            if any(cell is not None for cell in row.values()):
+                yield name, row
+        old.close()
+        yield from old.others(used)
+
+    def _name(self, item: Item) -> tuple[str, str]:
+        """What the picture's row is to be called, and why it cannot have one ("" if it can)."""
+        return self._names.of(item)
+
+    def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
+        """What the picture's row was called, and what it holds so far."""
+        return name, old.get(name) or {}
+
+    def _value(self, record: Record) -> Value:
+        if not self._several:
+            return record.caption
+        captions = list(record.captions or (record.caption,))
+        return captions if self.lists else "\n".join(captions)
+
+    def _load(self) -> Rows:
+        raise NotImplementedError
+
+    def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
+        raise NotImplementedError
+
+
+class MetadataJsonl(TextTable):
+    """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
+
+    With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
+    training scripts pick one at random.
+    """
+
+    lists = True
+
+    def _load(self) -> Rows:
+        return LineRows(self._file, self.name_column)
+
+    def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
+        as_lists = self._several or any(isinstance(row.get(self._column), list) for _, row in self._old.others(set()))
+        for name, row in rows:
+            value = row.get(self._column)
+            if as_lists and isinstance(value, str):
+                row[self._column] = [value]
+            cells = {column: row.get(column) for column in columns}
+            file.write(_line({self.name_column: name, **cells} if name else cells))
+
+
+class KohyaTable(TextTable):
+    """What kohya's two forms share: names have their extension, for its loader joins them to image_dir and opens that.
+
+    Names are relative to the source's folder (give that as image_dir), or whole paths where pictures are elsewhere or
+    in several folders. A row that older scripts named without extension gets it. No image_size is written: the loader
+    reads it from the file as it stores it, while ours is of the upright picture.
+    """
+
+    def _name(self, item: Item) -> tuple[str, str]:
+        path = self._names.source(item).path(item)
+        if path is not None and (len(self._names.sources) > 1 or not self._names.is_inside(path)):
+            return str(path), "" if is_utf8(str(path)) else "its name is no UTF-8"
+        return self._names.of(item)
+
+    def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
+        spellings = [name, str(self._names.source(item).path(item) or name), item.key]
+        for spelling in [*spellings, *map(stem, spellings)]:
+            row = old.get(spelling)
+            if row is not None:
+                return spelling, row
+        return name, {}
+
+
+class KohyaJson(KohyaTable):
+    """`{"a.jpg": {"caption": …}, …}`; the file that was there is read into memory."""
+
+    def _load(self) -> Rows:
+        return json_object_rows(self._file)
+
+    def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
+        before = b"{\n"
+        for name, row in rows:
+            file.write(before + _json(name) + b": " + _json(row))
+            before = b",\n"
+        file.write(b"\n}\n" if before != b"{\n" else b"{}\n")
+
+
+class KohyaJsonl(KohyaTable):
+    """`{"image_path": "a.jpg", "caption": …}` a line."""
+
+    name_column = "image_path"
+
+    def _load(self) -> Rows:
+        return LineRows(self._file, self.name_column)
+
+    def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
+        for name, row in rows:
+            file.write(_line({self.name_column: name, **row} if name else row))
+
+
+class Csv(TextTable):
+    """A header and a row for each picture, every cell in quotes; the file that was there is read into memory."""
+
+    def _load(self) -> MemoryRows:
+        return csv_file_rows(self._file, self.name_column)
+
+    def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
+        columns = list(dict.fromkeys(columns))
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow([self.name_column, *columns])
+        for name, row in rows:
+            writer.writerow([name, *("" if row.get(column) is None else row[column] for column in columns)])
+        text.flush()
+        text.detach()
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, list):
+        return "\n".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else None
+
+
+def _json(value: Any) -> bytes:
+    """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
+
+
+def _line(row: Row) -> bytes:
+    return _json(row) + b"\n"

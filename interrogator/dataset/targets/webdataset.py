@@ -1,0 +1,236 @@
+"""Captions as tars parallel to those of the pictures, to be read beside them: the same keys in the same order."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, groupby, islice
+from pathlib import Path
+
+from ...errors import RequestError
+from ..records import Item, Record
+from ..sources.source import stem
+from ..sources.storage import MOST_BYTES, Local
+from ..sources.tars import TarDamage, members, open_tar
+from ..sources.walking import reason
+from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
+from .files import WholeFiles
+from .target import LeftOut, Names, inside, is_utf8
+
+_SAMPLES = 10_000  # a shard, where the source has none
+_CAPTION, _CAPTIONS, _FAILED = "txt", "captions.json", "failed.txt"
+_OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
+
+
+Sample = dict[str, str]  # extension and text
+
+
+class WebdatasetTarget:
+    """For each tar of the source one of the same name; for other sources `captions-000000.tar` and so on.
+
+    A sample is `key.txt` with the caption, with `several` also `key.captions.json` with all of them; where a picture
+    failed and nothing was there before, `key.failed.txt` says why, so that samples keep their places. Other sources'
+    keys are their names with `_` for the dots that webdataset would split at. The same records give the same bytes.
+    Raises RequestError: the folder is that of the source's own tars, or a tar of ours that is there is damaged.
+    """
+
+    kind = "webdataset"
+
+    def __init__(self, out: Path, names: Names, several: bool) -> None:
+        self._out = out
+        self._names = names
+        self._several = several
+        for source in names.sources.values():
+            if isinstance(source, WebdatasetSource) and source.folder is not None and len(names.sources) == 1:
+                if os.path.realpath(out) == os.path.realpath(source.folder):
+                    raise RequestError(f"{out}: holds the pictures' tars, which those of the captions would replace")
+        self._cache: tuple[str | None, dict[str, Sample]] = (None, {})  # the shard read last; "": all of our own
+
+    def before(self, item: Item) -> str | None:
+        place = self._place(item, 0)
+        if place is None:
+            return None
+        sample = self._old(place[0]).get(place[1])
+        return sample.get(_CAPTION) if sample is not None else None
+
+    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+        return []
+
+    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+        def sample(record: Record, old: Sample | None) -> Sample | None:
+            if record.status == "done" or record.status == "kept" and record.caption and old is None:
+                return self._sample(record)
+            return old or {_FAILED: record.reason or record.status}
+
+        return self._rewrite(records, sample)
+
+    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
+        changed: list[LeftOut] = []
+
+        def sample(record: Record, old: Sample | None) -> Sample | None:
+            now = old.get(_CAPTION) if old is not None else None
+            if now is None and record.before is None:
+                return None  # at most that it failed
+            if record.status != "done" or now == record.before:
+                return old
+            if now != record.caption:
+                changed.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+                return old
+            return None if record.before is None else {_CAPTION: record.before}
+
+        return self._rewrite(records, sample) + changed
+
+    def _rewrite(
+        self, records: Iterable[Record], sample_of: Callable[[Record, Sample | None], Sample | None]
+    ) -> list[LeftOut]:
+        """Writes the shards of these records again, each with what it held of other keys behind them."""
+        left: list[LeftOut] = []
+        shards: list[str] = []
+        own_rest: dict[str, Sample] = {}
+        with WholeFiles() as files:
+            for shard, group in groupby(self._placed(records, left), lambda placed: placed[0]):
+                if shard in shards:
+                    raise RequestError("records for tars must come in the order of the source")
+                if _OWN_SHARD.fullmatch(shard) and not any(map(_OWN_SHARD.fullmatch, shards)):
+                    own_rest = dict(self._old(shard))
+                shards.append(shard)
+                rest = own_rest if _OWN_SHARD.fullmatch(shard) else dict(self._old(shard))
+                samples = _samples(group, rest, sample_of)
+                others = iter(()) if rest is own_rest else _drain(rest)
+                self._dump(files, shard, chain(samples, others))
+            own = sum(1 for shard in shards if _OWN_SHARD.fullmatch(shard))
+            others = _drain(own_rest)
+            while some := list(islice(others, _SAMPLES)):
+                self._dump(files, _own_shard(own), iter(some))
+                own += 1
+        if own:
+            for stale in self._own_paths()[own:]:
+                stale.unlink()
+        self._cache = (None, {})
+        return left
+
+    def _placed(self, records: Iterable[Record], left: list[LeftOut]) -> Iterator[tuple[str, str, Record]]:
+        """Shard and key of each record; what cannot have any is left out."""
+        used: set[tuple[str, str]] = set()
+        count = 0
+        for record in records:
+            item = self._names.item(record)
+            place = self._place(item, count)
+            if place is None or not is_utf8(record.caption, *record.captions) or self._key_of(place) in used:
+                if record.status != "failed":
+                    left.append(LeftOut(record.key, self._why_not(place, record)))
+                continue
+            used.add(self._key_of(place))
+            count += 0 if isinstance(self._names.source(item), WebdatasetSource) else 1
+            yield *place, record
+
+    def _key_of(self, place: tuple[str, str]) -> tuple[str, str]:
+        return ("", place[1]) if _OWN_SHARD.fullmatch(place[0]) else place
+
+    def _why_not(self, place: tuple[str, str] | None, record: Record) -> str:
+        if place is None:
+            return "it has no place in a tar"
+        if not is_utf8(record.caption, *record.captions):
+            return "its caption is no UTF-8"
+        return f"another picture has the key {place[1]}, too"
+
+    def _place(self, item: Item, count: int) -> tuple[str, str] | None:
+        """Shard and key; of a source without tars, the shard of the picture with this count."""
+        source = self._names.source(item)
+        if not isinstance(source, WebdatasetSource):
+            folder, slash, name = stem(self._names.label(item)).rpartition("/")
+            return _own_shard(count // _SAMPLES), folder + slash + name.replace(".", "_")
+        try:
+            shard, name = source.split_key(item.key)
+        except RequestError:
+            return None
+        key = sample_key(name)
+        extension = next(end for end in TAR_EXTENSIONS if shard.lower().endswith(end)) if key else ""
+        shard = shard[: len(shard) - len(extension)] + ".tar"
+        label = self._names.labels[item.source]
+        return (f"{label}/{shard}" if label else shard, key[0]) if key else None
+
+    def _sample(self, record: Record) -> Sample:
+        sample = {_CAPTION: record.caption}
+        if self._several:
+            captions = list(record.captions or (record.caption,))
+            sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
+        return sample
+
+    def _old(self, shard: str) -> dict[str, Sample]:
+        """What a shard holds, by key; our own shards all together."""
+        is_own = _OWN_SHARD.fullmatch(shard) is not None
+        name = "" if is_own else shard
+        if self._cache[0] != name:
+            paths = self._own_paths() if is_own else [self._path(shard)]
+            self._cache = (name, {key: sample for path in paths for key, sample in _read(path).items()})
+        return self._cache[1]
+
+    def _own_paths(self) -> list[Path]:
+        if not self._out.is_dir():
+            return []
+        return sorted(path for path in self._out.iterdir() if _OWN_SHARD.fullmatch(path.name))
+
+    def _path(self, shard: str) -> Path:
+        path = inside(self._out, shard)
+        if path is None:
+            raise RequestError(f"{shard}: leads out of the folder for captions")
+        return path
+
+    def _dump(self, files: WholeFiles, shard: str, samples: Iterator[tuple[str, Sample]]) -> None:
+        first = next(samples, None)
+        path = self._path(shard)
+        if first is None:
+            path.unlink(missing_ok=True)  # nothing of what it held is left
+            return
+        with files.open(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for key, sample in chain([first], samples):
+                for extension, text in sample.items():
+                    data = text.encode()
+                    info = tarfile.TarInfo(f"{key}.{extension}")  # no time, owner or mode of this machine
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+
+
+def _own_shard(number: int) -> str:
+    return f"captions-{number:06d}.tar"
+
+
+def _samples(
+    group: Iterable[tuple[str, str, Record]],
+    rest: dict[str, Sample],
+    sample_of: Callable[[Record, Sample | None], Sample | None],
+) -> Iterator[tuple[str, Sample]]:
+    """The samples of a shard's records; takes their old ones out of `rest`."""
+    for _, key, record in group:
+        sample = sample_of(record, rest.pop(key, None))
+        if sample is not None:
+            yield key, sample
+
+
+def _drain(rest: dict[str, Sample]) -> Iterator[tuple[str, Sample]]:
+    """What is in `rest` when it is asked for."""
+    yield from rest.items()
+
+
+def _read(path: Path) -> dict[str, Sample]:
+    """The samples of a tar of ours; none if it is not there. Raises RequestError if it is damaged."""
+    samples: dict[str, Sample] = {}
+    try:
+        file, length = open_tar(Local(), str(path))
+        with file:
+            for member in members(file, length):
+                found = sample_key(member.name)
+                if found is not None and member.size <= MOST_BYTES:
+                    file.seek(member.offset)
+                    samples.setdefault(found[0], {})[found[1]] = file.read(member.size).decode()
+    except FileNotFoundError:
+        return {}
+    except (TarDamage, OSError, ValueError) as error:
+        raise RequestError(f"{path}: is there, but cannot be read ({reason(error)})") from error
+    return samples

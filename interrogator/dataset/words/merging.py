@@ -1,0 +1,37 @@
+"""What becomes of a caption that stands there already."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from ...errors import RequestError
+
+Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
+"""skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
+
+
+def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
+    """What to write where a text may stand already; None leaves what is there.
+
+    Doing the same again changes nothing. A blank new text is never written.
+
+    Args:
+        before: what stands there; None if nothing does.
+        separator: between the two, once, however they end and begin.
+
+    Raises:
+        RequestError: no such policy.
+    """
+    if policy not in get_args(Policy):
+        raise RequestError(f"no policy is called {policy!r}; there is {', '.join(get_args(Policy))}")
+    edges = " \t\r\n" + separator.strip()
+    old, fresh = (before or "").strip(edges), new.strip(edges)
+    if not fresh or new == before:
+        return None
+    if before is None or policy == "overwrite" or (not old and policy != "skip"):
+        return new
+    if policy == "append":
+        return None if (separator + old).endswith(separator + fresh) else old + separator + fresh
+    if policy == "prepend":
+        return None if (old + separator).startswith(fresh + separator) else fresh + separator + old
+    return None
