@@ -26,7 +26,9 @@ test-oldest: $(VENV)/.test $(VENV)/.oldest
 
 # Boots a real ComfyUI on the CPU: make test-comfyui COMFYUI_PATH=/path/to/ComfyUI COMFYUI_PYTHON=/its/bin/python
 test-comfyui: $(VENV)/.test
-	COMFYUI_PATH=$(COMFYUI_PATH) $(BIN)/python -m pytest -q tests/comfyui
+	$(BIN)/python -m pip install --quiet --editable '.[test,comfyui]'
+	COMFYUI_PATH=$(COMFYUI_PATH) COMFYUI_PYTHON=$(COMFYUI_PYTHON) COMFYUI_FRONTEND=$(COMFYUI_FRONTEND) \
+	    $(BIN)/python -m pytest -q tests/comfyui
 
 # Hours on a small machine; `make bench BENCH="--work rank image"` runs a part.
 bench: $(VENV)/.bench

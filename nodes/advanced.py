@@ -63,7 +63,7 @@ class InterrogatorAdvanced(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: list[Any], encoder: list[Any], banks: list[Any], mode: dict[str, Any],
+        cls, image: list[Any], encoder: list[Any], banks: list[Any], mode: dict[str, Any] | None = None,
         escape: list[bool] | None = None, captioner: list[Any] | None = None, caption: list[str] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)

@@ -42,6 +42,8 @@ class InterrogatorAssemble(io.ComfyNode):
         try:
             entries = json.loads(phrases or "[]")
             ranked = [interrogator.RankedPhrase(**entry) for entry in entries]
+            if not isinstance(entries, list) or not all(isinstance(each.text + each.bank, str) for each in ranked):
+                raise TypeError("not a list of phrases")
         except (ValueError, TypeError) as error:
             raise ValueError(
                 "The input phrases is no list of phrases: connect `phrases` of Interrogate (advanced) or `scores` of"

@@ -154,7 +154,9 @@ def told_when_memory_runs_out() -> Iterator[None]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     known = getattr(management, "is_oom", None)  # from 0.17 on
-    return bool(known(error)) if known else "out of memory" in str(error).lower()
+    if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower():
+        return True
+    return bool(known and known(error))
 
 
 register_folders()

@@ -80,7 +80,7 @@ class InterrogatorImage(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: list[Any], preset: list[str], mode: dict[str, Any], artists: list[str] | None = None,
+        cls, image: list[Any], preset: list[str], mode: dict[str, Any] | None = None, artists: list[str] | None = None,
         negative: list[bool] | None = None, download: list[bool] | None = None, escape: list[bool] | None = None,
         caption: list[str] | None = None, banks: list[Any] | None = None,
     ) -> io.NodeOutput:  # fmt: skip

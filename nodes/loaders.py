@@ -146,10 +146,12 @@ class InterrogatorLoadBanks(io.ComfyNode):
     def fingerprint_inputs(cls, file: str | None = None, **_: Any) -> Any:
         """A list that was edited is read again; everything else is in the inputs."""
         try:
-            state = os.stat(_list_path(file or ""))
+            path = _list_path(file or "")
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            states = [(each.name, os.stat(each)) for each in files]
         except (OSError, ValueError):
             return ""
-        return f"{state.st_mtime_ns} {state.st_size}"
+        return [f"{name} {state.st_mtime_ns} {state.st_size}" for name, state in states]
 
     @classmethod
     def execute(
@@ -193,19 +195,22 @@ def _list_path(file: str) -> Path:
     Raises:
         ValueError: it is not there, or lies elsewhere; a graph from the web must not read any file of this machine.
     """
+    name = file.strip()
     folders = [folder.resolve() for folder in host.list_folders()]
     where = " or ".join(map(str, folders))
+    outside = False
     for folder in folders:
-        path = (folder / file.strip()).resolve()
-        if path.is_relative_to(folder) and path != folder and path.exists():
-            return path
-    if any(_is_inside(file.strip(), folder) for folder in folders):
-        raise ValueError(f"There is no list {file.strip()!r}: put it into {where}.")
-    raise ValueError(f"{file.strip()!r} lies outside the folders that lists are read from: put it into {where}.")
-
-
-def _is_inside(file: str, folder: Path) -> bool:
-    return (folder / file).resolve().is_relative_to(folder)
+        try:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder):
+                outside = True
+            elif path != folder and path.exists():
+                return path
+        except (OSError, ValueError):  # no name that a file can have
+            continue
+    if outside:
+        raise ValueError(f"{name!r} lies outside the folders that lists are read from: put it into {where}.")
+    raise ValueError(f"There is no list {name[:200]!r}: put it into {where}.")
 
 
 def _limits(text: str) -> dict[str, int]:

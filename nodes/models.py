@@ -64,6 +64,8 @@ class HostedEncoder:
         self._memory = host.Memory(encoder.module)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # a copy asks before there is an encoder
+            raise AttributeError(name)
         return getattr(self._encoder, name)
 
     def embed_images(self, *args: Any, **options: Any) -> torch.Tensor:
@@ -155,7 +157,12 @@ def _kept(kind: _Kind, name: str, precision: str, load: Callable[[str, str], _T]
         )
         folders = host.model_folders(kind.folder)
         with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
-            kind.loaded[key] = load(source, dtype)
+            try:
+                kind.loaded[key] = load(source, dtype)
+            except interrogator.ModelNotFoundError as error:
+                if str(error).startswith(name):
+                    raise
+                raise interrogator.ModelNotFoundError(f"{name} is not complete: {error}") from error
         while len(kind.loaded) > _KEPT:
             kind.loaded.popitem(last=False)
     kind.loaded.move_to_end(key)
@@ -182,11 +189,20 @@ def _names(kind: _Kind) -> list[str]:
 def _on_disk(kind: _Kind) -> dict[str, Path]:
     """Models in ComfyUI's folders by the name a node shows: the path below the folder for models."""
     found: dict[str, Path] = {}
-    known = {row.name.replace("/", "--") for row in interrogator.catalog.MODELS}
+    seen: set[Path] = set()  # our folder for a kind lies in our folder for all
+    known = {name for row in interrogator.catalog.MODELS for name in (row.name, row.name.rpartition("/")[2])}
     for root in host.model_folders(kind.folder):
         for folder in _folders_with(kind.marker, root, _DEPTH):
-            if folder.name not in known and (kind is _ENCODERS or _is_blip(folder / kind.marker)):
-                found.setdefault(f"{root.name}/{folder.relative_to(root).as_posix()}", folder)
+            name = folder.relative_to(root).as_posix()
+            if (
+                folder in seen
+                or name.replace("--", "/") in known
+                or name in {each.rpartition("/")[2] for each in known}
+            ):
+                continue  # shown before, or by the name the catalog has for it
+            seen.add(folder)
+            if kind is _ENCODERS or _is_blip(folder / kind.marker):
+                found.setdefault(f"{root.name}/{name}", folder)
     return found
 
 

@@ -17,7 +17,7 @@ class Asked:
 
     @classmethod
     def of(cls, value: dict[str, Any] | None) -> Asked:
-        """What stands in a mode input: `{"mode": "best", "beams": 1, …}`.
+        """What stands in a mode input: `{"mode": "best", "beams": 1, …}`. ComfyUI leaves out what it does not know.
 
         Raises:
             ValueError: no mode is chosen; an older or foreign graph may name one that is not there.

@@ -23,7 +23,7 @@ from ..images import to_rgb
 from ..progress import Progress, told_between_layers
 from .loading import find_blip, load_blip_matcher
 from .text_layers import KeysValues, embed, image_keys_values, text_layers
-from .vision import images_at_once, read_images
+from .vision import images_at_once, read_images, shrunk
 
 MAX_TEXT_TOKENS = 35
 """Texts are cut to so many tokens, first and last token among them: `max_txt_len` of LAVIS and BLIP's retrieval."""
@@ -143,6 +143,10 @@ class BlipMatcher:
             return [[Match(*pair) for pair in zip(*of_image, strict=True)] for of_image in pairs]
 
         return self._each_image(images, texts, both, progress)
+
+    def shrunk(self, image: Image.Image) -> Image.Image:
+        """A picture at the size that the model reads it in; answers about it are those about the picture itself."""
+        return shrunk(self.processor, image)
 
     def _each_image(
         self,

@@ -19,8 +19,10 @@ from ..progress import Progress, told_between_layers
 from .blip import BlipCaptioner
 from .decoding import Decoder, Told, check_captioner
 from .forbidden import ForbiddenWords
-from .sampling_options import DEFAULT_SAMPLING, SamplingOptions
+from .sampling_options import DEFAULT_SAMPLING, LAION_COCO, SamplingOptions
 from .vision import images_at_once, read_images
+
+__all__ = ["DEFAULT_SAMPLING", "LAION_COCO", "Sampled", "SamplingOptions", "sample_captions"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def sample_captions(
     keys: a name for each image, such as its path. Random numbers depend on seed, key, number of the caption, place and
     token only: an image gets the same captions whatever it is in a batch with, wherever it stands there, however many
     threads there are and however many captions are asked for (the first of 40 is the first of 1). This holds up to
-    rounding: other batches change scores in their last bits, and where two tokens are that close the other one may
-    come. In fp32 that is about one token in 100 000, in bf16 one in a few hundred.
+    rounding: another batch changes scores in their last bits, and another token comes with a chance of about the size
+    of that change: in the order of 1e-5 a token in fp32, 1e-2 in bf16, less where one token is much the likeliest.
 
     progress(done, total): images finished and in all; told several times a second, also inside the model; what it
     raises stops the work and comes out here. Where memory runs out it goes on with fewer captions at a time, then with

@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from ..images import to_rgb
+
 _CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
 
 
@@ -30,3 +32,13 @@ def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Te
     pixels = processor.image_processor(images=list(images), return_tensors="pt")["pixel_values"]  # [B, 3, H, W]
     states: Tensor = model.vision_model(pixel_values=pixels.to(device=weight.device, dtype=weight.dtype))[0]
     return states
+
+
+def shrunk(processor: Any, image: Image.Image) -> Image.Image:
+    """A picture at the size that a model reads it in, RGB; what the model says of it is what it says of the picture.
+
+    For those who keep many pictures waiting: the rest of a large one would only take up memory.
+    """
+    size = processor.image_processor.size
+    resample = Image.Resampling(int(processor.image_processor.resample))
+    return to_rgb(image).resize((size["width"], size["height"]), resample)

@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"interrogator {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _prompt(commands.add_parser("prompt", help="a prompt for each image"))
+    _caption(commands.add_parser("caption", help="captions for a whole dataset"))
     _rank(commands.add_parser("rank", help="the phrases most like an image"))
     _banks(commands.add_parser("banks", help="list, show or check phrase lists"))
     _cache(commands.add_parser("cache", help="the phrase embeddings kept on disk"))
@@ -63,6 +64,80 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     caption.add_argument("--strip", type=Path, metavar="FILE", help="list of words to take out of captions")
     _bank_options(parser)
     parser.set_defaults(run=_command("prompting", "prompt"))
+
+
+def _caption(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="folder, tar, parquet file or list; path or URL")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where captions go (default: beside the pictures)")
+    parser.add_argument(
+        "--target", choices=("txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"),
+        default="txt", help="a .txt or .caption for each picture, or one file for all (default: txt)",
+    )  # fmt: skip
+    parser.add_argument("--column", default="text", metavar="NAME", help="of captions in a table (default: text)")
+    parser.add_argument(
+        "--kind", choices=("folder", "imagefolder", "webdataset", "parquet", "list"), help="what the sources are"
+    )
+    parser.add_argument("--mode", choices=MODES, default="caption", help="caption, or a prompt (default: caption)")
+    parser.add_argument(
+        "--quality", choices=("greedy", "beam", "best-of-n", "capfilt", "laion-coco"), default="greedy",
+        help="how captions are made (default: greedy)",
+    )  # fmt: skip
+    parser.add_argument("--samples", type=int, default=8, metavar="N", help="of best-of-n (default: 8)")
+    parser.add_argument("--several", type=int, default=1, metavar="N", help="captions kept for each picture")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the samples (default: 0)")
+    parser.add_argument("--max-phrases", type=int, metavar="N", help="phrases of a prompt at most")
+    parser.add_argument("--score", action="store_true", help="compare each caption with its picture by CLIP")
+    _running_options(parser.add_argument_group("running"))
+    _wording_options(parser.add_argument_group("wording"))
+    _models_options(parser)
+    models = parser.add_argument_group("more models")
+    models.add_argument("--captioner", metavar="C", help="hub id or folder of a BLIP")
+    models.add_argument("--second-encoder", metavar="E", help="of quality laion-coco")
+    models.add_argument("--matcher", metavar="M", help="hub id or folder of a BLIP ITM, of quality capfilt")
+    models.add_argument("--max-caption-tokens", type=int, default=32, metavar="N", help="caption length (default: 32)")
+    models.add_argument("--caption-prefix", default="", metavar="TEXT", help="words the captioner starts from")
+    models.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X", help="above 1 repeats less")
+    _bank_options(parser)
+    parser.set_defaults(run=_command("captioning", "caption"))
+
+
+def _running_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--existing", choices=("skip", "overwrite", "append", "prepend", "if-empty"), default="skip",
+        help="what becomes of captions that are there (default: skip)",
+    )  # fmt: skip
+    group.add_argument("--separator", default=", ", metavar="TEXT", help="between old and new text (default: ', ')")
+    group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    group.add_argument("--retry-failed", action="store_true", help="try those again that failed before")
+    group.add_argument(
+        "--undo", type=Path, metavar="RUN", help="put back what was there before a run; names its folder"
+    )
+    group.add_argument("--threads", type=int, metavar="N", help="that read pictures (default: processors)")
+    group.add_argument("--shard-size", type=int, default=64, metavar="N", help="pictures a crash costs (default: 64)")
+    group.add_argument("--rank", type=int, metavar="N", help="which process of several this is")
+    group.add_argument("--world-size", type=int, metavar="N", help="how many processes there are")
+
+
+def _wording_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--trigger", default="", metavar="WORD", help="what the trained thing is called")
+    group.add_argument("--template", default="{caption}", metavar="TEXT", help="{trigger}, {caption}, {mediums} …")
+    group.add_argument("--text-prefix", default="", metavar="TEXT", help="put in front of every text")
+    group.add_argument("--text-suffix", default="", metavar="TEXT", help="put behind every text")
+    group.add_argument("--strip", action="append", default=[], metavar="WORDS", help="take out; repeatable")
+    group.add_argument("--replace", action="append", default=[], type=_pair, metavar="OLD=NEW", help="repeatable")
+    group.add_argument(
+        "--replace-regex", action="append", default=[], type=_pair, metavar="REGEX=NEW", help="repeatable"
+    )
+    group.add_argument("--forbid", action="append", default=[], metavar="WORDS", help="never written; repeatable")
+    group.add_argument("--require", action="append", default=[], metavar="WORDS", help="chosen by; repeatable")
+    group.add_argument("--token-limit", type=int, default=0, metavar="N", help="cut texts at so many CLIP tokens")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not equals or not old:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form OLD=NEW")
+    return old, new
 
 
 def _rank(parser: argparse.ArgumentParser) -> None:

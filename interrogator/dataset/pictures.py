@@ -74,7 +74,7 @@ class Reader:
 
     def _picture(self, item: Item, data: bytes | Exception) -> Picture:
         if isinstance(data, Exception):
-            return Picture(item, error=str(data))
+            return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
         sha256 = hashlib.sha256(data).hexdigest()
         try:
             image = decode_image(data, item.key)

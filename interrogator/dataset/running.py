@@ -14,10 +14,12 @@ import json
 import os
 import platform
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,15 +96,37 @@ class Run:
             RequestError: a source or target that is none, or no place for the run's own folder.
         """
         self.settings = settings
+        if not sources:
+            raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
         self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         self.target: Target = open_target(target, out, self.sources, column, settings.several > 1)
         self.home = _home(self.sources, out)
-        asked = [[source.uri, source.kind] for source in self.sources] + [[target, column, str(shard_size)]]
-        self.folder = self.home / settings.digest([json.dumps(each) for each in asked])
+        self._asked = {
+            "sources": [source.uri for source in self.sources], "kind": kind,
+            "out": None if out is None else os.path.abspath(out), "target": target, "column": column,
+            "shard_size": shard_size,
+        }  # fmt: skip
+        self.folder = self.home / settings.digest(self._asked)
         self.plan = Plan(self.folder / "plan", shard_size)
         self.parts = Parts(self.folder / "parts")
         self._thumbnails = Thumbnails(self.folder / "parts")
-        self._asked = asked
+
+    @classmethod
+    def reopened(cls, folder: str | PathLike[str]) -> Run:
+        """A run by its folder, as `Summary.run` names it.
+
+        Raises:
+            RequestError: that is no folder of a run, or its sources have moved.
+        """
+        path = Path(folder) / "run.json"
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            run = cls(settings=Settings.from_dict(told["settings"]), **told["asked"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RequestError(f"{folder} is no folder of a run that this version can read ({error})") from error
+        if run.folder.resolve() != Path(folder).resolve():
+            raise RequestError(f"{folder} was moved: a run belongs to {run.folder}")
+        return run
 
     def items(self) -> Iterator[Item]:
         """All pictures of all sources."""
@@ -156,7 +180,7 @@ class Run:
         path = self.folder / "run.json"
         if not path.exists():
             told = {
-                "run": self.folder.name, "sources": self._asked, "settings": self.settings.as_dict(),
+                "run": self.folder.name, "asked": self._asked, "settings": self.settings.as_dict(),
                 "versions": versions(), "began": time.strftime("%Y-%m-%d %H:%M:%S"),
             }  # fmt: skip
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -175,11 +199,12 @@ class Run:
             return
         writer = models()
         with Reader(self.sources, {**writer.prepare, "thumbnail": thumbnail}, threads or os.cpu_count() or 1) as reader:
-            opened = self._open(left[0], reader)
-            for place, shard in enumerate(left):
+            begun: deque[_Opened] = deque([self._open(left[0], reader)])
+            for shard, following in zip_longest(left, left[1:]):
                 began = time.monotonic()
-                now, opened = opened, self._open(left[place + 1], reader) if place + 1 < len(left) else None
-                assert now is not None
+                if following is not None:
+                    begun.append(self._open(following, reader))
+                now = begun.popleft()
                 pictures = list(finish(now.reading))
                 self._thumbnails.write(shard.number, {p.item.name: p.ready["thumbnail"] for p in pictures if p.ready})
                 records = self._records(now, pictures, writer, count, progress)

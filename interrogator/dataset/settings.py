@@ -111,7 +111,22 @@ class Settings:
         """As JSON holds them."""
         return asdict(self)
 
-    def digest(self, sources: list[str]) -> str:
-        """Twelve hex characters that stand for these settings and sources: the name of the run."""
-        told = json.dumps([self.as_dict(), sources], sort_keys=True, default=str)
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings from `as_dict`, as JSON gives it back.
+
+        Raises:
+            RequestError, TypeError: they are of another version of this library.
+        """
+        wording = {name: _tuples(value) for name, value in values["wording"].items()}
+        return cls(**{**{name: _tuples(value) for name, value in values.items()}, "wording": Wording(**wording)})
+
+    def digest(self, asked: Mapping[str, Any]) -> str:
+        """Twelve hex characters that stand for these settings and what else a run was asked: the name of the run."""
+        told = json.dumps([self.as_dict(), asked], sort_keys=True, default=str)
         return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples, all the way down."""
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

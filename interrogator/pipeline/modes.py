@@ -151,7 +151,12 @@ class Sitting:
         pool = self.table.negatives(self.scores, POOL)
         if not pool:
             raise RequestError("negative mode needs the bank negative or one of flavors")
-        return self._grown(Chain("", 0.0), pool, search, sign=-1)
+        draft = self._grown(Chain("", 0.0), pool, search, sign=-1)
+        if not draft.prompt:
+            raise RequestError(
+                "no phrase may be taken, so there is no negative prompt: raise max_phrases or the quotas"
+            )
+        return draft
 
     def _grown(self, start: Chain, pool: Sequence[int], search: Search, sign: int) -> Draft:
         """A chain of the phrases at `pool`; `sign` -1 looks for the least similar prompt."""

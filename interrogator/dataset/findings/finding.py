@@ -61,7 +61,8 @@ class Findings:
         reasons: why pictures failed, and how many of each, the most first; numbers in them are those of one example.
         scores: by name.
         found: the findings that are about any picture, the gravest first.
-        ids: from a key to the ids of the findings about it, fragments aside; only keys with any.
+        ids: from the source and key of a record to the ids of the findings about it, fragments aside; only where there
+            are any.
     """
 
     total: int
@@ -69,7 +70,7 @@ class Findings:
     reasons: Mapping[str, int]
     scores: Mapping[str, ScoreSummary]
     found: tuple[Finding, ...]
-    ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    ids: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """What summary.json holds: all but `ids`, which grows with the run."""

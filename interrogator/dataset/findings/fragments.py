@@ -7,6 +7,7 @@ from collections.abc import Sequence
 SHORTEST, LONGEST = 2, 6
 SHARE = 0.8
 FEWEST_CAPTIONS = 5
+_TOLD = 20
 # Fragments are sorted out after so many captions. What stands in 80 % of all is never among those, unless captions are
 # sorted by it; then up to one caption in `_BUCKET` is not counted (lossy counting, Manku and Motwani 2002).
 _BUCKET = 1000
@@ -38,18 +39,21 @@ class Fragments:
     def frequent(self, known: Sequence[Sequence[str]] = ()) -> list[tuple[str, int]]:
         """Fragments in at least 80 % of the captions with their counts, the most frequent first.
 
-        Of a fragment inside another one only the longer is told.
+        Of a fragment inside another one only the longer is told, and of all 20.
 
         Args:
-            known: lists of words meant to stand in every caption, such as a prefix; fragments of them are left out.
+            known: lists of words meant to stand in every caption, such as a prefix; what is within one, or has less
+                than two words beside it, is left out.
         """
         if self.captions < FEWEST_CAPTIONS:
             return []
         enough = {fragment for fragment, count in self._counts.items() if count >= SHARE * self.captions}
         longest = [one for one in enough if not any(_inside(one, other) for other in enough if other != one)]
         meant = [" ".join(words) for words in known]
-        told = [one for one in longest if not any(_inside(one, text) for text in meant)]
-        return sorted(((one, self._counts[one]) for one in told), key=lambda pair: (-pair[1], pair[0]))
+        told = [
+            one for one in longest if not any(_inside(one, text) or _beside(one, text) < SHORTEST for text in meant)
+        ]
+        return sorted(((one, self._counts[one]) for one in told), key=lambda pair: (-pair[1], pair[0]))[:_TOLD]
 
     def _sort_out(self) -> None:
         past = self.captions // _BUCKET
@@ -69,3 +73,8 @@ def _fragments(words: Sequence[str]) -> set[str]:
 
 def _inside(short: str, long: str) -> bool:
     return f" {short} " in f" {long} "
+
+
+def _beside(fragment: str, text: str) -> int:
+    """How many words a fragment has beside those of a text."""
+    return len(f" {fragment} ".replace(f" {text} ", " ").split())

@@ -9,7 +9,6 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +51,7 @@ class _Search:
     def __init__(self, wording: Wording) -> None:
         self._wording = wording
         self._keys: list[str] = []
+        self._sources = array("l")
         self._statuses = Counter[str]()
         self._reasons = Counter[str]()
         self._examples: dict[str, str] = {}
@@ -68,6 +68,7 @@ class _Search:
         """Take in one record."""
         place = len(self._keys)
         self._keys.append(record.key)
+        self._sources.append(record.source)
         self._statuses[record.status] += 1
         self._bytes.append(_number(record.sha256))
         self._looks.append(int(record.looks or "0", 16))
@@ -136,7 +137,7 @@ class _Search:
 
     def _stems(self, same_case: bool) -> list[list[int]]:
         """Keys that would share a sidecar: everywhere, or where the file system does not know case."""
-        folded = [_folded(_stem(key)) for key in self._keys]
+        folded = (f"{source}/{_folded(_stem(key))}" for source, key in zip(self._sources, self._keys, strict=True))
         found: list[list[int]] = []
         for group in _groups(array("Q", map(_number, folded))):
             stems = Counter(_stem(self._keys[place]) for place in group)
@@ -180,12 +181,12 @@ class _Search:
             for number, (fragment, count) in enumerate(self._fragments.frequent(meant), start=1)
         ]
 
-    def _ids(self, places: dict[str, list[int]]) -> dict[str, tuple[str, ...]]:
-        ids: dict[str, tuple[str, ...]] = {}
+    def _ids(self, places: dict[str, list[int]]) -> dict[tuple[int, str], tuple[str, ...]]:
+        ids: dict[tuple[int, str], tuple[str, ...]] = {}
         for kind in KINDS:
             for place in places.get(kind.id, ()):
-                key = self._keys[place]
-                ids[key] = (*ids.get(key, ()), kind.id)
+                name = self._sources[place], self._keys[place]
+                ids[name] = (*ids.get(name, ()), kind.id)
         return ids
 
 
@@ -219,7 +220,9 @@ def _groups(numbers: array[int]) -> list[list[int]]:
 
 
 def _stem(key: str) -> str:
-    return str(PurePosixPath(key).with_suffix("")) if PurePosixPath(key).name else key
+    """The key without its ending: `a/b.c.jpg` -> `a/b.c`."""
+    stem, _, ending = key.rpartition(".")
+    return key if "/" in ending or not stem or stem.endswith("/") else stem
 
 
 def _folded(text: str) -> str:

@@ -29,6 +29,7 @@ INLINE_PICTURES = 500
 _PICTURES = "report_pictures_"
 _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
+_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "before")
 
 Thumbnails = Callable[[Record], "bytes | None"]
 # A record's rank, where its row begins and how long that is.
@@ -85,12 +86,15 @@ class _Pictures:
         self._home = home
         self._aside = temp_path(home)
         self._aside.mkdir()
+        self._last = self._aside
         self._state = hashlib.sha256()
 
     def add(self, number: int, picture: bytes) -> None:
         """Write the thumbnail of a record."""
         folder = self._aside / str(number // _PER_FOLDER)
-        folder.mkdir(exist_ok=True)
+        if folder != self._last:  # numbers rise
+            folder.mkdir(exist_ok=True)
+            self._last = folder
         (folder / f"{number}.jpg").write_bytes(picture)
         self._state.update(b"%d %d " % (number, len(picture)) + picture)
 
@@ -116,7 +120,7 @@ def _write_rows(
     order: list[_Row] = []
     start = 0
     for number, record in enumerate(records):
-        ids = findings.ids.get(record.key, ())
+        ids = findings.ids.get((record.source, record.key), ())
         rank = _rank(record, not grave.isdisjoint(ids))
         words = " ".join(("", *split_words(record.caption), "")) if fragments else ""
         row = {**_row(record), "findings": [*ids, *(id for id, fragment in fragments if fragment in words)]}
@@ -144,11 +148,9 @@ def _rank(record: Record, is_grave: bool) -> tuple[int, float]:
 
 def _row(record: Record) -> dict[str, Any]:
     """The fields that the page shows, where there is anything in them."""
-    row = record.as_dict()
+    row: dict[str, Any] = {name: getattr(record, name) for name in _SHOWN}
     row["scores"] = {name: round(score, 5) for name, score in record.scores.items() if math.isfinite(score)}
     row["captions"] = record.captions if len(record.captions) > 1 else ()
-    for name in ("sha256", "looks"):
-        del row[name]
     return {name: value for name, value in row.items() if value}
 
 

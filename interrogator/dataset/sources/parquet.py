@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .imagefolder import CAPTION_COLUMNS
+from .keeping import Kept
 from .links import Links
 from .source import UniqueKeys, clean_key
 from .storage import Storage, missing
@@ -48,7 +49,7 @@ class ParquetSource:
         self._storage = storage
         self._root = root
         self._files = list(files)
-        self._kept: _Cursor | None = None  # the row group that was read last, where reading stopped
+        self._kept: Kept[_Cursor] = Kept()
         if self._files:
             _Table(storage, root, self._files[0]).close()
 
@@ -64,32 +65,39 @@ class ParquetSource:
                 yield from self._items_of(number, table, keys)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
-        cursor, self._kept = self._kept, None
+        cursor: _Cursor | None = None
         try:
             for item in items:
                 if item.trouble or len(item.place) != 2 or not 0 <= item.place[1] < len(self._files):
                     yield item, ImageReadError(item.key, item.trouble or "has no place in a table")
                     continue
-                row, number = item.place
                 value: bytes | Exception
                 try:
-                    if cursor is None or not cursor.reaches(number, row):
+                    if cursor is None or cursor.fits(item) is None:
                         if cursor is not None:
-                            cursor.table.close()
-                            cursor = None
-                        cursor = _Cursor(_Table(self._storage, self._root, self._files[number]), number, row)
-                    value = self._picture(item, cursor.table, cursor.value(row))
+                            self._kept.give(cursor)
+                        cursor = None
+                        cursor = self._kept.take(lambda kept, item=item: kept.fits(item)) or self._cursor(item)
+                    value = self._picture(item, cursor.table, cursor.value(item.place[0]))
                 except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
                     value = ImageReadError(item.key, f"its row cannot be read ({reason(error)})")
+                    if cursor is not None:
+                        cursor.close()
+                        cursor = None
                 yield item, value
         finally:
-            self._kept = cursor
+            if cursor is not None:
+                self._kept.give(cursor)
 
     def path(self, item: Item) -> Path | None:
         return None
 
     def sidecar(self, item: Item, extension: str) -> Path | None:
         return None
+
+    def _cursor(self, item: Item) -> _Cursor:
+        row, number = item.place
+        return _Cursor(_Table(self._storage, self._root, self._files[number]), number, row)
 
     def _items_of(self, number: int, table: _Table, keys: UniqueKeys) -> Iterator[Item]:
         row = 0
@@ -189,8 +197,7 @@ class _Table:
         """The cells of a row group's picture or path column, a few in memory at a time."""
         column = self.columns.image or self.columns.leaf
         for batch in self._table.iter_batches(_READ_AT_ONCE, row_groups=[group], columns=[column]):
-            for value in batch.column(0):
-                yield value.as_py()
+            yield from batch.column(0)
 
 
 class _Cursor:
@@ -209,15 +216,20 @@ class _Cursor:
         table.close()
         raise RequestError(f"the table has only {self._next} rows")
 
-    def reaches(self, number: int, row: int) -> bool:
-        return number == self.number and self._next <= row < self._end
+    def fits(self, item: Item) -> int | None:
+        """The row it has come to; None if the item cannot be reached from there."""
+        row, number = item.place
+        return self._next if number == self.number and self._next <= row < self._end else None
 
     def value(self, row: int) -> Any:
-        value = None
+        cell = None
         while self._next <= row:
-            value = next(self._cells)
+            cell = next(self._cells)
             self._next += 1
-        return value
+        return None if cell is None else cell.as_py()
+
+    def close(self) -> None:
+        self.table.close()
 
 
 def _columns(schema: Any, name: str) -> _Columns:

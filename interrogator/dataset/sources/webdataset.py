@@ -13,6 +13,7 @@ from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .folder import caption_text
 from .imagefolder import row_caption
+from .keeping import Kept
 from .source import UniqueKeys, clean_key, is_picture, picture_extensions
 from .storage import MOST_BYTES, Storage, too_large
 from .tars import Member, TarDamage, members, open_tar
@@ -41,7 +42,7 @@ class WebdatasetSource:
         self._storage = storage
         self._shards = dict.fromkeys(shards)
         self._root = root
-        self._kept: _Opened | None = None  # the packed tar that was read last, where reading stopped
+        self._kept: Kept[_Tar] = Kept()  # packed ones only
 
     def items(self) -> Iterator[Item]:
         keys = UniqueKeys()
@@ -55,13 +56,27 @@ class WebdatasetSource:
                 yield from self._items_of(shard, file, length, keys)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
-        kept, self._kept = self._kept, None
-        tars = _OneTar(self._storage, self._root, kept)
+        tar: _Tar | None = None
         try:
             for item in items:
-                yield item, self._read_one(item, tars)
+                if item.trouble or len(item.place) != 2:
+                    yield item, ImageReadError(item.key, item.trouble or "has no place in a tar")
+                    continue
+                data: bytes | Exception
+                try:
+                    shard, offset = self.split_key(item.key)[0], item.place[0]
+                    if tar is None or tar.fits(shard, offset) is None:
+                        self._leave(tar)
+                        tar = None
+                        tar = self._kept.take(lambda kept, s=shard, o=offset: kept.fits(s, o)) or self._open(shard)
+                    data = tar.read(item)
+                except MemoryError:
+                    data = ImageReadError(item.key, "is too large for the free memory")
+                except Exception as error:  # noqa: BLE001  every file system has errors of its own
+                    data = ImageReadError(item.key, f"cannot be read ({reason(error)})")
+                yield item, data
         finally:
-            self._kept = tars.leave()
+            self._leave(tar)
 
     def path(self, item: Item) -> Path | None:
         return None
@@ -121,59 +136,41 @@ class WebdatasetSource:
                 trouble = "is in the tar more than once, which webdataset refuses"
             yield Item(key, self.number, (member.offset, member.size), member.size, caption, trouble)
 
-    def _read_one(self, item: Item, tars: _OneTar) -> bytes | ImageReadError:
-        if item.trouble or len(item.place) != 2:
-            return ImageReadError(item.key, item.trouble or "has no place in a tar")
+    def _open(self, shard: str) -> _Tar:
+        file, length = open_tar(self._storage, self._storage.join(self._root, shard))
+        return _Tar(shard, file, length is None)
+
+    def _leave(self, tar: _Tar | None) -> None:
+        if tar is not None and tar.packed:
+            self._kept.give(tar)
+        elif tar is not None:
+            tar.close()
+
+
+class _Tar(NamedTuple):
+    """An open tar. From a packed one, only what is behind what was read can be read on."""
+
+    shard: str
+    file: IO[bytes]
+    packed: bool
+
+    def fits(self, shard: str, offset: int) -> int | None:
+        """How far it was read; None if the offset cannot be reached from there."""
+        position = self.file.tell() if self.packed else 0
+        return position if shard == self.shard and position <= offset else None
+
+    def read(self, item: Item) -> bytes | ImageReadError:
         offset, length = item.place
         if length > MOST_BYTES:
             return too_large(item.key, length)
         if length == 0:
             return ImageReadError(item.key, "is empty")
-        try:
-            file = tars.at(self.split_key(item.key)[0], offset)
-            file.seek(offset)
-            data = file.read(length)
-        except MemoryError:
-            return ImageReadError(item.key, "is too large for the free memory")
-        except Exception as error:  # noqa: BLE001  every file system has errors of its own
-            return ImageReadError(item.key, f"cannot be read ({reason(error)})")
+        self.file.seek(offset)
+        data = self.file.read(length)
         return data if len(data) == length else ImageReadError(item.key, "is cut off in the tar")
 
-
-class _Opened(NamedTuple):
-    shard: str
-    file: IO[bytes]
-    packed: bool
-
-
-class _OneTar:
-    """The tar that a call of `read` has open. A packed one is not opened again to read on behind where it stopped."""
-
-    def __init__(self, storage: Storage, root: str, opened: _Opened | None) -> None:
-        self._storage = storage
-        self._root = root
-        self._opened = opened
-
-    def at(self, shard: str, offset: int) -> IO[bytes]:
-        """The tar, from which `offset` can be reached. Raises what the storage does."""
-        opened = self._opened
-        if opened is None or opened.shard != shard or (opened.packed and opened.file.tell() > offset):
-            self._close()
-            file, length = open_tar(self._storage, self._storage.join(self._root, shard))
-            opened = self._opened = _Opened(shard, file, length is None)
-        return opened.file
-
-    def leave(self) -> _Opened | None:
-        """Closes a plain tar; gives out a packed one for the next call."""
-        if self._opened is not None and self._opened.packed:
-            return self._opened
-        self._close()
-        return None
-
-    def _close(self) -> None:
-        if self._opened is not None:
-            self._opened.file.close()
-            self._opened = None
+    def close(self) -> None:
+        self.file.close()
 
 
 def sample_key(name: str) -> tuple[str, str] | None:

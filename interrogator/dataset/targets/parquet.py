@@ -13,7 +13,7 @@ from ..records import Item, Record
 from ..sources.storage import missing
 from ..sources.walking import reason
 from .files import whole_file
-from .target import LeftOut, Names, is_utf8
+from .target import LeftOut, Names, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability")
@@ -64,14 +64,14 @@ class ParquetTarget:
         self._captions = None
         put_back: dict[str, str | None] = {}
         for record in records:
-            item = self._names.item(record)
+            item = item_of(record)
             now = self.before(item)
             if record.status != "done" or now == record.before:
                 continue
             if now == record.caption:
                 put_back[self._names.of(item)[0]] = record.before
             else:
-                left.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+                left.append(left_out(record, "its caption was changed after the run and stays as it is"))
         if put_back:
             rows = (
                 {**row, self._column: caption, "captions": [caption], "status": "kept", "before": None}
@@ -96,17 +96,17 @@ class ParquetTarget:
     def _rows_of(self, records: Iterable[Record], used: set[str], left: list[LeftOut]) -> Iterator[Row]:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
-            item = self._names.item(record)
+            item = item_of(record)
             name, trouble = self._names.of(item)
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
             texts = (record.caption, *record.captions, record.reason, *record.flags)
             if trouble or not is_utf8(*texts):
-                left.append(LeftOut(record.key, trouble or "its caption is no UTF-8"))
+                left.append(left_out(record, trouble or "its caption is no UTF-8"))
                 continue
             if name in used:
-                left.append(LeftOut(record.key, f"another picture is called {name}, too"))
+                left.append(left_out(record, f"another picture is called {name}, too"))
                 continue
             used.add(name)
             has_caption = record.status == "done" or bool(record.caption)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ...errors import RequestError
 from ..records import Item, Record
 from ..sources.source import stem
 from ..sources.walking import reason
 from .files import write_many
-from .target import LeftOut, Names, inside, is_utf8, one_line
+from .target import LeftOut, Names, inside, is_utf8, item_of, left_out, one_line
 
 _RESTORED_AT_ONCE = 1024
 
@@ -35,26 +35,28 @@ class SidecarTarget:
     def before(self, item: Item) -> str | None:
         path = self._path(item)
         try:
-            return None if path is None else path.read_bytes().decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
-            return None
+            return None if path is None else _read(path)
+        except OSError:
+            return None  # `write` looks again, and tells
 
     def write(self, records: Sequence[Record]) -> list[LeftOut]:
-        files: dict[Path, tuple[str, bytes]] = {}
+        files: dict[Path, tuple[Record, bytes]] = {}
         left: list[LeftOut] = []
         for record in records:
             if record.status != "done":
                 continue
             text = self._text(record)
-            path = self._path(self._names.item(record))
+            path = self._path(item_of(record))
             if path is None:
-                left.append(LeftOut(record.key, "its name leads out of the folder for captions"))
+                left.append(left_out(record, "there is no place for its caption file"))
+            elif os.path.exists(path) and not os.access(path, os.R_OK):
+                left.append(left_out(record, f"{path.name} is there and cannot be read, so it is not replaced"))
             elif not is_utf8(text):
-                left.append(LeftOut(record.key, "its caption is no UTF-8"))
+                left.append(left_out(record, "its caption is no UTF-8"))
             elif path in files:
-                left.append(LeftOut(record.key, f"{files[path][0]} has the same caption file"))
+                left.append(left_out(record, f"{files[path][0].key} has the same caption file"))
             else:
-                files[path] = (record.key, text.encode())
+                files[path] = (record, text.encode())
         return left + _write(files)
 
     def finish(self, records: Iterable[Record]) -> list[LeftOut]:
@@ -68,34 +70,30 @@ class SidecarTarget:
         return left
 
     def _restore(self, records: Sequence[Record]) -> list[LeftOut]:
-        files: dict[Path, tuple[str, bytes]] = {}
+        files: dict[Path, tuple[Record, bytes]] = {}
         left: list[LeftOut] = []
         for record in records:
-            path = self._path(self._names.item(record))
+            path = self._path(item_of(record))
             if record.status != "done" or path is None:
                 continue
             try:
-                now = self.before(self._names.item(record))
+                now = _read(path)
                 if now == record.before:
                     continue
                 if now != self._text(record):
-                    left.append(LeftOut(record.key, f"{path.name} was changed after the run and stays as it is"))
+                    left.append(left_out(record, f"{path.name} was changed after the run and stays as it is"))
                 elif record.before is None:
                     path.unlink()
                 else:
-                    files[path] = (record.key, record.before.encode("utf-8", "surrogateescape"))
+                    files[path] = (record, record.before.encode("utf-8", "surrogateescape"))
             except OSError as error:
-                left.append(LeftOut(record.key, f"{path.name} cannot be put back ({reason(error)})"))
+                left.append(left_out(record, f"{path.name} cannot be put back ({reason(error)})"))
         return left + _write(files)
 
     def _path(self, item: Item) -> Path | None:
-        source = self._names.source(item)
         if self._out is not None:
             return inside(self._out, stem(self._names.label(item)) + self._extension)
-        path = source.sidecar(item, self._extension)
-        if path is None:
-            raise RequestError(f"{source.uri}: there is no place beside its pictures; give a folder for the captions")
-        return path
+        return self._names.source(item).sidecar(item, self._extension)
 
     def _text(self, record: Record) -> str:
         if self._several and record.captions:
@@ -103,6 +101,13 @@ class SidecarTarget:
         return record.caption.rstrip("\n") + "\n"
 
 
-def _write(files: dict[Path, tuple[str, bytes]]) -> list[LeftOut]:
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+def _write(files: dict[Path, tuple[Record, bytes]]) -> list[LeftOut]:
     failed = write_many([(path, data) for path, (_, data) in files.items()])
-    return [LeftOut(files[path][0], f"{path.name} cannot be written ({reason(e)})") for path, e in failed.items()]
+    return [left_out(files[path][0], f"{path.name} cannot be written ({reason(e)})") for path, e in failed.items()]

@@ -17,6 +17,7 @@ class LeftOut(NamedTuple):
 
     key: str
     reason: str
+    source: int = 0
 
 
 class Target(Protocol):
@@ -28,7 +29,10 @@ class Target(Protocol):
     kind: str
 
     def before(self, item: Item) -> str | None:
-        """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`."""
+        """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`.
+
+        Also None where it cannot be read; `write` then leaves it alone.
+        """
 
     def write(self, records: Sequence[Record]) -> list[LeftOut]:
         """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
@@ -38,6 +42,15 @@ class Target(Protocol):
 
     def restore(self, records: Iterable[Record]) -> list[LeftOut]:
         """Puts `before` of the records that were done back. Those changed by somebody since are left out."""
+
+
+def item_of(record: Record) -> Item:
+    """The record's item, as far as paths need it."""
+    return Item(record.key, record.source)
+
+
+def left_out(record: Record, reason: str) -> LeftOut:
+    return LeftOut(record.key, reason, record.source)
 
 
 def text_of(before: str) -> str:
@@ -72,18 +85,6 @@ class Names:
         self.labels = _labels(sources)
         self._inside = os.path.join(os.path.abspath(folder), "")
         self._pictures_inside = pictures_inside
-
-    def item(self, record: Record) -> Item:
-        """The record's item, as far as paths need it.
-
-        Raises RequestError: several sources, and the record does not say its own.
-        """
-        number = getattr(record, "source", None)
-        if number is None:
-            if len(self.sources) > 1:
-                raise RequestError("with several sources, a record must say which it is from")
-            number = next(iter(self.sources))
-        return Item(record.key, number)
 
     def source(self, item: Item) -> Source:
         if item.source not in self.sources:

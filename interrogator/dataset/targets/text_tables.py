@@ -14,7 +14,7 @@ from ..records import Item, Record
 from ..sources.source import stem
 from .files import whole_file
 from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
-from .target import LeftOut, Names, is_utf8
+from .target import LeftOut, Names, is_utf8, item_of, left_out
 
 Value = str | list[str] | None
 _KEEP = object()
@@ -62,7 +62,7 @@ class TextTable:
             if record.status != "done" or now == record.before:
                 return _KEEP
             if now != _as_text(self._value(record)):
-                changed.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+                changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
                 return _KEEP
             if record.before is not None and isinstance(row.get(self._column), list):
                 return record.before.split("\n")
@@ -89,14 +89,14 @@ class TextTable:
     ) -> Iterator[tuple[str, Row]]:
         used: set[str] = set()
         for record in records:
-            item = self._names.item(record)
+            item = item_of(record)
             name, trouble = self._name(item)
             if trouble or not is_utf8(record.caption, *record.captions):
                 if record.status != "failed":
-                    left.append(LeftOut(record.key, trouble or "its caption is no UTF-8"))
+                    left.append(left_out(record, trouble or "its caption is no UTF-8"))
                 continue
             if name in used:
-                left.append(LeftOut(record.key, f"another picture is called {name}, too"))
+                left.append(left_out(record, f"another picture is called {name}, too"))
                 continue
             spelling, row = self._find(old, name, item)
             value = value_of(record, row)

@@ -19,7 +19,7 @@ from ..sources.tars import TarDamage, members, open_tar
 from ..sources.walking import reason
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
 from .files import WholeFiles
-from .target import LeftOut, Names, inside, is_utf8
+from .target import LeftOut, Names, inside, is_utf8, item_of, left_out
 
 _SAMPLES = 10_000  # a shard, where the source has none
 _CAPTION, _CAPTIONS, _FAILED = "txt", "captions.json", "failed.txt"
@@ -78,7 +78,7 @@ class WebdatasetTarget:
             if record.status != "done" or now == record.before:
                 return old
             if now != record.caption:
-                changed.append(LeftOut(record.key, "its caption was changed after the run and stays as it is"))
+                changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
                 return old
             return None if record.before is None else {_CAPTION: record.before}
 
@@ -118,11 +118,11 @@ class WebdatasetTarget:
         used: set[tuple[str, str]] = set()
         count = 0
         for record in records:
-            item = self._names.item(record)
+            item = item_of(record)
             place = self._place(item, count)
             if place is None or not is_utf8(record.caption, *record.captions) or self._key_of(place) in used:
                 if record.status != "failed":
-                    left.append(LeftOut(record.key, self._why_not(place, record)))
+                    left.append(left_out(record, self._why_not(place, record)))
                 continue
             used.add(self._key_of(place))
             count += 0 if isinstance(self._names.source(item), WebdatasetSource) else 1

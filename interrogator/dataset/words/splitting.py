@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # A comma parts phrases, but not the digits of 1,000.
 _TOKEN = re.compile(r"(?:[^\s,]|(?<=\d),(?=\d))+|,")
@@ -44,13 +45,14 @@ def _kind(character: str) -> str:
 _KINDS = _Kinds()
 
 
-def split_words(text: str) -> list[str]:
+@lru_cache(maxsize=256)  # of one caption several things are asked, and of all captions the same words
+def split_words(text: str) -> tuple[str, ...]:
     """The words of a text in any script, casefolded: `It's 1,000 well-lit cats` -> it's 1,000 well-lit cats.
 
     A character of Chinese, Japanese, Thai and other scripts that write no spaces is a word of its own.
     """
     text = unicodedata.normalize("NFC", text.casefold())
-    return [text[found.start() : found.end()] for found in _WORD.finditer(text.translate(_KINDS))]
+    return tuple(text[found.start() : found.end()] for found in _WORD.finditer(text.translate(_KINDS)))
 
 
 def holds(text: str, phrase: str) -> bool:
@@ -62,6 +64,7 @@ def holds(text: str, phrase: str) -> bool:
     return any(all(map(_same, wanted, there[start:])) for start in starts)
 
 
+@lru_cache(maxsize=256)
 def _folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
 
@@ -78,16 +81,18 @@ def repeated(text: str) -> str:
     """
     words = split_words(text)
     for start in range(len(words) - 1):
-        if words[start : start + 3] == [words[start]] * 3:
+        if words[start : start + 3] == (words[start],) * 3:
             return words[start]
         for size in range(2, min(_LONGEST_UNIT, (len(words) - start) // 2) + 1):
+            if words[start] != words[start + size]:
+                continue
             unit = words[start : start + size]
             if unit == words[start + size : start + 2 * size] and len(set(unit)) > 1 and not _is_doubling(unit):
                 return " ".join(unit)
     return ""
 
 
-def _is_doubling(unit: list[str]) -> bool:
+def _is_doubling(unit: Sequence[str]) -> bool:
     return len(unit) == 2 and all(_KINDS[ord(word[0])] == "i" for word in unit)
 
 

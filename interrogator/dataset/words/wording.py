@@ -84,10 +84,8 @@ class Wording:
         if not tidy(self.template):
             raise RequestError("the template is empty; {caption} is the caption as it is")
         from ...pipeline.assembling import assemble  # brings in torch, which a caption as it is can do without
-        from ...pipeline.results import RankedPhrase
 
-        own = [RankedPhrase("x", name, 0.0) for name in self.banks]
-        assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", own)
+        assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", (), self.banks)
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -100,9 +100,8 @@ def _assembled(caption: str, phrases: Sequence[RankedPhrase], wording: Wording, 
     if wording.template != Wording.template:
         from ...pipeline.assembling import assemble
 
-        absent = set(wording.banks) - {phrase.bank for phrase in phrases}
         try:
-            text = assemble(with_names(wording.template, {**dict.fromkeys(absent, ""), **values}), caption, phrases)
+            text = assemble(with_names(wording.template, values), caption, phrases, wording.banks)
         except RequestError:  # the template is right, as was found when it was checked: there is nothing to fill in
             text = ""
     if wording.trigger and "trigger" not in wording.names and not holds(text, tidy(wording.trigger)):

@@ -1,0 +1,27 @@
+"""What this repository puts into ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NAME = "image-interrogator"
+"""The folder in custom_nodes."""
+
+NODES = [
+    "InterrogatorImage",
+    "InterrogatorLoadCaptioner",
+    "InterrogatorLoadEncoder",
+    "InterrogatorLoadBanks",
+    "InterrogatorCaption",
+    "InterrogatorAdvanced",
+    "InterrogatorNegative",
+    "InterrogatorRank",
+    "InterrogatorSimilarity",
+    "InterrogatorAssemble",
+]
+
+
+def names(folder: str, pattern: str) -> list[str]:
+    """The names, without their endings, of files in one of the repository's folders; none where it is not there."""
+    return sorted(path.stem for path in (ROOT / folder).glob(pattern))

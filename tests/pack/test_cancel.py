@@ -1,0 +1,150 @@
+"""Cancel stops a node within its work, whatever class ComfyUI's exception has; the bar reaches its end otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from .conftest import Demo, images, load_demo, put_demo_banks
+from .stand_ins import ComfyUI, Pack, load_pack, run
+
+pytestmark = pytest.mark.models
+
+PHASES = {
+    "captioning": ("_captioner", "caption"),
+    "embedding images": ("_encoder", "embed_images"),
+    "encoding phrases": ("_encoder", "encode_texts"),
+    "searching": ("_encoder", "encode_continuations"),
+}
+
+
+@pytest.fixture(scope="module", params=[8, 33], ids=["Exception", "BaseException"])
+def comfyui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    """Before 0.20 what Cancel raises is an Exception, since then it is none."""
+    made = ComfyUI(tmp_path_factory.mktemp("comfyui"), request.param)
+    put_demo_banks(made)
+    assert issubclass(made.management.InterruptProcessingException, Exception) == (request.param == 8)
+    with made.installed():
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pack(comfyui: ComfyUI) -> Pack:
+    return load_pack(comfyui)
+
+
+@pytest.fixture(scope="module")
+def demo(pack: Pack) -> Demo:
+    return load_demo(pack)
+
+
+@pytest.fixture
+def no_embeddings(comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Phrases have to be encoded again."""
+    paths, kinds = comfyui.folders.folder_names_and_paths["interrogator"]
+    monkeypatch.setitem(comfyui.folders.folder_names_and_paths, "interrogator", ([str(tmp_path), *paths], kinds))
+
+
+@pytest.fixture
+def cancel_in(demo: Demo, comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes somebody press Cancel when a phase begins."""
+
+    def press(phase: str) -> None:
+        part, method = PHASES[phase]
+        hosted = demo.captioner[0] if part == "_captioner" else demo.encoder[0]
+        model = getattr(hosted, part)
+        work = getattr(model, method)
+
+        def cancelled(*args: Any, **options: Any) -> Any:
+            comfyui.management.interrupt_current_processing()
+            return work(*args, **options)
+
+        monkeypatch.setattr(model, method, cancelled)
+
+    return press
+
+
+def asked(pack: Pack, demo: Demo, pictures: list[Image.Image], **given: Any) -> list[str]:
+    """Prompts of Interrogate (advanced)."""
+    parts = {"captioner": demo.captioner, "encoder": demo.encoder, "banks": demo.banks}
+    prompts: list[str] = run(pack.nodes["InterrogatorAdvanced"], image=images(pictures), **parts, **given)[0]
+    return prompts
+
+
+@pytest.mark.usefixtures("no_embeddings")
+@pytest.mark.parametrize("phase", PHASES)
+def test_cancel_comes_out_of_every_phase(
+    pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], cancel_in: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch, phase: str,
+) -> None:  # fmt: skip
+    few = {"mode": "best", "mode.min_phrases": 1, "mode.max_phrases": 2}
+    cancel_in(phase)
+    with pytest.raises(comfyui.management.InterruptProcessingException):
+        asked(pack, demo, creatures[:1], **few)
+    monkeypatch.undo()
+    assert all(asked(pack, demo, creatures[:1], **few))  # the next run is as if nothing had been
+
+
+@pytest.mark.parametrize(
+    "node", ["InterrogatorCaption", "InterrogatorNegative", "InterrogatorRank", "InterrogatorSimilarity"]
+)
+def test_cancel_comes_out_of_every_node(
+    pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], node: str
+) -> None:
+    given: dict[str, Any] = {
+        "InterrogatorCaption": {"captioner": demo.captioner},
+        "InterrogatorNegative": {"encoder": demo.encoder, "banks": demo.banks},
+        "InterrogatorRank": {"encoder": demo.encoder, "banks": demo.banks},
+        "InterrogatorSimilarity": {"encoder": demo.encoder, "text": "a cat"},
+    }[node]
+    for questions in (0, 1, 2):
+        comfyui.management.interrupts_after = questions
+        with pytest.raises(comfyui.management.InterruptProcessingException):
+            run(pack.nodes[node], image=images(creatures), **given)
+        assert comfyui.management.interrupts_after is None and not comfyui.management.interrupted
+
+
+def test_cancel_between_the_prompt_and_the_negative_prompt(
+    pack: Pack, comfyui: ComfyUI, creatures: list[Image.Image]
+) -> None:
+    node, given = pack.nodes["InterrogatorImage"], {"image": images(creatures[:1]), "preset": "demo", "mode": "fast"}
+    comfyui.progress.shown.clear()
+    run(node, **given)
+    comfyui.management.interrupts_after = 2 * len(comfyui.progress.shown) + 1  # the bar asks, too
+    with pytest.raises(comfyui.management.InterruptProcessingException):
+        run(node, negative=True, **given)
+    assert all(run(node, negative=True, **given)[2])
+
+
+@pytest.mark.parametrize("mode", ["best", "fast", "classic", "caption", "negative"])
+def test_the_bar_reaches_its_end(
+    pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], mode: str
+) -> None:
+    comfyui.progress.shown.clear()
+    asked(pack, demo, creatures[:2], mode=mode, **({} if mode == "caption" else {"mode.max_phrases": 3}))
+    shown = comfyui.progress.shown
+    assert shown and shown[-1][0] == shown[-1][1] > 0
+    assert all(0 <= done <= total for done, total in shown)
+
+
+@pytest.mark.parametrize("node", ["InterrogatorCaption", "InterrogatorRank", "InterrogatorSimilarity"])
+def test_the_bar_of_other_nodes_reaches_its_end(
+    pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], node: str
+) -> None:
+    comfyui.progress.shown.clear()
+    part = {"captioner": demo.captioner} if node == "InterrogatorCaption" else {"encoder": demo.encoder}
+    text = {"text": "a cat"} if node == "InterrogatorSimilarity" else {}
+    run(pack.nodes[node], image=images(creatures), **part, **text, **({"lines": "a\nb"} if "Rank" in node else {}))
+    assert comfyui.progress.shown[-1][0] == comfyui.progress.shown[-1][1] > 0
+
+
+def test_a_download_is_told_on_the_node_and_can_be_cancelled(pack: Pack, comfyui: ComfyUI) -> None:
+    told = pack.module("nodes.host").download_progress("7", "BLIP")
+    told(3_000_000, 12_000_000)
+    assert comfyui.server.texts[-1] == ("7", "downloading BLIP: 3 of 12 MB")
+    comfyui.management.interrupt_current_processing()
+    with pytest.raises(comfyui.management.InterruptProcessingException):
+        told(6_000_000, 12_000_000)

@@ -1,0 +1,40 @@
+/** Building the page's elements. Words go in as text, never as markup: they come from models and from files. */
+
+/**
+ * @param {keyof HTMLElementTagNameMap} tag
+ * @param {string} className
+ * @param {...(string | Node)} children
+ * @returns {HTMLElement}
+ */
+export function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/**
+ * @param {string} className
+ * @param {string} text - what stands on it
+ * @param {string} label - what a screen reader says
+ * @param {() => void} onClick
+ * @returns {HTMLButtonElement}
+ */
+export function button(className, text, label, onClick) {
+  const made = element("button", className, text);
+  made.type = "button";
+  made.title = label;
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** Puts the style sheet beside this module on the page, once. */
+export function useStyleSheet(name) {
+  const href = new URL(name, import.meta.url).href;
+  if (document.head.querySelector(`link[href="${href}"]`)) return;
+  const link = element("link", "");
+  link.rel = "stylesheet";
+  link.href = href;
+  document.head.append(link);
+}

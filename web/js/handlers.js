@@ -1,0 +1,14 @@
+/** Adding to the handlers of a node, which other packs may have set before. */
+
+/**
+ * A handler that does what was there before, and then something more.
+ * @param {Function | undefined} before
+ * @param {Function} more
+ * @returns {Function}
+ */
+export function after(before, more) {
+  return function (...told) {
+    before?.apply(this, told);
+    more(...told);
+  };
+}

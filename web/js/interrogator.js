@@ -1,0 +1,18 @@
+/** Tells ComfyUI what this pack adds to its front end. */
+
+import { app } from "../../../scripts/app.js";
+import { COMMANDS, menuItems } from "./interrogate_picture.js";
+import { SETTINGS, startWithSettings } from "./node_defaults.js";
+import { addResultBox, showsResults } from "./result_widget.js";
+
+app.registerExtension({
+  name: "interrogator",
+  settings: SETTINGS,
+  commands: COMMANDS,
+  getNodeMenuItems: menuItems,
+
+  nodeCreated(node) {
+    startWithSettings(node);
+    if (showsResults(node)) addResultBox(node);
+  },
+});

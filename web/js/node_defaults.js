@@ -1,0 +1,77 @@
+/**
+ * The settings, and the widgets of new nodes that start with them.
+ *
+ * A node that the user adds is made and then left alone. A node of a workflow that is loaded, pasted or undone is made
+ * in the same way and then configured with what was saved. So every node gets the settings when it is made; one that is
+ * configured loses them again, to what was saved or, where nothing was (an older workflow), to the node's own default.
+ */
+
+import { app } from "../../../scripts/app.js";
+import { after } from "./handlers.js";
+
+const PRESET = "Interrogator.Preset";
+const DOWNLOAD = "Interrogator.Download";
+
+/** The names and tooltips are translated in `locales/<language>/settings.json`. */
+export const SETTINGS = [
+  {
+    id: DOWNLOAD,
+    category: ["Interrogator", "New nodes", "Download"],
+    name: "Allow downloads",
+    tooltip: "New nodes may fetch models that are missing from the Hugging Face hub. Off: the network is never asked.",
+    type: "boolean",
+    defaultValue: false,
+  },
+  {
+    id: PRESET,
+    category: ["Interrogator", "New nodes", "Preset"],
+    name: "Default preset",
+    tooltip: "The preset that new Interrogate Image nodes start with.",
+    type: "combo",
+    options: ["sd15", "sd21", "sdxl", "small", "demo"],
+    defaultValue: "sd15",
+  },
+];
+
+/** Which widgets of which nodes start with which setting. */
+const STARTS_WITH = {
+  InterrogatorImage: { preset: PRESET, download: DOWNLOAD },
+  InterrogatorLoadCaptioner: { download: DOWNLOAD },
+  InterrogatorLoadEncoder: { download: DOWNLOAD },
+};
+
+/** Set up a node that was just made. */
+export function startWithSettings(node) {
+  const started = Object.entries(STARTS_WITH[node.comfyClass] ?? {}).flatMap(([name, setting]) =>
+    startWith(node, name, app.extensionManager.setting.get(setting)),
+  );
+  if (started.length === 0) return;
+
+  node.onConfigure = after(node.onConfigure, (saved) => {
+    for (const { widget, ownDefault } of started) {
+      if (!wasSaved(node, widget, saved)) widget.value = ownDefault;
+    }
+  });
+}
+
+/** The widget that was given another value, with the value it had; none where there is nothing to change. */
+function startWith(node, name, value) {
+  const widget = node.widgets?.find((candidate) => candidate.name === name);
+  if (!widget || value === undefined || value === widget.value || !mayHave(widget, value)) return [];
+  const ownDefault = widget.value;
+  widget.value = value;
+  return [{ widget, ownDefault }];
+}
+
+/** A setting may name a preset that this server does not have. */
+function mayHave(widget, value) {
+  const values = widget.options?.values;
+  return !Array.isArray(values) || values.includes(value);
+}
+
+/** Whether a saved node has a value of its own for a widget: values are saved by place, by newer front ends by name. */
+function wasSaved(node, widget, saved) {
+  if (saved.widgets_values_named) return widget.name in saved.widgets_values_named;
+  const place = node.widgets.filter((other) => other.serialize !== false).indexOf(widget);
+  return place < (saved.widgets_values?.length ?? 0);
+}

@@ -1,0 +1,166 @@
+/** The box on a node that shows what a run found. It knows nothing of nodes and graphs. */
+
+import { copyText } from "./clipboard.js";
+import { button, element, useStyleSheet } from "./elements.js";
+import { words } from "./words.js";
+
+/** @typedef {import("./results.js").Phrase} Phrase */
+/** @typedef {import("./results.js").Result} Result */
+/** @typedef {import("./results.js").Results} Results */
+
+const SAID_FOR_MS = 1500;
+
+export class ResultBox {
+  /** @type {Results} */
+  #found = { count: 0, results: [] };
+  /** The image that is shown, counted from zero. */
+  #place = 0;
+
+  constructor() {
+    useStyleSheet("result_box.css");
+    /** @type {HTMLElement} */
+    this.element = element("section", "interrogator-box");
+    this.element.setAttribute("aria-label", words().results);
+    this.#draw();
+  }
+
+  get isEmpty() {
+    return this.#found.results.length === 0;
+  }
+
+  /**
+   * Show what was found, the first image first.
+   * @param {Results} found
+   */
+  show(found) {
+    this.#found = found;
+    this.#place = 0;
+    this.#draw();
+  }
+
+  #draw() {
+    this.element.classList.toggle("interrogator-empty", this.isEmpty);
+    // The content is laid over the element and takes no part in its size: a long prompt scrolls, and never makes the
+    // node taller.
+    this.element.replaceChildren(element("div", "interrogator-content", ...this.#content()));
+  }
+
+  #content() {
+    if (this.isEmpty) return [element("p", "interrogator-hint", words().hint)];
+    return [this.#toolbar(), this.#page()];
+  }
+
+  #toolbar() {
+    const { text, similarity } = this.#result;
+    const bar = element("div", "interrogator-toolbar");
+    if (this.#found.results.length > 1) bar.append(this.#pager());
+    if (similarity !== null) bar.append(similarityLine(similarity));
+    if (text) bar.append(copyButton(text));
+    return bar;
+  }
+
+  #pager() {
+    const { length } = this.#found.results;
+    const previous = button("interrogator-button interrogator-previous", "‹", words().previous, () => this.#turn(-1));
+    const next = button("interrogator-button interrogator-next", "›", words().next, () => this.#turn(1));
+    previous.disabled = this.#place === 0;
+    next.disabled = this.#place === length - 1;
+    const place = element("span", "interrogator-place", `${this.#place + 1} / ${length}`);
+    place.setAttribute("aria-live", "polite");
+    return element("span", "interrogator-pager", previous, place, next);
+  }
+
+  /** Turning the page draws everything anew; whoever turns with the keyboard keeps the button. */
+  #turn(step) {
+    this.#place += step;
+    this.#draw();
+    const [turned, other] = step > 0 ? ["next", "previous"] : ["previous", "next"];
+    const pressed = this.element.querySelector(`.interrogator-${turned}:enabled`);
+    (pressed ?? this.element.querySelector(`.interrogator-${other}`)).focus();
+  }
+
+  #page() {
+    const { text, caption, negative, phrases } = this.#result;
+    const page = element("div", "interrogator-page");
+    // Reached with the Tab key, it scrolls with the arrow keys; and Nodes 2.0 leaves the wheel to what has the focus.
+    page.tabIndex = 0;
+    page.dataset.captureWheel = "true";
+    if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
+    if (caption && caption !== text) page.append(labelled(words().caption, caption));
+    if (negative) page.append(labelled(words().negative, negative));
+    if (phrases.length) page.append(bars(phrases));
+    if (this.#found.count > this.#found.results.length) page.append(firstOnes(this.#found));
+    return page;
+  }
+
+  /** @returns {Result} */
+  get #result() {
+    return this.#found.results[this.#place];
+  }
+}
+
+/** The text of a ranking is its phrases, one a line; the bars say that and more. */
+function isListOf(text, phrases) {
+  return phrases.length > 1 && text === phrases.map((phrase) => phrase.text).join("\n");
+}
+
+function similarityLine(similarity) {
+  const line = element("span", "interrogator-similarity", `${words().similarity} ${shortNumber(similarity)}`);
+  line.title = words().similarityHint;
+  return line;
+}
+
+function copyButton(text) {
+  const copy = button("interrogator-button interrogator-copy", words().copy, words().copy, async () => {
+    say((await copyText(text)) ? words().copied : words().notCopied);
+    setTimeout(() => say(words().copy), SAID_FOR_MS);
+  });
+  copy.setAttribute("aria-live", "polite");
+
+  function say(word) {
+    copy.textContent = word;
+    copy.setAttribute("aria-label", word);
+  }
+  return copy;
+}
+
+function labelled(label, text) {
+  return element("p", "interrogator-line", element("span", "interrogator-label", label), " ", text);
+}
+
+/**
+ * One bar a phrase; the most similar phrase fills the width.
+ * @param {Phrase[]} phrases
+ */
+function bars(phrases) {
+  const largest = Math.max(...phrases.map((phrase) => phrase.similarity));
+  return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, largest)));
+}
+
+/**
+ * @param {Phrase} phrase
+ * @param {number} largest
+ */
+function bar({ text, bank, similarity }, largest) {
+  const share = largest > 0 ? Math.max(similarity, 0) / largest : 0;
+  const fill = element("span", "interrogator-fill");
+  fill.style.width = `${Math.round(share * 100)}%`;
+  return element(
+    "li",
+    "interrogator-bar",
+    element("span", "interrogator-phrase", text),
+    element("span", "interrogator-bank", bank),
+    element("span", "interrogator-number", shortNumber(similarity)),
+    element("span", "interrogator-track", fill),
+  );
+}
+
+/** @param {Results} found */
+function firstOnes({ count, results }) {
+  const sentence = words().firstOnes.replace("{kept}", String(results.length)).replace("{count}", String(count));
+  return element("p", "interrogator-note", sentence);
+}
+
+function shortNumber(similarity) {
+  return similarity.toFixed(3);
+}

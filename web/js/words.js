@@ -1,0 +1,86 @@
+/**
+ * The few words that ComfyUI's own translations do not reach: those in the result box and the menu. Settings and
+ * commands are translated in `locales/`.
+ */
+
+import { app } from "../../../scripts/app.js";
+
+const WORDS = {
+  en: {
+    hint: "Run this node to see what it finds.",
+    copy: "Copy",
+    copied: "Copied",
+    notCopied: "Not copied",
+    caption: "Caption",
+    negative: "Negative",
+    similarity: "Similarity",
+    similarityHint: "Cosine similarity of image and text",
+    results: "Results of the last run",
+    previous: "Previous image",
+    next: "Next image",
+    firstOnes: "Only the first {kept} of {count} images are kept here.",
+    interrogate: "Interrogate this image",
+    noSource: "There is no image to connect: this node has no IMAGE output, and nothing feeds its IMAGE input.",
+    noSelection: "Select one node with an image first.",
+  },
+  zh: {
+    hint: "运行此节点后，结果会显示在这里。",
+    copy: "复制",
+    copied: "已复制",
+    notCopied: "未能复制",
+    caption: "描述",
+    negative: "负面",
+    similarity: "相似度",
+    similarityHint: "图像与文本的余弦相似度",
+    results: "上次运行的结果",
+    previous: "上一张图像",
+    next: "下一张图像",
+    firstOnes: "此处只保留 {count} 张图像中的前 {kept} 张。",
+    interrogate: "反推此图像",
+    noSource: "没有可连接的图像：此节点没有 IMAGE 输出，其 IMAGE 输入也未连接。",
+    noSelection: "请先选择一个带图像的节点。",
+  },
+  ja: {
+    hint: "このノードを実行すると、結果がここに表示されます。",
+    copy: "コピー",
+    copied: "コピーしました",
+    notCopied: "コピーできません",
+    caption: "キャプション",
+    negative: "ネガティブ",
+    similarity: "類似度",
+    similarityHint: "画像とテキストのコサイン類似度",
+    results: "前回の実行結果",
+    previous: "前の画像",
+    next: "次の画像",
+    firstOnes: "{count} 枚の画像のうち最初の {kept} 枚だけを保持しています。",
+    interrogate: "この画像を解析",
+    noSource: "接続できる画像がありません。このノードには IMAGE 出力がなく、IMAGE 入力も接続されていません。",
+    noSelection: "先に画像のあるノードを 1 つ選択してください。",
+  },
+  ko: {
+    hint: "이 노드를 실행하면 결과가 여기에 표시됩니다.",
+    copy: "복사",
+    copied: "복사됨",
+    notCopied: "복사하지 못함",
+    caption: "캡션",
+    negative: "네거티브",
+    similarity: "유사도",
+    similarityHint: "이미지와 텍스트의 코사인 유사도",
+    results: "마지막 실행 결과",
+    previous: "이전 이미지",
+    next: "다음 이미지",
+    firstOnes: "이미지 {count}장 중 처음 {kept}장만 보관합니다.",
+    interrogate: "이 이미지 분석",
+    noSource: "연결할 이미지가 없습니다. 이 노드에는 IMAGE 출력이 없고 IMAGE 입력도 연결되어 있지 않습니다.",
+    noSelection: "먼저 이미지가 있는 노드를 하나 선택하세요.",
+  },
+};
+
+/**
+ * The words in the language that ComfyUI is set to, or in English. `zh-TW` is read as `zh`.
+ * @returns {typeof WORDS.en}
+ */
+export function words() {
+  const locale = String(app.extensionManager?.setting?.get("Comfy.Locale") ?? "en");
+  return WORDS[locale.split("-")[0]] ?? WORDS.en;
+}
