@@ -24,13 +24,14 @@ from .errors import (
     ModelLoadError,
     ModelNotFoundError,
     RequestError,
+    RunStopped,
     UnknownModelError,
 )
 
 if TYPE_CHECKING:
-    from . import catalog, demo, images
+    from . import catalog, dataset, demo, images
     from .banks import PhraseBank, load_banks
-    from .captioners import BlipCaptioner, Captioner, CaptionOptions
+    from .captioners import BlipCaptioner, BlipMatcher, Captioner, CaptionOptions, SamplingOptions, sample_captions
     from .embeddings import EmbeddingCache
     from .encoders import Encoder, OpenClipEncoder
     from .hub import model_folders
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BankError",
     "BlipCaptioner",
+    "BlipMatcher",
     "CacheError",
     "CaptionOptions",
     "Captioner",
@@ -59,21 +61,32 @@ __all__ = [
     "PhraseBank",
     "RankedPhrase",
     "RequestError",
+    "RunStopped",
+    "SamplingOptions",
     "UnknownModelError",
     "__version__",
     "assemble",
     "catalog",
+    "dataset",
     "demo",
     "images",
     "load",
     "load_banks",
     "model_folders",
+    "sample_captions",
 ]
 
-_MODULES = {"catalog": ".catalog", "demo": ".demo", "images": ".images"}
+_MODULES = {"catalog": ".catalog", "dataset": ".dataset", "demo": ".demo", "images": ".images"}
 _HOMES = {
     ".banks": ("PhraseBank", "load_banks"),
-    ".captioners": ("BlipCaptioner", "CaptionOptions", "Captioner"),
+    ".captioners": (
+        "BlipCaptioner",
+        "BlipMatcher",
+        "CaptionOptions",
+        "Captioner",
+        "SamplingOptions",
+        "sample_captions",
+    ),
     ".embeddings": ("EmbeddingCache",),
     ".encoders": ("Encoder", "OpenClipEncoder"),
     ".hub": ("model_folders",),

@@ -16,8 +16,7 @@ from ..progress import Progress, told_between_layers
 from .loading import find_blip, load_blip
 from .options import DEFAULT_OPTIONS, CaptionOptions
 from .strip import strip_words
-
-_CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
+from .vision import images_at_once, shrunk
 
 
 class BlipCaptioner:
@@ -75,7 +74,7 @@ class BlipCaptioner:
         Where memory runs out, it goes on with half as many images at a time. Raises RequestError (prefix and length do
         not fit the model) and ImageReadError (not a picture).
         """
-        prompt = self._prompt(options)
+        prompt = self.prompt_ids(options)
 
         def write(start: int, stop: int) -> list[list[int]]:
             batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
@@ -85,8 +84,8 @@ class BlipCaptioner:
                 return written.tolist()
 
         captions: list[str] = []
-        for batch in in_batches(len(images), self._together(options), write, self._device):
-            captions += [self._text(prompt, tokens, options) for tokens in batch]
+        for batch in in_batches(len(images), images_at_once(self.module, options.batch_size), write, self._device):
+            captions += [self.text_of(prompt, tokens, options) for tokens in batch]
         if progress is not None and captions:
             progress(len(captions), len(captions))
         return captions
@@ -96,28 +95,13 @@ class BlipCaptioner:
 
         For those who keep many pictures waiting: the rest of a large one would only take up memory.
         """
-        size = self.processor.image_processor.size
-        resample = Image.Resampling(int(self.processor.image_processor.resample))
-        return to_rgb(image).resize((size["width"], size["height"]), resample)
+        return shrunk(self.processor, image)
 
     @property
     def _device(self) -> torch.device:
         return next(self.module.parameters()).device
 
-    def _together(self, options: CaptionOptions) -> int:
-        """How many images go through the model at once: `batch_size`, or fewer on a CPU.
-
-        There more images are hardly faster, and progress is told between layers: one attention layer of a large
-        model over eight images takes seconds.
-        """
-        model: Any = self.module
-        positions = model.vision_model.embeddings.position_embedding  # [1, tokens, width]
-        if positions.device.type != "cpu":
-            return options.batch_size
-        scores = positions.shape[1] ** 2 * model.config.vision_config.num_attention_heads  # of one image and layer
-        return max(1, min(options.batch_size, _CPU_SCORES // int(scores)))
-
-    def _prompt(self, options: CaptionOptions) -> list[int]:
+    def prompt_ids(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: what the decoder is given after its start token."""
         ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
@@ -158,7 +142,7 @@ class BlipCaptioner:
         )  # [b, 1 + p + n]
         return written[:, 1 + len(prompt) :]
 
-    def _text(self, prompt: list[int], tokens: list[int], options: CaptionOptions) -> str:
+    def text_of(self, prompt: list[int], tokens: list[int], options: CaptionOptions) -> str:
         config: Any = self.module.config
         end = config.text_config.sep_token_id
         if end in tokens:

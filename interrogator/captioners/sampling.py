@@ -96,7 +96,7 @@ class _Run:
         self.captioner = captioner
         self.options = options
         self.caption_options = options.caption_options
-        self.prompt = captioner._prompt(self.caption_options)
+        self.prompt = captioner.prompt_ids(self.caption_options)
         self.forbidden = ForbiddenWords(options.forbidden, captioner.processor.tokenizer)
         self.images_at_once = images_at_once(captioner.module, options.batch_size)
         self.samples_at_once = options.count
@@ -120,5 +120,5 @@ class _Run:
         return told
 
     def _sampled(self, told: Told) -> Sampled:
-        text = self.captioner._text(self.prompt, told.tokens, self.caption_options)
+        text = self.captioner.text_of(self.prompt, told.tokens, self.caption_options)
         return Sampled(text, tuple(told.tokens), told.log_probability, told.ended)

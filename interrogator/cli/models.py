@@ -27,7 +27,7 @@ def list_models(args: argparse.Namespace) -> int:
         else:
             here = folder or f"not on disk; put its files into {hub.local_folder(model.source)}"
             put(f"{model.name}\n    {model.kind}, {model.family}, {model.size}, {model.licence}")
-            put(f"    {model.use}; presets {', '.join(presets)}\n    {here}")
+            put(f"    {model.use}" + (f"; presets {', '.join(presets)}" if presets else "") + f"\n    {here}")
     return 0
 
 
@@ -38,6 +38,6 @@ def models_path(args: argparse.Namespace) -> int:
 
 
 def _on_disk(model: Model) -> str | None:
-    files = BLIP_FILES if model.kind == "captioner" else hub.FileSet(any_of=(WEIGHT_FILES,))
+    files = BLIP_FILES if model.kind in ("captioner", "matcher") else hub.FileSet(any_of=(WEIGHT_FILES,))
     folder = hub.find_files(model.source, files.required, any_of=files.any_of)
     return None if folder is None else str(folder)

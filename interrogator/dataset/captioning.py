@@ -10,10 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..banks import load_banks
-from ..captioners import BlipCaptioner, CaptionOptions
-from ..captioners.matching import BlipMatcher
-from ..captioners.sampling import sample_captions
-from ..captioners.sampling_options import LAION_COCO, SamplingOptions
+from ..captioners import LAION_COCO, BlipCaptioner, BlipMatcher, CaptionOptions, SamplingOptions, sample_captions
 from ..catalog import preset as find_preset
 from ..encoders import OpenClipEncoder
 from ..pipeline import Interrogator, RankedPhrase

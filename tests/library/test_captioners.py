@@ -322,7 +322,7 @@ def test_on_a_cpu_a_large_model_takes_few_images_at_once(
 ) -> None:
     expected = blip.caption(images, RAW)
     scores = (1 + (32 // 8) ** 2) ** 2 * 4  # of one image of the small model
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip"], "_CPU_SCORES", 2 * scores)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.vision"], "_CPU_SCORES", 2 * scores)
     sizes: list[int] = []
     hook = blip.module.get_submodule("vision_model").register_forward_hook(
         lambda module, given, out: sizes.append(len(out[0]))

@@ -6,11 +6,13 @@ import gzip
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +219,7 @@ def test_captions_beside_pictures_are_read_only_when_asked_for(tmp_path: Path) -
         open_source(tmp_path, captions_from="txt")
 
 
+@pytest.mark.slow
 def test_fifty_thousand_pictures_are_listed_quickly(tmp_path: Path) -> None:
     for folder in range(50):
         (tmp_path / f"{folder:02}").mkdir()
@@ -360,6 +363,19 @@ def test_a_tar_gives_its_samples_as_webdataset_does(tmp_path: Path, name: str) -
     assert halves == data
 
 
+@pytest.mark.parametrize("kind", ["x.tar", "x.tar.gz", "x.parquet"])
+def test_threads_read_a_source_in_small_pieces(tmp_path: Path, kind: str) -> None:
+    if kind == "x.parquet":
+        pq.write_table(pa.table({"image": [png(number) for number in range(300)]}), tmp_path / kind, row_group_size=128)
+    else:
+        tar(tmp_path / kind, samples(300), "w:gz" if kind.endswith("gz") else "w")
+    source = pickle.loads(pickle.dumps(open_source(tmp_path / kind)))
+    listed = list(source.items())
+    with ThreadPoolExecutor(4) as pool:
+        pieces = list(pool.map(lambda at: contents(source, listed[at : at + 4]), range(0, 300, 4)))
+    assert [data for piece in pieces for data in piece.values()] == [png(number) for number in range(300)]
+
+
 def test_keys_extensions_and_captions_follow_webdataset(tmp_path: Path) -> None:
     files = [
         ("./d.1/a.JPG", b"1"),  # the first dot of the last part; extensions in lower case
@@ -470,11 +486,11 @@ def test_a_tar_that_changed_since_it_was_listed_is_told(tmp_path: Path) -> None:
     path = tar(tmp_path / "x.tar", samples(3))
     source = open_source(path)
     listed = list(source.items())
-    os.truncate(path, 3000)
+    os.truncate(path, 2570)
     assert list(contents(source, listed).values())[1:] == ["is cut off in the tar"] * 2
     path.unlink()
     assert contents(source, listed)["x.tar/0000.png"] == "cannot be read (No such file or directory)"
-    assert contents(source, [Item("y.tar/0000.png", 0, (0, 5))])["y.tar/0000.png"].__class__ is str
+    assert "has no tar" in str(contents(source, [Item("y.tar/0000.png", 0, (0, 5))])["y.tar/0000.png"])
 
 
 FUZZ = settings(

@@ -163,6 +163,12 @@ def test_an_image_is_read_once_however_many_texts_it_gets(matcher: BlipMatcher, 
     assert calls == {name: [2] for name in names}
 
 
+def test_a_shrunk_picture_gets_the_same_answer(matcher: BlipMatcher, images: list[Image.Image]) -> None:
+    small = [matcher.shrunk(image) for image in images]
+    assert {image.size for image in small} == {(32, 32)}
+    assert matcher.compare(small, TEXTS) == matcher.compare(images, TEXTS)
+
+
 @pytest.mark.parametrize("room", [1, 3, 5])
 def test_where_memory_runs_out_it_goes_on_with_less(matcher: BlipMatcher, images: list[Image.Image], room: int) -> None:
     def too_much(module: Any, given: Any, out: torch.Tensor) -> None:

@@ -77,7 +77,7 @@ class ParquetSource:
                         if cursor is not None:
                             self._kept.give(cursor)
                         cursor = None
-                        cursor = self._kept.take(lambda kept, item=item: kept.fits(item)) or self._cursor(item)
+                        cursor = self._cursor(item)
                     value = self._picture(item, cursor.table, cursor.value(item.place[0]))
                 except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
                     value = ImageReadError(item.key, f"its row cannot be read ({reason(error)})")
@@ -97,7 +97,8 @@ class ParquetSource:
 
     def _cursor(self, item: Item) -> _Cursor:
         row, number = item.place
-        return _Cursor(_Table(self._storage, self._root, self._files[number]), number, row)
+        kept = self._kept.take(lambda cursor: cursor.fits(item))
+        return kept or _Cursor(_Table(self._storage, self._root, self._files[number]), number, row)
 
     def _items_of(self, number: int, table: _Table, keys: UniqueKeys) -> Iterator[Item]:
         row = 0

@@ -68,7 +68,7 @@ class WebdatasetSource:
                     if tar is None or tar.fits(shard, offset) is None:
                         self._leave(tar)
                         tar = None
-                        tar = self._kept.take(lambda kept, s=shard, o=offset: kept.fits(s, o)) or self._open(shard)
+                        tar = self._tar(shard, offset)
                     data = tar.read(item)
                 except MemoryError:
                     data = ImageReadError(item.key, "is too large for the free memory")
@@ -136,7 +136,10 @@ class WebdatasetSource:
                 trouble = "is in the tar more than once, which webdataset refuses"
             yield Item(key, self.number, (member.offset, member.size), member.size, caption, trouble)
 
-    def _open(self, shard: str) -> _Tar:
+    def _tar(self, shard: str, offset: int) -> _Tar:
+        kept = self._kept.take(lambda tar: tar.fits(shard, offset))
+        if kept is not None:
+            return kept
         file, length = open_tar(self._storage, self._storage.join(self._root, shard))
         return _Tar(shard, file, length is None)
 

@@ -1,0 +1,224 @@
+"""What a caption goes through before it is written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interrogator.dataset.records import Item
+from interrogator.dataset.words import FLAGS, Wording, choose, holds, merged, repeated, split_words, tidy, worded
+from interrogator.errors import RequestError
+from interrogator.pipeline import RankedPhrase
+
+ITEM = Item("10_cats/red.v2.png")
+MEDIUM = RankedPhrase("oil on canvas", "mediums", 0.3)
+# Captions as they come: words, commas and spaces in any order, and characters nobody thought of.
+CAPTIONS = st.one_of(st.text(alphabet="ab1, ,.-'\n", max_size=60), st.text(max_size=40))
+POLICIES = st.sampled_from(["skip", "overwrite", "append", "prepend", "if-empty"])
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+def text_of(caption: str, phrases: tuple[RankedPhrase, ...] = (), **options: Any) -> str:
+    return worded(caption, phrases, ITEM, Wording(**options), count, (640, 480)).text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It's 1,000 well-lit cats, OK?", ["it's", "1,000", "well-lit", "cats", "ok"]),
+        ("ohwx_man 3.5mm f/2", ["ohwx_man", "3", "5mm", "f", "2"]),
+        ("\u4e00\u53ea\u72d7 dog", ["\u4e00", "\u53ea", "\u72d7", "dog"]),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940 \u092e\u0947\u0902", ["\u0939\u093f\u0928\u094d\u0926\u0940", "\u092e\u0947\u0902"]),
+        ("cafe\u0301 STRASSE", ["caf\u00e9", "strasse"]),
+        ("\U0001f98a -- ...", []),
+    ],
+)  # fmt: skip
+def test_words_of_any_script(text: str, words: list[str]) -> None:
+    assert list(split_words(text)) == words
+
+
+def test_a_phrase_is_found_as_whole_words() -> None:
+    assert (
+        holds("a Red  FOX's den", "red fox")
+        and holds("\u4e00\u53ea\u72d7", "\u72d7")
+        and holds("\U0001f98a!", "\U0001f98a")
+    )
+    assert not holds("a category", "cat") and not holds("red, fox", "red fox") and not holds("sksdog", "sks")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a bald bald bald man", "bald"),
+        ("a dog and a dog and a dog", "a dog and"),
+        ("a red cat red cat", "red cat"),
+        ("a man in a hat and a man in a coat", ""),
+        ("very very good", ""),
+        ("1,000,000,000 stars", ""),
+        ("\u770b\u770b\u5929\u5929", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_broken_captioner_repeats(text: str, said: str) -> None:
+    assert repeated(text) == said
+
+
+@given(CAPTIONS)
+def test_tidying_is_done_once(text: str) -> None:
+    once = tidy(text)
+    assert tidy(once) == once
+    assert "  " not in once and ", ," not in once and "\n" not in once and once == once.strip(" ,")
+    assert not re.search(r",,|\s,", once)
+    once.encode()
+
+
+def test_the_order_of_things() -> None:
+    assert (
+        text_of("an arafed woman , in Paris", strip=("arafed",), replace=(("woman", "person"),)) == "a person, in Paris"
+    )
+    assert text_of("a b c", replace=(("a", "b"), ("b", "x"))) == "x x c"
+    assert text_of("category cat", replace=(("Cat", r"\1 dog"),)) == r"category \1 dog"
+    assert text_of("photo of a cat", replace_regex=(("^photo of (a)", r"\1 black"),)) == "a black cat"
+    assert text_of("a cat", prefix="photo,", suffix=", 4k") == "photo, a cat, 4k"
+    assert text_of("a cat", prefix="a photo of", suffix="in Rome") == "a photo of a cat in Rome"
+
+
+def test_templates() -> None:
+    assert text_of("a cat", trigger="sks") == "sks, a cat"
+    assert text_of("a sks cat", trigger="sks") == "a sks cat"
+    assert text_of("a cat", trigger="sks", template="{caption} by {trigger}") == "a cat by sks"
+    template = "{trigger}, {caption}, {mediums}, {stem} in {folder}, {width}x{height}, {{{key}}}"
+    full = "sks, a cat, oil on canvas, red.v2 in 10_cats, 640x480, {10_cats/red.v2.png}"
+    assert text_of("a cat", (MEDIUM,), trigger="sks", template=template) == full
+    assert text_of("a cat", template="{caption}, {mediums}, {mine}", banks=("mine",)) == "a cat"
+    assert text_of("a {braced} cat", template="{caption}!") == "a {braced} cat!"
+    nothing = worded("", (), ITEM, Wording(template="{caption}, {mediums}"), count)
+    assert nothing.text == "" and nothing.flags == ("empty_caption",)
+
+
+def test_names_that_are_no_text_can_be_written() -> None:
+    odd = worded("a cat", (), Item("a\udcff.png"), Wording(template="{stem}, {caption}"), count)
+    assert odd.text == "a?, a cat"
+
+
+def test_what_is_too_long_is_cut() -> None:
+    cut = worded(
+        "one two, three four", (), ITEM, Wording(trigger="sks", prefix="art,", suffix="end", max_tokens=4), count
+    )
+    assert cut.text == "art, sks, one two" and cut.flags == ("over_limit",) and cut.tokens == 4
+    behind = Wording(trigger="sks dog", template="{caption}, {trigger}", max_tokens=3)
+    assert worded("one two three", (), ITEM, behind, count).text == "one, sks dog"
+    tight = worded("a", (), ITEM, Wording(trigger="x y z", max_tokens=1), count)
+    assert tight.text == "x y z" and tight.tokens == 3
+
+
+def test_flags() -> None:
+    wording = Wording(trigger="sks", template="{trigger}x {caption}", required=("cat",), forbidden=("dog",))
+    flags = worded("a dog dog dog", (), ITEM, wording, count).flags
+    assert flags == ("missing_trigger", "missing_word", "forbidden_word", "repeats")
+    assert set(flags) <= set(FLAGS)
+
+
+@given(
+    CAPTIONS, st.sampled_from(["", "sks", "ohwx man"]), st.sampled_from(["", "art,", "a photo of"]), st.integers(0, 12)
+)
+def test_laws_of_a_caption(caption: str, trigger: str, prefix: str, limit: int) -> None:
+    wording = Wording(trigger=trigger, prefix=prefix, suffix=", 4k", max_tokens=limit)
+    made = worded(caption, (), ITEM, wording, count)
+    assert made.text == tidy(made.text) and made.tokens == count(made.text)
+    assert not trigger or holds(made.text, trigger)
+    assert made.text.startswith(prefix)
+    if limit:
+        assert made.tokens <= max(limit, count(f"{prefix} {trigger}"))
+    without_limit = worded(caption, (), ITEM, Wording(trigger=trigger, prefix=prefix, suffix=", 4k"), count)
+    assert ("over_limit" in made.flags) == (0 < limit < without_limit.tokens)
+    if "over_limit" not in made.flags:
+        assert made.text == without_limit.text
+
+
+@given(CAPTIONS, st.integers(0, 12))
+def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> None:
+    wording = Wording(trigger="sks", max_tokens=limit)
+    once = worded(caption, (), ITEM, wording, count).text
+    assert worded(once, (), ITEM, wording, count).text == once
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"template": "{captoin}"}, "captoin"),
+        ({"template": "{caption"}, "belongs to nothing"),
+        ({"template": " , "}, "empty"),
+        ({"trigger": ","}, "trigger"),
+        ({"max_tokens": -1}, "negative"),
+        ({"strip": "arafed"}, "list"),
+        ({"prefix": None}, "text"),
+        ({"forbidden": ("",)}, "empty"),
+        ({"replace": (("", "x"),)}, "pair"),
+        ({"replace": ("ab",)}, "pair"),
+        ({"replace_regex": (("(", "x"),)}, "broken"),
+        ({"replace_regex": (("a", r"\1"),)}, "broken"),
+        ({"forbidden": ("red",), "required": ("red fox",)}, "forbidden"),
+        ({"forbidden": ("sks",), "trigger": "sks"}, "trigger"),
+    ],
+)
+def test_a_wording_is_checked_when_made(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        Wording(**options)
+
+
+def test_choosing_among_candidates() -> None:
+    wording = Wording(required=("cat", "photo"), forbidden=("dog",), prefix="a photo of", strip=("hairy",))
+    candidates = ["a cat and a dog", "a bird", "a hairy cat", "a red cat"]
+    assert choose(candidates, [0.9, 0.8, 0.5, 0.5], wording) == 2
+    assert choose(candidates, [0.9, 0.8, float("nan"), -9.0], wording) == 3
+    assert choose(["a dog"], [1.0], wording) is None and choose([], [], wording) is None
+    with pytest.raises(RequestError, match="2 captions"):
+        choose(["a", "b"], [1.0], wording)
+
+
+@pytest.mark.parametrize(
+    ("before", "policy", "after"),
+    [
+        (None, "skip", "new"),
+        ("old", "skip", None),
+        (" \n", "skip", None),
+        ("old", "if-empty", None),
+        (" \n", "if-empty", "new"),
+        ("old", "overwrite", "new"),
+        ("new", "overwrite", None),
+        ("old, \n", "append", "old, new"),
+        ("old", "prepend", "new, old"),
+        ("old, new", "append", None),
+        ("new", "append", None),
+        ("renew", "append", "renew, new"),
+        ("newt", "prepend", "new, newt"),
+        ("", "append", "new"),
+    ],
+)
+def test_captions_that_are_there_already(before: str | None, policy: Any, after: str | None) -> None:
+    assert merged(before, "new", policy) == after
+
+
+@given(st.none() | CAPTIONS, CAPTIONS, POLICIES, st.sampled_from([", ", "\n", " "]))
+def test_merging_twice_changes_nothing(before: str | None, new: str, policy: Any, separator: str) -> None:
+    after = merged(before, new, policy, separator)
+    if after is None:
+        return
+    assert merged(after, new, policy, separator) is None
+    assert after.strip() and new.strip(" \t\r\n,"[: 5 if "," in separator else 4]) in after
+    if policy in ("append", "prepend") and before:
+        assert before.strip(" \t\r\n" + separator.strip()) in after
+
+
+def test_an_unknown_policy_and_an_empty_caption() -> None:
+    with pytest.raises(RequestError, match="if-empty"):
+        merged("a", "b", "replace")  # type: ignore[arg-type]
+    assert merged("a", " ", "overwrite") is None and merged(None, "", "skip") is None
