@@ -27,7 +27,7 @@ class Result:
 
     Attributes:
         text: what the copy button copies.
-        caption: a line above it.
+        caption: a line below it, left out where it is the text.
         negative: a line below it.
         similarity: of the text and the image.
         phrases: the bars.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -17,6 +17,10 @@ from .loading import find_blip, load_blip
 from .options import DEFAULT_OPTIONS, CaptionOptions
 from .strip import strip_words
 from .vision import images_at_once, shrunk
+
+if TYPE_CHECKING:
+    from .sampling import Sampled
+    from .sampling_options import SamplingOptions
 
 
 class BlipCaptioner:
@@ -89,6 +93,18 @@ class BlipCaptioner:
         if progress is not None and captions:
             progress(len(captions), len(captions))
         return captions
+
+    def sample(
+        self,
+        images: Sequence[Image.Image],
+        keys: Sequence[str],
+        options: SamplingOptions,
+        progress: Progress | None = None,
+    ) -> list[list[Sampled]]:
+        """Several captions an image; see `sample_captions`."""
+        from .sampling import sample_captions  # which knows what a BlipCaptioner is
+
+        return sample_captions(self, images, keys, options, progress)
 
     def shrunk(self, image: Image.Image) -> Image.Image:
         """A picture at the size that the model reads it in; its caption is that of the picture itself.

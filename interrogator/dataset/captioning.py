@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..banks import load_banks
-from ..captioners import LAION_COCO, BlipCaptioner, BlipMatcher, CaptionOptions, SamplingOptions, sample_captions
+from ..captioners import LAION_COCO, BlipCaptioner, BlipMatcher, CaptionOptions, SamplingOptions
 from ..catalog import preset as find_preset
 from ..encoders import OpenClipEncoder
 from ..pipeline import Interrogator, RankedPhrase
@@ -196,7 +196,7 @@ class Models:
         assert self.captioner is not None
         images = [picture.ready["captioner"] for picture in pictures]
         keys = [f"{picture.item.source}/{picture.item.key}" for picture in pictures]
-        found = sample_captions(self.captioner, images, keys, options, progress)
+        found = self.captioner.sample(images, keys, options, progress)
         return [list(dict.fromkeys(each.text for each in samples if each.text)) for samples in found]
 
     def _sampling(self, count: int, **given: Any) -> SamplingOptions:

@@ -19,6 +19,8 @@ NEAR = 4
 
 # Below this many, comparing each with each is faster than parting them again.
 _FEW = 400
+# So often at most: each time there are `bits` + 1 times as many parts.
+_DEPTH = 3
 # Pairs kept before they are linked.
 _PENDING = 1 << 20
 
@@ -85,7 +87,7 @@ class _Linked:
         self._look_through(np.arange(len(numbers)), tuple(range(BITS)))
         self._link()
 
-    def _look_through(self, members: Places, free: tuple[int, ...]) -> None:
+    def _look_through(self, members: Places, free: tuple[int, ...], depth: int = 1) -> None:
         """Find the near ones among some members.
 
         Of `most` + 1 bands of bits, two such numbers have one in common: only those that share a band are compared, and
@@ -94,6 +96,7 @@ class _Linked:
 
         Args:
             free: the bits in which members may differ; they are equal in all others.
+            depth: how often they have been parted.
         """
         for first in range(self._most + 1):
             band = free[first :: self._most + 1]
@@ -105,9 +108,9 @@ class _Linked:
             known = self.lowest[members[order]]
             apart = np.minimum.reduceat(known, starts) != np.maximum.reduceat(known, starts)
             rest = tuple(bit for bit in free if bit not in band)
-            again = (ends - starts > _FEW) & (len(rest) > self._most)
+            again = (ends - starts > _FEW) & (len(rest) > self._most) & (depth < _DEPTH)
             for start, end in zip(starts[apart & again].tolist(), ends[apart & again].tolist(), strict=True):
-                self._look_through(members[order[start:end]], rest)
+                self._look_through(members[order[start:end]], rest, depth + 1)
             now = np.repeat(apart & ~again, ends - starts)
             self._compare(members[order[now]], keys[order[now]])
 

@@ -20,6 +20,11 @@ class Rows(Protocol):
 
     columns: list[str]
     """Of any row, in the order they were met."""
+    lists: frozenset[str]
+    """The columns that hold a list in some row."""
+
+    def __len__(self) -> int:
+        """How many names there are."""
 
     def get(self, name: str) -> Row | None: ...
 
@@ -37,6 +42,10 @@ class MemoryRows:
         self._rows = list(rows)
         self._by_name = dict(self._rows)
         self.columns = list(dict.fromkeys(column for _, row in self._rows for column in row))
+        self.lists = frozenset(column for _, row in self._rows for column in row if isinstance(row[column], list))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
 
     def get(self, name: str) -> Row | None:
         return self._by_name.get(name) if name else None
@@ -60,14 +69,20 @@ class LineRows:
         self._file: IO[bytes] | None = None
         self._places: dict[str, tuple[int, int]] = {}
         columns: dict[str, None] = {}
+        lists: set[str] = set()
         for offset, number, line in self._lines():
             row = json_row(line, str(path), number)
             columns.update(dict.fromkeys(row))
+            lists.update(column for column, cell in row.items() if isinstance(cell, list))
             name = row.get(name_column)
             if isinstance(name, str):
                 self._places[name] = (offset, number)
         columns.pop(name_column, None)
         self.columns = list(columns)
+        self.lists = frozenset(lists)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def get(self, name: str) -> Row | None:
         if name not in self._places:
@@ -81,7 +96,10 @@ class LineRows:
         return row
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
+        known = {number for name, (_, number) in self._places.items() if name in used}
         for _, number, line in self._lines():
+            if number in known:
+                continue  # without parsing it again
             row = json_row(line, str(self._path), number)
             name = row.pop(self._name_column, None)
             name = name if isinstance(name, str) else ""

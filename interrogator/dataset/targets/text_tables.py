@@ -37,7 +37,8 @@ class TextTable:
         self._names = names
         self._column = column
         self._several = several
-        self._old = self._load()  # now: a file that cannot be read is better known before the run
+        self._state: tuple[int, ...] | None = None
+        self._old = self._current()  # now: a file that cannot be read is better known before the run
 
     def before(self, item: Item) -> str | None:
         name, trouble = self._name(item)
@@ -73,16 +74,26 @@ class TextTable:
     def _rewrite(self, records: Iterable[Record], value_of: Callable[[Record, Row], Any]) -> list[LeftOut]:
         """Writes the file again with `value_of` a record and its row so far as the caption, unless that is `_KEEP`."""
         left: list[LeftOut] = []
-        self._old.close()
-        old = self._old = self._load()
+        old = self._old = self._current()
         rows = self._merged(records, old, value_of, left)
         first = next(rows, None)
         if first is None and not self._file.exists():
             return left
         with whole_file(self._file) as file:
             self._dump(file, () if first is None else chain([first], rows), [self._column, *old.columns])
-        self._old = self._load()
+        self._old = self._current()
         return left
+
+    def _current(self) -> Rows:
+        """The rows that are there now; read again only if the file is another than before."""
+        try:
+            status = self._file.stat()
+            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except FileNotFoundError:
+            state = ()
+        if state != self._state:
+            self._old, self._state = self._load(), state
+        return self._old
 
     def _merged(
         self, records: Iterable[Record], old: Rows, value_of: Callable[[Record, Row], Any], left: list[LeftOut]
@@ -146,7 +157,7 @@ class MetadataJsonl(TextTable):
         return LineRows(self._file, self.name_column)
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        as_lists = self._several or any(isinstance(row.get(self._column), list) for _, row in self._old.others(set()))
+        as_lists = self._several or self._column in self._old.lists
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):
@@ -164,14 +175,19 @@ class KohyaTable(TextTable):
     """
 
     def _name(self, item: Item) -> tuple[str, str]:
-        path = self._names.source(item).path(item)
-        if path is not None and (len(self._names.sources) > 1 or not self._names.is_inside(path)):
-            return str(path), "" if is_utf8(str(path)) else "its name is no UTF-8"
-        return self._names.of(item)
+        if len(self._names.sources) == 1:
+            name, trouble = self._names.of(item)
+            if not trouble and (name != item.key or self._names.is_inside(item)):
+                return name, ""
+        whole = self._names.whole(item)
+        return (whole, "" if is_utf8(whole) else "its name is no UTF-8") if whole else self._names.of(item)
 
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
-        spellings = [name, str(self._names.source(item).path(item) or name), item.key]
-        for spelling in [*spellings, *map(stem, spellings)]:
+        row = old.get(name)
+        if row is not None or not len(old):
+            return name, row or {}
+        spellings = [self._names.whole(item) or name, item.key]
+        for spelling in [*spellings, stem(name), *map(stem, spellings)]:
             row = old.get(spelling)
             if row is not None:
                 return spelling, row
