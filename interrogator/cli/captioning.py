@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..dataset import Record, Run, Settings, Summary, Wording
+from ..dataset import Record, Run, Settings, Summary, Wording, count_tokens
 from ..errors import RequestError
 from .terminal import put, put_json, say
 
@@ -33,7 +32,7 @@ def caption(args: argparse.Namespace) -> int:
     say(f"run {run.folder}")
     with _Bar() as bar:
         summary = run.work(
-            lambda: _models(args, run.settings), token_counter(), bar, args.retry_failed, rank, world_size, args.threads
+            lambda: _models(args, run.settings), count_tokens, bar, args.retry_failed, rank, world_size, args.threads
         )
     return _told(args, run, summary)
 
@@ -116,20 +115,6 @@ def _models(args: argparse.Namespace, settings: Settings) -> Models:
     for role, described in models.described().items():
         say(f"{role} {described}")
     return models
-
-
-def token_counter() -> Callable[[str], int]:
-    """Counts tokens as CLIP does, which is what trainers of Stable Diffusion count; loaded at the first text."""
-
-    @cache
-    def tokens() -> Callable[[str], int]:
-        import open_clip
-
-        from ..encoders.tokens import Tokens
-
-        return Tokens(open_clip.get_tokenizer("ViT-L-14"), 77).count
-
-    return lambda text: tokens()(text) - 2  # less start and end
 
 
 def _place(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[int, int]:

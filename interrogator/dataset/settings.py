@@ -20,9 +20,6 @@ QUALITIES = {
 }
 """Ways to a caption, by name, and what each does."""
 
-# CLIP's context, less start and end; what trainers of Stable Diffusion cut at.
-TOKEN_LIMIT = 75
-
 
 @dataclass(frozen=True)
 class Settings:

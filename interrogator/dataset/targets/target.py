@@ -85,6 +85,7 @@ class Names:
         self.labels = _labels(sources)
         self._inside = os.path.join(os.path.abspath(folder), "")
         self._pictures_inside = pictures_inside
+        self._last: tuple[Item, str] | None = None
 
     def source(self, item: Item) -> Source:
         if item.source not in self.sources:
@@ -93,18 +94,23 @@ class Names:
 
     def of(self, item: Item) -> tuple[str, str]:
         """Name, and why it cannot be used ("" if it can)."""
-        path = self.source(item).path(item)
-        whole = os.path.abspath(path) if path is not None else ""
-        if whole.startswith(self._inside):
-            name = whole[len(self._inside) :].replace(os.sep, "/")
-        elif path is not None and self._pictures_inside:
+        name = self.below(item)
+        if not name and self._pictures_inside and self.whole(item):
             return item.key, f"its picture is not in {self._inside}"
-        else:
-            name = self.label(item)
+        name = name or self.label(item)
         return name, "" if is_utf8(name) else "its name is no UTF-8"
 
-    def is_inside(self, path: Path) -> bool:
-        return os.path.abspath(path).startswith(self._inside)
+    def whole(self, item: Item) -> str:
+        """The whole path of the picture's file on this machine; "" if it has none."""
+        if self._last is None or self._last[0] is not item:  # asked for several times in a row
+            path = self.source(item).path(item)
+            self._last = (item, "" if path is None else os.path.abspath(path))
+        return self._last[1]
+
+    def below(self, item: Item) -> str:
+        """The picture's path from the folder; "" if it is not inside."""
+        whole = self.whole(item)
+        return whole[len(self._inside) :].replace(os.sep, "/") if whole.startswith(self._inside) else ""
 
     def label(self, item: Item) -> str:
         """The key, with the source's own name in front where there are several."""

@@ -175,12 +175,10 @@ class KohyaTable(TextTable):
     """
 
     def _name(self, item: Item) -> tuple[str, str]:
-        if len(self._names.sources) == 1:
-            name, trouble = self._names.of(item)
-            if not trouble and (name != item.key or self._names.is_inside(item)):
-                return name, ""
         whole = self._names.whole(item)
-        return (whole, "" if is_utf8(whole) else "its name is no UTF-8") if whole else self._names.of(item)
+        if whole and (len(self._names.sources) > 1 or not self._names.below(item)):
+            return whole, "" if is_utf8(whole) else "its name is no UTF-8"
+        return self._names.of(item)
 
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
         row = old.get(name)

@@ -116,7 +116,15 @@ def _cut(tokens: list[Token], wording: Wording, count: Callable[[str], int]) -> 
 
     def shortened(words: int) -> list[Token]:
         chosen = kept.union(others[:words])
-        return [token for place, token in enumerate(tokens) if place in chosen]
+        short: list[Token] = []
+        last = -1
+        for place, token in enumerate(tokens):
+            if place in chosen:
+                short.append(token)
+                last = place
+            elif token.comma and short and last not in kept:
+                short[-1] = Token(short[-1].text, comma=True)  # what was said up to here still ends here
+        return short
 
     low, high = 0, len(others)  # so many words fit, or none does; more than so many do not
     while low < high:
