@@ -56,6 +56,11 @@ def list_folders() -> list[Path]:
     return [*own, Path(folder_paths.get_input_directory())]
 
 
+def dataset_root(place: str) -> Path:
+    """ComfyUI's folder `input` or `output`, which nodes may write to."""
+    return Path(folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory())
+
+
 def blocked() -> Any:
     """An output that nothing downstream runs on."""
     return ExecutionBlocker(None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from ..interrogator import CaptionOptions
+    from ..interrogator import CaptionOptions, SamplingOptions
 
     Progress = host.Progress
 
@@ -55,6 +55,19 @@ class HostedCaptioner:
         captions: list[str] = self._captioner.caption(images, options or interrogator.CaptionOptions(), progress)
         return captions
 
+    def sample(
+        self, images: Sequence[Image.Image], keys: Sequence[str], options: SamplingOptions,
+        progress: Progress | None = None,
+    ) -> Any:  # fmt: skip
+        """Several captions an image; see the library's `sample_captions`."""
+        self._memory.bring(_CAPTION_BYTES)
+        return self._captioner.sample(images, keys, options, progress)
+
+    def shrunk(self, image: Image.Image) -> Image.Image:
+        """A picture at the size that the model reads it in."""
+        small: Image.Image = self._captioner.shrunk(image)
+        return small
+
 
 class HostedEncoder:
     """An encoder whose weights ComfyUI moves; whatever else it is asked for is the encoder's own."""
@@ -71,6 +84,11 @@ class HostedEncoder:
     def embed_images(self, *args: Any, **options: Any) -> torch.Tensor:
         """[N, D] unit rows of images."""
         rows: torch.Tensor = self._moved(self._encoder.embed_images)(*args, **options)
+        return rows
+
+    def embed_pixels(self, *args: Any, **options: Any) -> torch.Tensor:
+        """[N, D] unit rows of images that were prepared before."""
+        rows: torch.Tensor = self._moved(self._encoder.embed_pixels)(*args, **options)
         return rows
 
     def encode_texts(self, *args: Any, **options: Any) -> torch.Tensor:

@@ -1,0 +1,175 @@
+"""Caption Dataset Folder: captions for all pictures of a folder, where a trainer looks for them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from comfy_api.latest import io
+
+from .. import interrogator
+from . import host, models, shown
+
+if TYPE_CHECKING:
+    from ..interrogator.dataset import Settings, Summary
+
+
+class InterrogatorDataset(io.ComfyNode):
+    """Runs over a folder inside ComfyUI's input or output folder; goes on where it was stopped."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterrogatorDataset",
+            display_name="Caption Dataset Folder",
+            category="interrogator",
+            description="Captions every picture of a folder for training, and writes a report. Stopped, it goes on"
+            " where it was.",
+            is_output_node=True,
+            not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "place", options=["input", "output"], default="input",
+                    tooltip="In which of ComfyUI's folders the pictures are.",
+                ),
+                io.String.Input(
+                    "folder", default="", placeholder="my_dataset",
+                    tooltip="The folder of pictures inside it; folders in that one count too.",
+                ),
+                io.Combo.Input(
+                    "preset",
+                    options=[row.name for row in interrogator.catalog.PRESETS if row.name != models.DEMO]
+                    + [models.DEMO],
+                    default="sd15",
+                    tooltip="Which models to use. demo: tiny models in the package that know cartoon creatures only.",
+                ),
+                io.Combo.Input(
+                    "mode", options=["caption", "fast", "classic", "best"], default="caption",
+                    tooltip="caption: the sentence alone. The others add phrases to it and take longer.",
+                ),
+                io.Combo.Input(
+                    "quality", options=["greedy", "beam", "best-of-n"], default="greedy",
+                    tooltip="greedy: one caption, quick. beam: three beams. best-of-n: eight sampled captions, of which"
+                    " CLIP picks the one most like the picture.",
+                ),
+                io.String.Input(
+                    "trigger", default="", tooltip="What the trained thing is called; put in front of every caption."
+                ),
+                io.String.Input(
+                    "template", default="{caption}",
+                    tooltip="Names in braces are filled in: trigger, caption, a role (artists, mediums, movements,"
+                    " sites, flavors), any bank, folder or stem of the file.",
+                ),
+                io.Combo.Input(
+                    "existing", options=["skip", "overwrite", "append", "prepend", "if-empty"], default="skip",
+                    tooltip="What becomes of captions that are there already.",
+                ),
+                io.Combo.Input(
+                    "target", options=["txt", "caption", "jsonl", "kohya-json", "csv"], default="txt",
+                    tooltip="txt, caption: a file beside each picture. jsonl: metadata.jsonl as Hugging Face reads it."
+                    " kohya-json: for kohya's scripts. csv: one table.",
+                ),
+                io.Boolean.Input(
+                    "retry_failed", default=False, optional=True, tooltip="Try pictures again that failed before."
+                ),
+                io.Boolean.Input(
+                    "download", default=False, optional=True,
+                    tooltip="Fetch models that are missing from the Hugging Face hub, once, into"
+                    " models/interrogator. Off: the network is never asked.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    "report", display_name="report", tooltip="How many were captioned, and what to look at."
+                ),
+                io.String.Output("page", display_name="page", tooltip="The path of the report to open in a browser."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, place: str | None = None, folder: str | None = None, **_: Any) -> str:
+        """Pictures and captions come and go in the folder; everything else is in the inputs."""
+        try:
+            return _state(_folder(place or "input", folder or ""))
+        except (OSError, ValueError):
+            return ""
+
+    @classmethod
+    def execute(
+        cls, place: Literal["input", "output"], folder: str, preset: str, mode: str, quality: str, trigger: str,
+        template: str, existing: Any, target: str, retry_failed: bool = False, download: bool = False,
+    ) -> io.NodeOutput:  # fmt: skip
+        dataset = interrogator.dataset
+        row = interrogator.catalog.preset(preset)
+        settings = dataset.Settings(
+            preset=preset, mode=mode, quality=quality, policy=existing,
+            wording=dataset.Wording(trigger=trigger, template=template),
+        )  # fmt: skip
+        run = dataset.Run([_folder(place, folder)], settings, target=target)
+
+        node_id, told = cls.hidden.unique_id, host.progress()
+        with host.told_when_memory_runs_out():
+            summary = run.work(
+                lambda: _models(settings, row.name, download, node_id),
+                dataset.count_tokens,
+                lambda done, total, failed: told(done, total),
+                retry_failed,
+            )
+        report = _told(summary)
+        return io.NodeOutput(report, str(summary.report or ""), ui=shown.ui([shown.Result(report)]))
+
+
+def _folder(place: str, folder: str) -> Path:
+    """The folder that is named, inside ComfyUI's input or output folder.
+
+    Raises:
+        ValueError: it is not there, or lies outside.
+    """
+    root = host.dataset_root(place).resolve()
+    name = folder.strip()
+    try:
+        path = (root / name).resolve()
+        inside, there = path.is_relative_to(root) and path != root, path.is_dir()
+    except (OSError, ValueError):  # no name that a folder can have
+        inside, there = True, False
+    if not name or not inside:
+        raise ValueError(f"{name!r} is no folder inside {root}: name one that holds the pictures.")
+    if not there:
+        raise ValueError(f"There is no folder {name[:200]!r} in {root}: put the pictures there.")
+    return path
+
+
+def _state(folder: Path) -> str:
+    """What changes when a file of the folder does; runs' own files aside."""
+    digest = hashlib.sha256()
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            state = os.stat(os.path.join(where, name), follow_symlinks=False)
+            digest.update(f"{where}/{name} {state.st_mtime_ns} {state.st_size}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _models(settings: Settings, preset: str, download: bool, node_id: str | None) -> Any:
+    """The models of a run, in the care of ComfyUI."""
+    captioner = models.captioner(models.name_in(preset, "captioner"), "auto", download, node_id)
+    ci = None
+    if settings.wants_encoder:
+        encoder = models.encoder(models.name_in(preset, "encoder"), "auto", download, node_id)
+        banks = interrogator.load_banks(interrogator.catalog.preset(preset).banks)
+        ci = interrogator.Interrogator(captioner, encoder, banks, interrogator.EmbeddingCache(host.embeddings_folder()))
+    return interrogator.dataset.Models(settings, captioner, ci)
+
+
+def _told(summary: Summary) -> str:
+    """How the run stands, and its findings, for people."""
+    counts = summary.counts
+    lines = [
+        f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed, of {summary.total} pictures."
+    ]
+    if summary.findings is not None:
+        lines += [f"{finding.title}: {finding.count}. {finding.text}" for finding in summary.findings.findings]
+    return "\n".join(lines)
