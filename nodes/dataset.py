@@ -171,5 +171,5 @@ def _told(summary: Summary) -> str:
         f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed, of {summary.total} pictures."
     ]
     if summary.findings is not None:
-        lines += [f"{finding.title}: {finding.count}. {finding.text}" for finding in summary.findings.findings]
+        lines += [f"{finding.title}: {finding.count}. {finding.text}" for finding in summary.findings.found]
     return "\n".join(lines)

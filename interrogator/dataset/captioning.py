@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
 
 from ..banks import load_banks
-from ..captioners import LAION_COCO, BlipCaptioner, BlipMatcher, CaptionOptions, SamplingOptions
+from ..captioners import (
+    LAION_COCO,
+    BlipCaptioner,
+    BlipMatcher,
+    Captioner,
+    CaptionOptions,
+    Sampled,
+    SamplingOptions,
+)
 from ..catalog import preset as find_preset
 from ..encoders import OpenClipEncoder
 from ..pipeline import Interrogator, RankedPhrase
@@ -26,6 +34,19 @@ _BEAMS, _BEAM_MIN_TOKENS = 3, 5
 MATCHES = 0.5
 # How many of its forty captions LAION-COCO keeps for the second model.
 _SHORT_LIST = 5
+
+
+class Voice(Captioner, Protocol):
+    """A captioner that datasets are captioned with: `BlipCaptioner`, or a stand-in."""
+
+    def sample(
+        self, images: Sequence[Image.Image], keys: Sequence[str], options: SamplingOptions,
+        progress: Progress | None = None,
+    ) -> Sequence[Sequence[Sampled]]:  # fmt: skip
+        """Several captions an image; see `sample_captions`."""
+
+    def shrunk(self, image: Image.Image) -> Image.Image:
+        """A picture at the size that the model reads it in."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +79,7 @@ class Models:
     """
 
     def __init__(
-        self, settings: Settings, captioner: BlipCaptioner | None, interrogator: Interrogator | None = None,
+        self, settings: Settings, captioner: Voice | None, interrogator: Interrogator | None = None,
         second: OpenClipEncoder | None = None, matcher: BlipMatcher | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
