@@ -259,6 +259,13 @@ def test_the_filter_box(browser: Browser, tmp_path: Path) -> None:
     assert browser.complaints() == []
 
 
+def test_duplicates_stand_side_by_side(browser: Browser, tmp_path: Path) -> None:
+    same = [Record(f"{n}.png", "done", caption=f"cat {n % 2}", scores={"clip": n / 10}) for n in range(4)]
+    browser.open(written(tmp_path, same))
+    browser.value("document.querySelector('[data-finding=duplicate_captions]').click()")
+    assert browser.value(CAPTIONS) == ["cat 0", "cat 0", "cat 1", "cat 1"]
+
+
 def test_a_fragment_filters_the_captions_that_have_it(browser: Browser, tmp_path: Path) -> None:
     browser.open(written(tmp_path, [*records(100)]))
     browser.value("document.querySelector('[data-finding=fragment_1]').click()")

@@ -71,6 +71,7 @@
     button.addEventListener("click", () => {
       byId("finding").value = byId("finding").value === finding.id ? "" : finding.id;
       refresh();
+      if (byId("finding").value) byId("pictures-title").scrollIntoView();
     });
     return button;
   }
@@ -181,6 +182,13 @@
     return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
   }
 
+  // Pictures that belong together stand together.
+  function grouped(finding) {
+    const places = new Map(finding.groups.flat().map((key, place) => [key, place]));
+    const of = (record) => places.get(record.key) ?? Infinity;
+    return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
+  }
+
   function refresh() {
     const words = byId("text").value.toLowerCase().split(/\s+/).filter(Boolean);
     const status = byId("status").value;
@@ -193,6 +201,7 @@
         words.every((word) => searched(record).includes(word)),
     );
     if (order !== "worst") view.list.sort(order.startsWith("low:") ? lowest(order.slice(4)) : orders[order]);
+    else if (kinds.get(finding)?.groups.length) view.list.sort(grouped(kinds.get(finding)));
     view.page = 0;
     for (const button of byId("findings").querySelectorAll("button"))
       button.setAttribute("aria-pressed", String(button.dataset.finding === finding));

@@ -161,11 +161,8 @@ def _in_order(file: IO[bytes], order: Iterable[_Row]) -> Iterator[bytes]:
 
 
 def _short(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary without the lists of keys, which the rows have."""
-    findings = [
-        {name: value for name, value in finding.items() if name not in ("keys", "groups")}
-        for finding in summary["findings"]
-    ]
+    """The summary without the keys of each finding, which the rows tell."""
+    findings = [{name: value for name, value in finding.items() if name != "keys"} for finding in summary["findings"]]
     return {**_plain(summary), "findings": findings}
 
 

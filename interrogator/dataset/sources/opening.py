@@ -55,7 +55,8 @@ def _from_pattern(pattern: str, names: list[str], number: int) -> Source:
     head = pattern.partition("{")[0]
     folder = head[: max(head.rfind("/"), head.rfind(os.sep)) + 1]
     storage, root = storage_of(folder or os.curdir)
-    return WebdatasetSource(storage, root, [name[len(folder) :] for name in names], pattern, number)
+    uri = f"{storage.uri(root).rstrip('/')}/{pattern[len(folder) :]}"
+    return WebdatasetSource(storage, root, [name[len(folder) :] for name in names], uri, number)
 
 
 def _from_file(storage: Storage, path: str, number: int, kind: Kind | None) -> Source:

@@ -88,7 +88,7 @@ class TextTable:
         """The rows that are there now; read again only if the file is another than before."""
         try:
             status = self._file.stat()
-            state = (status.st_ino, status.st_size, status.st_mtime_ns)
+            state: tuple[int, ...] = (status.st_ino, status.st_size, status.st_mtime_ns)
         except FileNotFoundError:
             state = ()
         if state != self._state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -76,7 +77,7 @@ def choose(candidates: Sequence[str], scores: Sequence[float], wording: Wording)
     """
     if len(candidates) != len(scores):
         raise RequestError(f"{len(candidates)} captions were given with {len(scores)} scores")
-    order = sorted(range(len(scores)), key=lambda place: -scores[place] if scores[place] == scores[place] else 1e9)
+    order = sorted(range(len(scores)), key=lambda place: -scores[place] if scores[place] == scores[place] else math.inf)
     for place in order:
         text = wording.cleaned(candidates[place])
         said = f"{wording.prefix} , {wording.trigger} , {text} , {wording.suffix}"
