@@ -32,9 +32,10 @@ TINY_CONFIG: dict[str, Any] = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
 TINY_BLIP = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-# Salesforce/blip-image-captioning-large; its text side has the sizes of BERT base.
-LARGE_BLIP_EYE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
-LARGE_BLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+_BASE_BERT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+_LARGE_EYE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+# Eye and text side of Salesforce/blip-image-captioning-base and -large; both texts have the sizes of BERT base.
+BLIPS = {"blip-base": (_BASE_BERT, _BASE_BERT), "blip-large": (_LARGE_EYE, _BASE_BERT)}
 BLIP_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 BLIP_WORDS = 30522
 SPOKEN_WORDS = 1000  # common ones, which are about one token each to CLIP as the words of a real caption are
@@ -129,8 +130,8 @@ def write_clip(folder: Path, name: str) -> Path:
     return folder
 
 
-def write_blip(folder: Path, phrases: Iterable[str], tiny: bool) -> Path:
-    """A folder with a random BLIP, large or tiny, laid out like Salesforce/blip-image-captioning-large.
+def write_blip(folder: Path, phrases: Iterable[str], name: str) -> Path:
+    """A folder with a random BLIP, one of `BLIPS` or `TINY_MODEL`, laid out like Salesforce's on the hub.
 
     Its vocabulary is the commonest words of `phrases`. It says none but common words and no special token, so a
     caption is as long as it may be.
@@ -139,10 +140,11 @@ def write_blip(folder: Path, phrases: Iterable[str], tiny: bool) -> Path:
 
     words = Counter(word for phrase in phrases for word in phrase.lower().split() if word.isascii() and word.isalpha())
     vocabulary = [*BLIP_SPECIAL, *(word for word, _ in words.most_common(BLIP_WORDS - len(BLIP_SPECIAL)))]
+    tiny = name == TINY_MODEL
     start = len(vocabulary)  # [DEC], which as on the hub the model has and vocab.txt has not; [ENC] follows
     rows = start + 2 if tiny else BLIP_WORDS + 2
     image_size, patch_size = (32, 8) if tiny else (384, 16)
-    eye, text = (TINY_BLIP, TINY_BLIP) if tiny else (LARGE_BLIP_EYE, LARGE_BLIP_TEXT)
+    eye, text = (TINY_BLIP, TINY_BLIP) if tiny else BLIPS[name]
     ids = {"bos_token_id": start, "sep_token_id": BLIP_SPECIAL.index("[SEP]"), "eos_token_id": 2, "pad_token_id": 0}
     torch.manual_seed(0)
     model: Any = BlipForConditionalGeneration(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sizes import Sizes
+from benchmarks.sizes import TINY_MODEL, Sizes
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Work:
         one_model: run on `Sizes.end_to_end_model` only.
         on_gpu: part of the work `gpu`, run there with each one's defaults.
         gpu_only: run as part of the work `gpu` only.
+        own_models: the models it is about, where these are no architectures of open_clip.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Work:
     one_model: bool = False
     on_gpu: bool = False
     gpu_only: bool = False
+    own_models: tuple[str, ...] = ()
 
 
 WORKS: dict[str, Work] = {
@@ -40,6 +42,20 @@ WORKS: dict[str, Work] = {
     "rank": Work("rank, same result as fp32", "rank", asked=10, pairs=15, on_gpu=True),
     "image": Work("image embedding, each one's defaults", "image", asked=4, pairs=15, on_gpu=True),
     "end-to-end": Work("one image in best mode end to end", "end_to_end", asked=40, pairs=1, one_model=True),
+    "captions": Work(
+        "captions of a folder, beside a loop around transformers",
+        "captions",
+        asked=1.2,
+        pairs=1,
+        own_models=("blip-base",),
+    ),
+    "samples": Work(
+        "40 sampled captions of one picture, beside generate() of transformers",
+        "samples",
+        asked=2,
+        pairs=3,
+        own_models=("blip-large",),
+    ),
     "rate": Work("the chain beside the machine's matrix-product rate", "rate"),
     "profile": Work("where the time of a step goes", "profile"),
     "gpu-best": Work(
@@ -96,6 +112,9 @@ def chosen(works: list[str], models: list[str], sizes: Sizes) -> Iterator[tuple[
 
 
 def _models(work: Work, models: list[str], sizes: Sizes) -> list[str]:
+    if work.own_models:
+        own = work.own_models if TINY_MODEL not in sizes.models else (TINY_MODEL,)
+        return [model for model in own if not models or model in models]
     if work.one_model:
         return [sizes.end_to_end_model] if not models or sizes.end_to_end_model in models else []
     return models or list(sizes.models)

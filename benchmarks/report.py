@@ -45,7 +45,7 @@ def _machine(results: list[Result]) -> list[str]:
     ]
     parts = [_heading(results)]
     for title, rows in (
-        ("Beside clip-interrogator", ratios),
+        ("Beside clip-interrogator, and where a line says so beside transformers", ratios),
         ("Beside the machine's own matrix products", rates),
         ("On the GPU", on_gpu),
     ):

@@ -23,6 +23,8 @@ class Sizes:
         peer_steps: steps of the chain the peer takes in the work that runs from picture to prompt.
         batch: images in one call on a GPU.
         rate_seconds: how long matrix products are run to know their rate.
+        pictures: captioned in a run over a folder.
+        samples: captions of one picture.
         processes: whether each work, and each side where memory is compared, gets a process of its own.
     """
 
@@ -37,11 +39,14 @@ class Sizes:
     peer_steps: int = 2
     batch: int = 64
     rate_seconds: float = 1.0
+    pictures: int = 500
+    samples: int = 40
     processes: bool = True
 
 
 FULL = Sizes()
 TINY = Sizes(
     models=(TINY_MODEL,), end_to_end_model=TINY_MODEL, list_lines=30, table_phrases=40, candidates=24, top=20,
-    padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01, processes=False,
+    padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01,
+    pictures=6, samples=3, processes=False,
 )  # fmt: skip

@@ -75,7 +75,7 @@ def write(scratch: Path, model: str, sizes: Sizes) -> dict[str, Any]:
     folder = models.write_clip(scratch / "clip", model)
     lists = peer.lists(material.data_folder(sizes, scratch))
     phrases = [phrase for labels in lists.values() for phrase in labels]
-    models.write_blip(scratch / "blip", phrases, tiny=sizes.list_lines is not None)
+    models.write_blip(scratch / "blip", phrases, "blip-large" if sizes.list_lines is None else TINY.end_to_end_model)
     encoder = OpenClipEncoder.load(f"local-dir:{folder}", "cpu")
     material.write_tables(scratch, sizes, encoder, int(encoder.identity().width))
     return {}
