@@ -94,7 +94,8 @@ class TestMenu:
                 const inner = node.subgraph.nodes[0];
                 // The way of a node that only shows pictures, whatever this version's one gives.
                 inner.outputs.length = 0;
-                canvas.getNodeMenuOptions(inner).find((entry) => entry?.content === "Interrogate this image").callback();
+                const entries = canvas.getNodeMenuOptions(inner);
+                entries.find((entry) => entry?.content === "Interrogate this image").callback();
             }""",
             inner,
         )
