@@ -12,6 +12,7 @@ from . import replacing
 from .advanced import InterrogatorAdvanced
 from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
+from .dataset import InterrogatorDataset
 from .image import InterrogatorImage
 from .loaders import InterrogatorLoadBanks, InterrogatorLoadCaptioner, InterrogatorLoadEncoder
 from .negative import InterrogatorNegative
@@ -29,6 +30,7 @@ NODES: list[type[io.ComfyNode]] = [
     InterrogatorRank,
     InterrogatorSimilarity,
     InterrogatorAssemble,
+    InterrogatorDataset,
 ]
 
 __all__ = ["NODES", "InterrogatorExtension"]

@@ -43,6 +43,11 @@ class HostedCaptioner:
         self._memory = host.Memory(captioner.module)
 
     @property
+    def name(self) -> str:
+        """Hub id or folder."""
+        return str(self._captioner.name)
+
+    @property
     def module(self) -> torch.nn.Module:
         module: torch.nn.Module = self._captioner.module
         return module

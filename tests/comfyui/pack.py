@@ -19,6 +19,7 @@ NODES = [
     "InterrogatorRank",
     "InterrogatorSimilarity",
     "InterrogatorAssemble",
+    "InterrogatorDataset",
 ]
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-from . import pack
 from .browser import Browser
 from .graphs import Graph, mode
 from .server import shown
 
 _BOX = ".interrogator-box"
-# What examples ask for that no test machine has.
-_WEIGHTS = ("CheckpointLoader", "UNETLoader", "CLIPLoader", "VAELoader")
 _OPTIONS = {
     "best": {"min_phrases", "max_phrases", "beams", "avoid_repeats"},
     "fast": {"max_phrases", "avoid_repeats"},
@@ -100,18 +95,6 @@ def test_a_mode_brings_its_own_options(browser: Browser) -> None:
         assert {name.removeprefix("mode.") for name in sent if name.startswith("mode.")} == options
 
 
-@pytest.mark.parametrize("name", pack.names("example_workflows", "*.json"))
-class TestExamples:
-    def test_an_example_becomes_a_prompt_and_runs(self, browser: Browser, name: str) -> None:
-        workflow = json.loads((pack.ROOT / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
-        prompt = _with_demo_models(browser.api_prompt(workflow))
-        browser.shot(f"{browser.name}-{name}")
-        assert our_errors(browser) == []
-        assert any(node["class_type"].startswith("Interrogator") for node in prompt.values())
-        if not any(node["class_type"].startswith(_WEIGHTS) for node in prompt.values()):
-            assert browser.comfy.run(prompt)["outputs"]
-
-
 def _sent(browser: Browser) -> dict[str, Any]:
     """What Run would send."""
     prompt: dict[str, Any] = browser.ask("async () => (await window.app.graphToPrompt()).output")
@@ -121,16 +104,3 @@ def _sent(browser: Browser) -> dict[str, Any]:
 def _saved_node(browser: Browser, node: str) -> dict[str, Any]:
     found: dict[str, Any] = next(saved for saved in browser.saved()["nodes"] if str(saved["id"]) == node)
     return found
-
-
-def _with_demo_models(prompt: dict[str, Any]) -> dict[str, Any]:
-    """A prompt that needs no downloads and no pictures of its own."""
-    changes = {
-        "InterrogatorImage": {"preset": "demo"},
-        "InterrogatorLoadCaptioner": {"model": "demo"},
-        "InterrogatorLoadEncoder": {"model": "demo"},
-        "LoadImage": {"image": "creature-0.png"},
-    }
-    for node in prompt.values():
-        node["inputs"].update(changes.get(node["class_type"], {}))
-    return prompt

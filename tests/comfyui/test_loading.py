@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -68,25 +67,6 @@ def test_languages_are_served(comfyui: Comfy) -> None:
     served = comfyui.get("/i18n")
     for language in languages:
         assert set(pack.NODES) <= set(served[language]["nodeDefs"]), language
-
-
-def test_example_workflows_are_served(comfyui: Comfy) -> None:
-    names = pack.names("example_workflows", "*.json")
-    assert names
-    assert sorted(comfyui.get("/workflow_templates")[pack.NAME]) == names
-    for name in names:
-        assert json.loads(comfyui.get_bytes(f"/api/workflow_templates/{pack.NAME}/{name}.json"))["nodes"]
-
-
-def test_blueprints_are_served(comfyui: Comfy) -> None:
-    names = pack.names("subgraphs", "*.json")
-    assert names
-    ours = {
-        key: told for key, told in comfyui.get("/global_subgraphs").items() if pack.NAME in told["info"]["node_pack"]
-    }
-    assert sorted(Path(told["name"]).stem for told in ours.values()) == names
-    for key in ours:
-        assert json.loads(comfyui.get(f"/global_subgraphs/{key}")["data"])["definitions"]["subgraphs"]
 
 
 def test_the_abandoned_node_is_replaced(comfyui: Comfy) -> None:

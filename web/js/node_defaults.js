@@ -38,6 +38,7 @@ const STARTS_WITH = {
   InterrogatorImage: { preset: PRESET, download: DOWNLOAD },
   InterrogatorLoadCaptioner: { download: DOWNLOAD },
   InterrogatorLoadEncoder: { download: DOWNLOAD },
+  InterrogatorDataset: { preset: PRESET, download: DOWNLOAD },
 };
 
 /** Set up a node that was just made. */

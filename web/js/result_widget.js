@@ -12,6 +12,7 @@ const NODES = new Set([
   "InterrogatorNegative",
   "InterrogatorRank",
   "InterrogatorSimilarity",
+  "InterrogatorDataset",
 ]);
 
 /** The name of the server's output, and of the node's property that holds it; `nodes/shown.py` has it too. */

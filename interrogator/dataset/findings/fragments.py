@@ -11,6 +11,8 @@ _TOLD = 20
 # Fragments are sorted out after so many captions. What stands in 80 % of all is never among those, unless captions are
 # sorted by it; then up to one caption in `_BUCKET` is not counted (lossy counting, Manku and Motwani 2002).
 _BUCKET = 1000
+# Words that join others: a fragment of nothing else binds nothing.
+_JOINING = frozenset("a an and at by for from in is of on the to with".split())
 
 
 class Fragments:
@@ -39,7 +41,8 @@ class Fragments:
     def frequent(self, known: Sequence[Sequence[str]] = ()) -> list[tuple[str, int]]:
         """Fragments in at least 80 % of the captions with their counts, the most frequent first.
 
-        Of a fragment inside another one only the longer is told, and of all 20.
+        Of a fragment inside another one only the longer is told, of those of joining words only ("on a") none, and of
+        all 20.
 
         Args:
             known: lists of words meant to stand in every caption, such as a prefix; what is within one, or has less
@@ -51,7 +54,10 @@ class Fragments:
         longest = [one for one in enough if not any(_inside(one, other) for other in enough if other != one)]
         meant = [" ".join(words) for words in known]
         told = [
-            one for one in longest if not any(_inside(one, text) or _beside(one, text) < SHORTEST for text in meant)
+            one
+            for one in longest
+            if not any(_inside(one, text) or _beside(one, text) < SHORTEST for text in meant)
+            and not _JOINING.issuperset(one.split())
         ]
         return sorted(((one, self._counts[one]) for one in told), key=lambda pair: (-pair[1], pair[0]))[:_TOLD]
 
