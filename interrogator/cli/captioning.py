@@ -5,68 +5,90 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..dataset import Record, Run, Settings, Summary, Wording, count_tokens
+from ..dataset import Run, Settings, Summary, Wording, count_tokens
 from ..errors import RequestError
+from .engines import engine_of, loader
 from .terminal import put, put_json, say
 
 if TYPE_CHECKING:
     from ..dataset.captioning import Models
 
-# Names of the variables in which SLURM, torchrun and MPI say which process of how many this is.
-_WORLDS = (("SLURM_PROCID", "SLURM_NTASKS"), ("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
+# Names of the variables in which SLURM, torchrun and MPI say which process of how many this is, and which one on its
+# machine. SLURM_NTASKS is no sign: a batch script has it, too, while its commands run once unless srun starts them.
+_WORLDS = (
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+)
 # Failures that are named at the end; the report names all.
 _NAMED = 20
+
+
+class Place(NamedTuple):
+    """A process: its rank, of how many, and its number on its machine."""
+
+    rank: int
+    size: int
+    local: int
 
 
 def caption(args: argparse.Namespace) -> int:
     """Caption what is left of the sources; say how it stands, and name what failed."""
     if args.undo:
-        return _undo(args.undo)
+        return _undo(args)
     run = Run(args.sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
     if args.dry_run:
         return _preview(args, run)
-    rank, world_size = _place(args, os.environ)
-    say(f"run {run.folder}")
-    with _Bar() as bar:
-        summary = run.work(
-            lambda: _models(args, run.settings), count_tokens, bar, args.retry_failed, rank, world_size, args.threads
-        )
+    engine = engine_of(args)
+    world = Place(0, 1, 0) if engine else place(args.rank, args.world_size, os.environ)
+    models = loader(args, run.settings) if engine else lambda: _models(args, run, world)
+    try:
+        with _Bar() as bar:
+            summary = run.work(
+                models, count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads, engine
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say("stopped; what is captioned is kept, and the same command goes on from there")
+        return 130
     return _told(args, run, summary)
 
 
-def _undo(folder: Path) -> int:
-    left = Run.reopened(folder).undo()
+def _undo(args: argparse.Namespace) -> int:
+    left = Run.reopened(args.undo).undo()
+    if args.json:
+        put_json({"run": _shown(args.undo), "left": [{"key": _shown(e.key), "reason": e.reason} for e in left]})
+        return 1 if left else 0
     for each in left:
-        say(f"{each.key}: {each.reason}")
+        say(f"interrogator: {_shown(each.key)}: {each.reason}")
     say("what was there before is back" + (f", but for {len(left)}" if left else ""))
     return 1 if left else 0
 
 
 def _preview(args: argparse.Namespace, run: Run) -> int:
-    counts = run.preview()
+    counts = run.preview(args.retry_failed)
     if args.json:
-        put_json({"run": str(run.folder), **counts})
-    else:
-        put(f"{counts['caption']} to caption, {counts['kept']} stay as they are, {counts['failed']} cannot be read")
+        put_json({"run": _shown(run.folder), **counts})
+        return 0
+    put(
+        f"{counts['caption']} to caption, {counts['kept']} stay as they are, {counts['failed']} cannot be captioned"
+        + (f", {counts['done']} done before" if counts["done"] else "")
+    )
     return 0
 
 
 def _told(args: argparse.Namespace, run: Run, summary: Summary) -> int:
     """Say how the run stands. Returns the exit status."""
     failed = 0
-    for record in run.parts.records(run.plan):
-        if record.status == "failed":
-            failed += 1
-            if failed <= _NAMED:
-                say(f"interrogator: {_shown(record)}: {record.reason}")
+    for failed, record in enumerate(run.parts.failed(run.parts.done(run.plan)), start=1):
+        if failed <= _NAMED:
+            say(f"interrogator: {_shown(record.key)}: {record.reason}")
     if failed > _NAMED:
         say(f"and {failed - _NAMED} more, in the report")
     if args.json:
-        report = None if summary.report is None else str(summary.report)
-        put_json({"run": str(summary.run), "total": summary.total, **summary.counts, "report": report})
+        report = None if summary.report is None else _shown(summary.report)
+        put_json({"run": _shown(summary.run), "total": summary.total, **summary.counts, "report": report})
         return 1 if failed else 0
     left = summary.total - sum(summary.counts.values())
     counts = summary.counts
@@ -75,12 +97,14 @@ def _told(args: argparse.Namespace, run: Run, summary: Summary) -> int:
         + (f", {left} left" if left else "")
     )
     if summary.report:
-        put(str(summary.report))
+        put(_shown(summary.report))
     return 1 if failed else 0
 
 
-def _shown(record: Record) -> str:
-    return record.key.encode("utf-8", "backslashreplace").decode()
+def _shown(name: object) -> str:
+    """A name on one line that any terminal can write, whatever bytes it is made of."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -93,7 +117,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise RequestError("--checkpoint and --no-bank are not for caption: name an encoder, or the banks, instead")
     wording = Wording(
         args.trigger, args.template, args.text_prefix, args.text_suffix, tuple(args.strip), tuple(args.replace),
-        tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit,
+        tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit, _own_banks(args),
     )  # fmt: skip
     given = {"second_encoder": args.second_encoder, "matcher": args.matcher}
     return Settings(
@@ -107,31 +131,55 @@ def _settings(args: argparse.Namespace) -> Settings:
     )  # fmt: skip
 
 
-def _models(args: argparse.Namespace, settings: Settings) -> Models:
-    from ..dataset.captioning import Models  # only now: it brings in torch
+def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:
+    """Names of the user's own banks, for a template that names them."""
+    if not args.bank or "{" not in args.template.replace("{caption}", ""):
+        return ()
+    from ..banks import load_banks
+
+    return tuple(bank.name for bank in load_banks(args.bank))
+
+
+def _models(args: argparse.Namespace, run: Run, world: Place) -> Models:
+    from ..dataset.captioning import Models  # only now: both bring in torch
+    from ..devices import choose_device
     from .prompting import with_consent
 
-    models = with_consent(args, lambda download, bar: Models.load(settings, args.device, download, args.cache_dir, bar))
-    for role, described in models.described().items():
-        say(f"{role} {described}")
+    device = choose_device(_device(args.device, world))
+    say(f"device {device}" + (f", process {world.rank} of {world.size}" if world.size > 1 else ""))
+    say(f"run {_shown(run.folder)}")
+    models = with_consent(
+        args, lambda download, bar: Models.load(run.settings, str(device), download, args.cache_dir, bar)
+    )
+    for role, told in models.described().items():
+        say(f"{role} {told['name']} on {told['device']} in {told['dtype']}")
     return models
 
 
-def _place(args: argparse.Namespace, environment: Mapping[str, str]) -> tuple[int, int]:
-    """Which process of how many this is: by the options, else by what SLURM, torchrun or MPI say."""
-    if (args.rank is None) != (args.world_size is None):
+def _device(name: str, world: Place) -> str:
+    """A GPU for each process, where there are several and none was asked for."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"cuda:{world.local % count}" if name == "auto" and world.size > 1 and count > 1 else name
+
+
+def place(rank: int | None, size: int | None, environment: Mapping[str, str]) -> Place:
+    """Which process of how many this is: by the options, else by what SLURM, torchrun or MPI say.
+
+    Raises RequestError: one of the options without the other, or a rank that is none.
+    """
+    if (rank is None) != (size is None):
         raise RequestError("--rank and --world-size go together")
-    rank, size = args.rank, args.world_size
-    if rank is None:
-        for rank_name, size_name in _WORLDS:
-            if environment.get(rank_name, "").isdecimal() and environment.get(size_name, "").isdecimal():
-                rank, size = int(environment[rank_name]), int(environment[size_name])
-                break
-        else:
-            return 0, 1
-    if size < 1 or not 0 <= rank < size:
-        raise RequestError(f"rank {rank} is not one of {size}: ranks are counted from 0")
-    return rank, size
+    if rank is not None and size is not None:
+        found = Place(rank, size, rank)
+    else:
+        told = ([environment.get(name, "") for name in names] for names in _WORLDS)
+        numbers = next((some for some in told if some[0].isdecimal() and some[1].isdecimal()), ["0", "1", "0"])
+        found = Place(int(numbers[0]), int(numbers[1]), int(numbers[2] if numbers[2].isdecimal() else numbers[0]))
+    if not 0 <= found.rank < found.size:
+        raise RequestError(f"rank {found.rank} is not one of {found.size}: ranks are counted from 0")
+    return found
 
 
 class _Bar:

@@ -68,7 +68,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
 
 def _caption(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="folder, tar, parquet file or list; path or URL")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where captions go (default: beside the pictures)")
+    parser.add_argument("--out", metavar="DIR", help="where captions go (default: beside the pictures)")
     parser.add_argument(
         "--target", choices=("txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"),
         default="txt", help="a .txt or .caption for each picture, or one file for all (default: txt)",
@@ -116,6 +116,8 @@ def _running_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--shard-size", type=int, default=64, metavar="N", help="pictures a crash costs (default: 64)")
     group.add_argument("--rank", type=int, metavar="N", help="which process of several this is")
     group.add_argument("--world-size", type=int, metavar="N", help="how many processes there are")
+    group.add_argument("--engine", choices=("local", "ray"), default="local", help="who works (default: local)")
+    group.add_argument("--workers", type=int, metavar="N", help="of engine ray (default: one a GPU, else a machine)")
 
 
 def _wording_options(group: argparse._ArgumentGroup) -> None:

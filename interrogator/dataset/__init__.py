@@ -1,37 +1,24 @@
-"""Captioning whole datasets: sources in, captions where a trainer looks for them, and a report to look at.
-
-Planning, resuming and undoing load no torch; `Models`, which writes captions, does.
-"""
+"""Captioning whole datasets: sources in, captions where a trainer looks for them, and a report to look at."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .counting import TOKEN_LIMIT, count_tokens
+from .counting import count_tokens
+from .finishing import Summary
 from .records import Item, Record
-from .running import Run, Summary
+from .running import Run
 from .settings import QUALITIES, Settings
 from .words import Wording
 
 if TYPE_CHECKING:
     from .captioning import Models
 
-__all__ = [
-    "QUALITIES",
-    "TOKEN_LIMIT",
-    "Item",
-    "Models",
-    "Record",
-    "Run",
-    "Settings",
-    "Summary",
-    "Wording",
-    "count_tokens",
-]
+__all__ = ["QUALITIES", "Item", "Models", "Record", "Run", "Settings", "Summary", "Wording", "count_tokens"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Models":
+    if name == "Models":  # brings in torch, which a finished run does without
         from .captioning import Models
 
         return Models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Status = Literal["done", "kept", "failed"]
@@ -82,14 +82,16 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON holds them."""
-        return asdict(self)
+        return {**vars(self), "scores": dict(self.scores)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
         """A record from `as_dict`; fields it lacks have their defaults, those nobody knows are passed over."""
-        known = {name.name for name in fields(cls)}
-        given = {name: value for name, value in values.items() if name in known}
+        given = {name: value for name, value in values.items() if name in _FIELDS}
         for name in ("captions", "flags"):
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**given)
+
+
+_FIELDS = frozenset(name.name for name in fields(Record))

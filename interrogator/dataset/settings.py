@@ -21,6 +21,11 @@ QUALITIES = {
 """Ways to a caption, by name, and what each does."""
 
 
+# How many of its forty captions LAION-COCO keeps for the second model.
+SHORT_LIST = 5
+_MODES = ("caption", "classic", "fast", "best", "negative")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides what is written: equal settings and weights write equal captions.
@@ -74,19 +79,34 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
-        if self.quality not in QUALITIES:
-            raise RequestError(f"no quality is called {self.quality!r}; there is {', '.join(QUALITIES)}")
-        if self.policy not in get_args(Policy):
-            raise RequestError(f"no policy is called {self.policy!r}; there is {', '.join(get_args(Policy))}")
-        for name in ("samples", "several", "phrases"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} has to be at least 1, not {getattr(self, name)}")
+        self._check_name("quality", tuple(QUALITIES))
+        self._check_name("mode", _MODES)
+        self._check_name("policy", get_args(Policy))
+        self._check_numbers()
+        most = {"best-of-n": self.samples, "laion-coco": SHORT_LIST}.get(self.quality, 1)
+        if self.several > most:
+            raise RequestError(
+                f"quality {self.quality} makes {most} to keep, not {self.several}: take best-of-n and more"
+            )
         if self.several > 1 and self.mode != "caption":
             raise RequestError("several captions a picture go with mode caption only")
-        if self.several > 1 and self.quality in ("greedy", "beam", "capfilt"):
-            raise RequestError(f"quality {self.quality} makes one caption; several go with best-of-n and laion-coco")
         if self.wording.forbidden and self.quality == "beam":
             raise RequestError("forbidden words go with every quality but beam")
+        if self.mode == "caption" and "phrases" in self.wording.names:
+            raise RequestError("{phrases} goes with the modes that take phrases; in mode caption, name a bank or role")
+
+    def _check_name(self, name: str, known: tuple[str, ...]) -> None:
+        if getattr(self, name) not in known:
+            raise RequestError(f"no {name} is called {getattr(self, name)!r}; there is {', '.join(known)}")
+
+    def _check_numbers(self) -> None:
+        for name in ("samples", "several", "phrases", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} has to be at least 1, not {getattr(self, name)}")
+        if self.max_phrases is not None and self.max_phrases < 0:
+            raise RequestError(f"max_phrases has to be at least 0, not {self.max_phrases}")
+        if not self.repetition_penalty > 0:
+            raise RequestError(f"repetition_penalty has to be above 0, not {self.repetition_penalty}")
 
     @property
     def wants_encoder(self) -> bool:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
 from ..whole_files import write_whole
-from .plan import Shard
+from .parts import Placed
 from .records import Record
 
 _SIDE = 160  # pixels
 _QUALITY = 80
 # Beyond so many pictures a report is for reading, not for looking at.
 _MOST = 100_000
+# Shards whose thumbnails are in memory: one of each plan file that is read at once.
+_OPEN = 4
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -33,6 +36,7 @@ class Thumbnails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._read = lru_cache(_OPEN)(self._opened)
 
     def write(self, shard: int, pictures: Mapping[tuple[int, str], bytes]) -> None:
         """Keep the thumbnails of a shard, by name of the item. Raises OSError."""
@@ -43,26 +47,11 @@ class Thumbnails:
                 archive.writestr(_entry(name), picture)
         write_whole(self._path(shard), data.getvalue())
 
-    def of(self, shards: Iterable[Shard]) -> Callable[[Record], bytes | None]:
-        """Finds a record's thumbnail; fastest for records in the order of the shards."""
-        places: dict[tuple[int, str], int] = {}
-        for shard in shards:
-            if len(places) < _MOST:
-                places.update(dict.fromkeys((item.name for item in shard.items()), shard.number))
-        opened: dict[int, dict[str, bytes]] = {}
+    def of(self, shard: int, name: tuple[int, str]) -> bytes | None:
+        """The thumbnail of an item of a shard; None if there is none."""
+        return self._read(shard).get(_entry(name))
 
-        def find(record: Record) -> bytes | None:
-            shard = places.get(record.name)
-            if shard is None:
-                return None
-            if shard not in opened:
-                opened.clear()
-                opened[shard] = self._read(shard)
-            return opened[shard].get(_entry(record.name))
-
-        return find
-
-    def _read(self, shard: int) -> dict[str, bytes]:
+    def _opened(self, shard: int) -> dict[str, bytes]:
         try:
             with zipfile.ZipFile(self._path(shard)) as archive:
                 return {name: archive.read(name) for name in archive.namelist()}
@@ -71,6 +60,27 @@ class Thumbnails:
 
     def _path(self, shard: int) -> Path:
         return self._folder / f"{shard:05d}.zip"
+
+
+class Album:
+    """Records, and the thumbnail of the one that was given last."""
+
+    def __init__(self, thumbnails: Thumbnails, placed: Iterable[Placed]) -> None:
+        self._thumbnails = thumbnails
+        self._placed = placed
+        self._shard = 0
+        self._count = 0
+
+    def records(self) -> Iterator[Record]:
+        """The records, once."""
+        for shard, record in self._placed:
+            self._shard = shard.number
+            yield record
+
+    def thumbnail(self, record: Record) -> bytes | None:
+        """The thumbnail of the record that `records` gave last."""
+        self._count += 1
+        return self._thumbnails.of(self._shard, record.name) if self._count <= _MOST else None
 
 
 def _entry(name: tuple[int, str]) -> str:

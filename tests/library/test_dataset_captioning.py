@@ -1,0 +1,244 @@
+"""The models of a run: every quality and mode with small real models, the same whatever the batch, as settings say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import interrogator
+from interrogator.captioners import BlipCaptioner, BlipMatcher
+from interrogator.dataset import Models, Run, Settings, Wording
+from interrogator.dataset.captioning import MATCHES
+from interrogator.dataset.fingerprints import fingerprint
+from interrogator.errors import BankError, RequestError
+
+from .stand_in import count
+from .test_captioners import write_blip
+from .test_matching import write_matcher
+
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
+
+PICTURES = 6
+QUALITIES = ("greedy", "beam", "best-of-n", "capfilt", "laion-coco")
+
+
+@pytest.fixture(scope="module")
+def ci(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return interrogator.load("demo", device="cpu", cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def matcher(tmp_path_factory: pytest.TempPathFactory) -> BlipMatcher:
+    return BlipMatcher.load(str(write_matcher(tmp_path_factory.mktemp("matcher"))), "cpu", "fp32")
+
+
+@pytest.fixture(scope="module")
+def chatter(tmp_path_factory: pytest.TempPathFactory) -> BlipCaptioner:
+    """A random captioner: the demo's is so sure of itself that all samples are alike."""
+    return BlipCaptioner.load(str(write_blip(tmp_path_factory.mktemp("blip"))), "cpu", "fp32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("creatures")
+    for seed in range(1, PICTURES + 1):
+        interrogator.demo.creature(seed)[0].save(folder / f"{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def made(
+    ci: Any, matcher: BlipMatcher, chatter: BlipCaptioner, folder: Path, tmp_path: Path
+) -> Callable[..., list[dict[str, Any]]]:
+    """The records of a run with the demo models; with the random captioner where captions are to be various."""
+    runs = iter(range(100))
+
+    def make(shard_size: int = 64, various: bool = False, **values: Any) -> list[dict[str, Any]]:
+        settings = Settings(preset="demo", **values)
+
+        def models() -> Models:
+            eye = ci if settings.wants_encoder else None
+            second = ci.encoder if settings.quality == "laion-coco" else None
+            judge = matcher if settings.quality == "capfilt" else None
+            voice = chatter if various else ci.captioner
+            return Models(settings, None if settings.mode == "negative" else voice, eye, second, judge)
+
+        run = Run([folder], settings, out=tmp_path / str(next(runs)), shard_size=shard_size)
+        run.work(models, count)
+        return [record.as_dict() for record in run.parts.records(run.parts.done(run.plan))]
+
+    return make
+
+
+def said(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [record["captions"] for record in records]
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_caption_is_the_same_in_any_shard_and_batch(made: Any, quality: str) -> None:
+    various = quality not in ("greedy", "beam")
+    whole = made(quality=quality, score=True, various=various)
+    assert all(record["status"] == "done" for record in whole)
+    assert len(set(said(whole))) > 1
+    for size in (1, 4):
+        parts = made(quality=quality, score=True, various=various, shard_size=size)
+        assert said(parts) == said(whole)
+        for one, other in zip(parts, whole, strict=True):
+            assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_scores_that_were_computed_are_recorded(made: Any, ci: Any, folder: Path, quality: str) -> None:
+    expected = {
+        "greedy": set(), "beam": set(), "best-of-n": {"clip", "log_probability"},
+        "capfilt": {"itm", "log_probability"}, "laion-coco": {"clip", "second", "log_probability"},
+    }[quality]  # fmt: skip
+    for record in made(quality=quality):
+        assert record["scores"].keys() == expected
+        if "clip" in expected:
+            cosine = ci.similarity(folder / record["key"], [record["caption"]])[0]
+            assert record["scores"]["clip"] == pytest.approx(float(cosine), abs=1e-5)
+        if "log_probability" in expected:
+            assert record["scores"]["log_probability"] < 0
+        assert ("review" in record["flags"]) == (record["scores"].get("itm", 1.0) < MATCHES)
+
+
+def test_greedy_writes_what_the_captioner_writes(made: Any, ci: Any, folder: Path) -> None:
+    alone = [ci.captioner.caption([interrogator.images.open_image(folder / f"{n + 1}.png")])[0]
+             for n in range(PICTURES)]  # fmt: skip
+    assert [record["caption"] for record in made()] == alone
+
+
+def test_best_of_n_is_the_sample_most_like_the_picture(made: Any) -> None:
+    several = made(quality="best-of-n", samples=6, several=6, various=True)
+    for one, record in zip(made(quality="best-of-n", samples=6, various=True), several, strict=True):
+        assert one["caption"] == record["captions"][0] == record["caption"]
+        assert 1 <= len(record["captions"]) <= 6 and len(set(record["captions"])) == len(record["captions"])
+    assert max(len(record["captions"]) for record in several) > 1
+
+
+def test_another_seed_samples_other_captions_and_the_same_one_the_same(made: Any) -> None:
+    first, again, other = (made(quality="best-of-n", several=8, seed=seed, various=True) for seed in (1, 1, 2))
+    assert said(first) == said(again) != said(other)
+
+
+@pytest.mark.parametrize("quality", ["greedy", "best-of-n", "capfilt", "laion-coco"])
+def test_forbidden_words_are_never_written(made: Any, quality: str) -> None:
+    words = ("green", "photo", "sitting")  # of the random captioner's vocabulary
+    keep = 3 if quality in ("best-of-n", "laion-coco") else 1
+    usual = " ".join(" ".join(some) for some in said(made(quality=quality, several=keep, various=True)))
+    assert set(words) & set(usual.split())
+    for record in made(quality=quality, several=keep, various=True, wording=Wording(forbidden=words)):
+        for caption in record["captions"]:
+            assert not set(words) & set(caption.replace(",", "").split())
+        assert "forbidden_word" not in record["flags"]
+
+
+def test_the_caption_with_the_required_words_is_chosen(made: Any) -> None:
+    several = made(quality="best-of-n", samples=16, several=16, various=True)
+    record = next(record for record in several if len(record["captions"]) > 1)
+    words = [set(caption.split()) for caption in record["captions"]]
+    word, place = next((word, place) for place in range(1, len(words)) for word in sorted(words[place] - words[0])
+                       if word.isalpha())  # fmt: skip
+    chosen = made(quality="best-of-n", samples=16, various=True, wording=Wording(required=(word,)))
+    same = next(each for each in chosen if each["key"] == record["key"])
+    assert word in same["caption"].split() and "missing_word" not in same["flags"]
+    assert same["caption"] == next(caption for caption in record["captions"] if word in caption.split())
+    impossible = made(quality="best-of-n", wording=Wording(required=("zebra",)))
+    assert all("missing_word" in each["flags"] and each["caption"] for each in impossible)
+
+
+def test_a_template_fetches_the_phrases_it_names(made: Any, ci: Any, folder: Path) -> None:
+    wording = Wording(template="{trigger}, {caption}, {mediums}, {stem}", trigger="sks")
+    for record, plain in zip(made(wording=wording, phrases=2), made(), strict=True):
+        mediums = [phrase.text for phrase in ci.rank(folder / record["key"], "mediums", 2)]
+        stem = record["key"].removesuffix(".png")
+        assert record["caption"] == ", ".join(["sks", plain["caption"], *mediums, stem])
+
+
+def test_a_template_that_names_a_bank_that_is_off_is_refused(made: Any) -> None:
+    with pytest.raises(BankError, match="lighting"):
+        made(wording=Wording(template="{caption}, {lighting}"))
+
+
+@pytest.mark.parametrize("mode", ["classic", "fast", "best", "negative"])
+def test_modes_write_the_prompts_that_the_library_writes(made: Any, ci: Any, folder: Path, mode: str) -> None:
+    values = {} if mode == "negative" else {"max_phrases": 3}
+    for record in made(mode=mode, **values):
+        alone = ci.interrogate(folder / record["key"], mode, **values)
+        assert record["caption"] == alone.prompt
+        if alone.similarity is None:
+            assert "clip" not in record["scores"]
+        else:
+            assert record["scores"]["clip"] == pytest.approx(alone.similarity, abs=1e-5)
+
+
+def test_prompts_from_the_better_captions(made: Any) -> None:
+    records = made(mode="fast", quality="capfilt", max_phrases=1)
+    assert all({"itm", "clip"} <= record["scores"].keys() for record in records)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"quality": "x"}, {"mode": "x"}, {"policy": "x"}, {"samples": 0}, {"max_tokens": 0}, {"max_phrases": -1},
+     {"repetition_penalty": 0.0}, {"several": 2}, {"several": 9, "quality": "best-of-n"},
+     {"several": 6, "quality": "laion-coco"}, {"several": 2, "quality": "best-of-n", "mode": "fast"},
+     {"quality": "beam", "wording": Wording(forbidden=("cat",))}, {"wording": Wording(template="{caption} {phrases}")}],
+)  # fmt: skip
+def test_settings_that_do_not_go_together_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(RequestError) as caught:
+        Settings(**values)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_come_back_from_json_as_they_were() -> None:
+    settings = Settings(banks=("a",), quota={"b": 2}, wording=Wording(replace=(("a", "b"),), forbidden=("c",)))
+    told = json.loads(json.dumps(settings.as_dict()))
+    assert Settings.from_dict(told) == settings
+    assert Settings.from_dict(told).digest({"x": 1}) == settings.digest({"x": 1}) != settings.digest({"x": 2})
+
+
+def test_models_are_loaded_as_the_settings_say(tmp_path: Path, matcher: BlipMatcher) -> None:
+    second = interrogator.catalog.preset("demo").encoder
+    plain = Models.load(Settings(preset="demo"), "cpu")
+    assert plain.interrogator is None and plain.prepare.keys() == {"captioner"}
+    rich = Models.load(Settings(preset="demo", quality="laion-coco", second_encoder=second), "cpu", cache_dir=tmp_path)
+    assert rich.prepare.keys() == {"captioner", "encoder", "second"}
+    judge = Models.load(Settings(preset="demo", quality="capfilt", matcher=matcher.name), "cpu")
+    assert judge.prepare.keys() == {"captioner", "matcher"}
+    told = rich.described()
+    assert told.keys() == {"captioner", "encoder", "second encoder"}
+    assert told["captioner"]["device"] == "cpu" and told["captioner"]["dtype"] == "float32"
+    assert told["encoder"]["weights"] == told["second encoder"]["weights"] != told["captioner"]["weights"]
+    assert plain.described()["captioner"] == told["captioner"]
+    silent = Models.load(Settings(preset="demo", mode="negative"), "cpu", cache_dir=tmp_path)
+    assert silent.captioner is None and silent.prepare.keys() == {"encoder"}
+
+
+def test_forbidden_words_are_no_phrases_either(tmp_path: Path) -> None:
+    banks = Models.load(Settings(preset="demo", score=True), "cpu", cache_dir=tmp_path).interrogator
+    assert banks is not None
+    word = banks.banks[0].phrases[0].split()[0]
+    settings = Settings(preset="demo", score=True, wording=Wording(forbidden=(word,)))
+    fewer = Models.load(settings, "cpu", cache_dir=tmp_path).interrogator
+    assert fewer is not None
+    assert not any(word in phrase.split() for bank in fewer.banks for phrase in bank.phrases)
+
+
+def test_a_fingerprint_tells_weights_apart() -> None:
+    def module(value: float = 0.0, place: int = 0) -> torch.nn.Module:
+        layer = torch.nn.Linear(30, 10)
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.fill_(0.5)
+            layer.weight.view(-1)[place] += value
+        return layer
+
+    assert fingerprint(module()) == fingerprint(module())
+    assert len({fingerprint(module(1e-3, place)) for place in (0, 299)} | {fingerprint(module())}) == 3
+    assert fingerprint(module()) != fingerprint(module().half())
