@@ -147,7 +147,7 @@ def test_fragments_are_those_that_counting_gives(captions: list[list[str]]) -> N
     inner = {a for a in frequent for b in frequent if a != b and f" {' '.join(a)} " in f" {' '.join(b)} "}
     told = [f for f in find(done(str(n), text) for n, text in enumerate(texts)).found if f.fragment]
     assert {tuple(finding.fragment.split()): finding.count for finding in told} == {
-        words: n for words, n in frequent.items() if words not in inner
+        words: n for words, n in frequent.items() if words not in inner and set(words) != {"a"}
     }
 
 
