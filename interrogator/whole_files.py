@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -21,10 +22,15 @@ def temp_path(folder: Path) -> Path:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that readers, and the disk after a crash, see all of it or nothing. Raises OSError."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Like `write_whole`, a piece at a time; an error of the pieces leaves the file as it was, too."""
     aside = temp_path(path.parent)
     try:
         with open(aside, "xb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

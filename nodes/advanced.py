@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, shown
+from . import host, models, shown
 from .brackets import escape_input, prompts
 from .lists import only, paired
 from .modes import Asked, full_mode_input
@@ -73,17 +71,16 @@ class InterrogatorAdvanced(io.ComfyNode):
         if voice is None and asked.mode != "negative" and caption is None:
             raise ValueError("There is no caption: connect a captioner, or a caption (an empty one for phrases only).")
 
-        cache = interrogator.EmbeddingCache(host.embeddings_folder())
+        cache = models.embedding_cache()
         ci = interrogator.Interrogator(voice, only(encoder), only(banks), cache)
         with host.told_when_memory_runs_out():
             results = ci.interrogate_many(images, asked.mode, captions, progress=host.progress(), **asked.options)
 
         written = prompts(results, only(escape))
-        lists = [json.dumps([asdict(phrase) for phrase in result.phrases], ensure_ascii=False) for result in results]
         return io.NodeOutput(
             written,
             [result.caption for result in results],
-            lists,
+            [shown.as_json(result.phrases) for result in results],
             [result.similarity for result in results],
             ui=shown.ui(shown.of(results, written)),
         )

@@ -41,8 +41,7 @@ class InterrogatorDataset(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=[row.name for row in interrogator.catalog.PRESETS if row.name != models.DEMO]
-                    + [models.DEMO],
+                    options=models.preset_names(),
                     default="sd15",
                     tooltip="Which models to use. demo: tiny models in the package that know cartoon creatures only.",
                 ),
@@ -160,7 +159,7 @@ def _models(settings: Settings, preset: str, download: bool, node_id: str | None
     if settings.wants_encoder:
         encoder = models.encoder(models.name_in(preset, "encoder"), "auto", download, node_id)
         banks = interrogator.load_banks(interrogator.catalog.preset(preset).banks)
-        ci = interrogator.Interrogator(captioner, encoder, banks, interrogator.EmbeddingCache(host.embeddings_folder()))
+        ci = interrogator.Interrogator(captioner, encoder, banks, models.embedding_cache())
     return interrogator.dataset.Models(settings, captioner, ci)
 
 

@@ -34,8 +34,7 @@ class InterrogatorImage(io.ComfyNode):
                 io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
                 io.Combo.Input(
                     "preset",
-                    options=[row.name for row in interrogator.catalog.PRESETS if row.name != models.DEMO]
-                    + [models.DEMO],
+                    options=models.preset_names(),
                     default="sd15",
                     tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model that this Stable Diffusion reads"
                     " prompts with. small: quick. demo: tiny models in the package that know cartoon creatures only.",
@@ -95,7 +94,7 @@ class InterrogatorImage(io.ComfyNode):
         if asked.mode != "caption" or wants_negative:
             eye = models.encoder(models.name_in(row.name, "encoder"), "auto", allowed, node_id)
         phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
-        ci = interrogator.Interrogator(voice, eye, phrases, interrogator.EmbeddingCache(host.embeddings_folder()))
+        ci = interrogator.Interrogator(voice, eye, phrases, models.embedding_cache())
 
         told = host.progress()
         with host.told_when_memory_runs_out():

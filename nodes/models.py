@@ -129,6 +129,16 @@ _CAPTIONERS = _Kind("captioner", "captioners", "config.json", OrderedDict())
 _ENCODERS = _Kind("encoder", "encoders", "open_clip_config.json", OrderedDict())
 
 
+def preset_names() -> list[str]:
+    """What nodes offer as presets; the demo, which is for trying out, last."""
+    return [*(row.name for row in interrogator.catalog.PRESETS if row.name != DEMO), DEMO]
+
+
+def embedding_cache() -> Any:
+    """The text embeddings that are kept between runs."""
+    return interrogator.EmbeddingCache(host.embeddings_folder())
+
+
 def captioner_names() -> list[str]:
     """What Load Captioner offers: the catalog's captioners, what is on disk, and the demo's."""
     return _names(_CAPTIONERS)
@@ -174,10 +184,8 @@ def name_in(preset: str, kind: str) -> str:
 def _kept(kind: _Kind, name: str, precision: str, load: Callable[[str, str], _T]) -> _T:
     key = (name, precision)
     if key not in kind.loaded:
-        source, dtype = (
-            _source(kind, name),
-            host.precision("fp32" if name == DEMO and precision == "auto" else precision),
-        )
+        source = _source(kind, name)
+        dtype = host.precision("fp32" if name == DEMO and precision == "auto" else precision)
         folders = host.model_folders(kind.folder)
         with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
             try:

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, shown
+from . import host, models, shown
 from .brackets import escape_input, prompts
 from .lists import only
 from .pictures import pictures
@@ -48,9 +48,7 @@ class InterrogatorNegative(io.ComfyNode):
         escape: list[bool] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
-        ci = interrogator.Interrogator(
-            None, only(encoder), only(banks), interrogator.EmbeddingCache(host.embeddings_folder())
-        )
+        ci = interrogator.Interrogator(None, only(encoder), only(banks), models.embedding_cache())
         with host.told_when_memory_runs_out():
             results = ci.interrogate_many(images, "negative", max_phrases=only(max_phrases), progress=host.progress())
         written = prompts(results, only(escape))

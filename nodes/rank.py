@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, shown
+from . import host, models, shown
 from .bars import bar_picture
 from .lists import only
 from .pictures import as_batch, pictures
@@ -69,7 +67,7 @@ class InterrogatorRank(io.ComfyNode):
         if not chosen:
             raise ValueError("There is nothing to rank: type phrases, one a line, or connect Load Phrase Banks.")
 
-        cache = interrogator.EmbeddingCache(host.embeddings_folder())
+        cache = models.embedding_cache()
         ci = interrogator.Interrogator(None, only(encoder), chosen, cache)
         told = host.progress()
         with host.told_when_memory_runs_out():
@@ -78,7 +76,7 @@ class InterrogatorRank(io.ComfyNode):
         texts = ["\n".join(phrase.text for phrase in phrases) for phrases in ranked]
         return io.NodeOutput(
             texts,
-            [json.dumps([asdict(phrase) for phrase in phrases], ensure_ascii=False) for phrases in ranked],
+            [shown.as_json(phrases) for phrases in ranked],
             [as_batch(bar_picture(phrases)) for phrases in ranked],
             ui=shown.ui(
                 [shown.Result(text, phrases=shown.bars(phrases)) for text, phrases in zip(texts, ranked, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,11 @@ class Result:
 def bars(phrases: Sequence[Any]) -> list[Bar]:
     """The library's ranked phrases as bars."""
     return [Bar(phrase.text, phrase.bank, phrase.similarity) for phrase in phrases]
+
+
+def as_json(phrases: Sequence[Any]) -> str:
+    """The library's ranked phrases as a JSON list of text, bank and similarity: what Assemble Prompt reads."""
+    return json.dumps([asdict(phrase) for phrase in phrases], ensure_ascii=False)
 
 
 def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from ..errors import RequestError
-from .words import Policy, Wording
+from .words import OWN_NAMES, Policy, Wording
 
 QUALITIES = {
     "greedy": "one caption, the likeliest word each time",
@@ -121,8 +121,7 @@ class Settings:
     @property
     def template_fields(self) -> tuple[str, ...]:
         """The banks and roles that the template names."""
-        own = {"caption", "trigger", "key", "stem", "folder", "width", "height"}
-        return tuple(sorted(self.wording.names - own))
+        return tuple(sorted(self.wording.names.difference(OWN_NAMES, ["caption"])))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds them."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .conftest import Demo, images, load_demo, put_demo_banks
-from .stand_ins import ComfyUI, Pack, load_pack, run
+from .conftest import Demo, images, put_demo_banks
+from .stand_ins import ComfyUI, Pack, run
 
 pytestmark = pytest.mark.models
 
@@ -29,16 +29,6 @@ def comfyui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     assert issubclass(made.management.InterruptProcessingException, Exception) == (request.param == 8)
     with made.installed():
         yield made
-
-
-@pytest.fixture(scope="module")
-def pack(comfyui: ComfyUI) -> Pack:
-    return load_pack(comfyui)
-
-
-@pytest.fixture(scope="module")
-def demo(pack: Pack) -> Demo:
-    return load_demo(pack)
 
 
 @pytest.fixture

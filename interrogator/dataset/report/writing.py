@@ -11,11 +11,10 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ...whole_files import sync_folder, temp_path, write_whole
+from ...whole_files import temp_path, write_pieces, write_whole
 from ..findings import Findings
 from ..records import Record
 from ..words import split_words
@@ -68,7 +67,7 @@ def write_report(
         try:
             order = _write_rows(rows, records, findings, thumbnails, pictures)
             name = pictures.finish() if pictures else ""
-            _write_pieces(home / PAGE, page({**_short(summary), "folder": name}, _in_order(rows, order)))
+            write_pieces(home / PAGE, page({**_short(summary), "folder": name}, _in_order(rows, order)))
         except BaseException:
             if pictures:
                 pictures.discard()
@@ -173,22 +172,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Like `write_whole`, a piece at a time."""
-    aside = temp_path(path.parent)
-    try:
-        with open(aside, "xb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink()
-        raise
-    sync_folder(path.parent)
 
 
 def _remove_others(home: Path, name: str) -> None:
