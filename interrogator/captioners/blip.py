@@ -13,14 +13,16 @@ from ..devices import choose_device, choose_dtype
 from ..errors import RequestError
 from ..images import to_rgb
 from ..progress import Progress, told_between_layers
+from .decoding import Decoder
+from .forbidden import ForbiddenWords
 from .loading import find_blip, load_blip
 from .options import DEFAULT_OPTIONS, CaptionOptions
+from .sampling_options import SamplingOptions, greedy
 from .strip import strip_words
-from .vision import images_at_once, shrunk
+from .vision import read_images, shrunk
 
 if TYPE_CHECKING:
     from .sampling import Sampled
-    from .sampling_options import SamplingOptions
 
 
 class BlipCaptioner:
@@ -84,11 +86,12 @@ class BlipCaptioner:
             batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
             with told_between_layers(self.module, progress) as tell, torch.inference_mode():
                 tell(start, len(images))
-                written = self._generate(batch, prompt, options)  # [b, <= max_new_tokens]
-                return written.tolist()
+                states = read_images(self.module, self.processor, batch)  # [b, P, width]
+                search = self._greedy if options.num_beams == 1 else self._beams
+                return search(states, prompt, options)
 
         captions: list[str] = []
-        for batch in in_batches(len(images), images_at_once(self.module, options.batch_size), write, self._device):
+        for batch in in_batches(len(images), options.batch_size, write, self._device):
             captions += [self.text_of(prompt, tokens, options) for tokens in batch]
         if progress is not None and captions:
             progress(len(captions), len(captions))
@@ -129,15 +132,17 @@ class BlipCaptioner:
             )
         return ids
 
-    def _generate(self, batch: list[Image.Image], prompt: list[int], options: CaptionOptions) -> torch.Tensor:
-        """New token ids [b, n] of a batch, after start token and prompt; rows that end sooner are padded."""
+    def _greedy(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+        """New token ids of each image, given as states [b, P, width]: the likeliest each time."""
+        decoder = Decoder(self.module, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
+        return [told.tokens for told in decoder.write(decoder.read(states), [""] * len(states), range(1))]
+
+    def _beams(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+        """New token ids of each image, given as states [b, P, width], by beam search; padded where one ends sooner."""
         model: Any = self.module
         text = model.config.text_config
-        weight = next(model.parameters())
-        pixels = self.processor.image_processor(images=batch, return_tensors="pt")["pixel_values"]  # [b, 3, H, W]
-        # BLIP's generate() drops the last token, where its tokenizer puts [SEP], and counts on a start token first.
-        row = [text.bos_token_id, *prompt, text.sep_token_id]
-        ids = torch.tensor([row] * len(batch), dtype=torch.long, device=weight.device)  # [b, 2 + p]
+        row = [text.bos_token_id, *prompt]
+        ids = torch.tensor([row] * len(states), dtype=torch.long, device=states.device)  # [b, 1 + p]
         # Each setting is given, whatever a generation_config.json beside the weights says.
         settings: dict[str, Any] = {
             "max_new_tokens": options.max_new_tokens,
@@ -145,18 +150,20 @@ class BlipCaptioner:
             "do_sample": False,
             "repetition_penalty": float(options.repetition_penalty),
             "no_repeat_ngram_size": options.no_repeat_ngram_size,
+            "length_penalty": float(options.length_penalty),
         }
         if options.min_new_tokens:
             settings["min_new_tokens"] = options.min_new_tokens
-        if options.num_beams > 1:
-            settings["length_penalty"] = float(options.length_penalty)
-        written: torch.Tensor = model.generate(
-            pixels.to(device=weight.device, dtype=weight.dtype),
+        written: torch.Tensor = model.text_decoder.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
+            encoder_hidden_states=states,
+            encoder_attention_mask=ids.new_ones(states.shape[:2]),
+            eos_token_id=text.sep_token_id,
+            pad_token_id=text.pad_token_id,
             **settings,
         )  # [b, 1 + p + n]
-        return written[:, 1 + len(prompt) :]
+        return written[:, len(row) :].tolist()
 
     def text_of(self, prompt: list[int], tokens: list[int], options: CaptionOptions) -> str:
         config: Any = self.module.config

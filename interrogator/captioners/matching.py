@@ -23,7 +23,7 @@ from ..images import to_rgb
 from ..progress import Progress, told_between_layers
 from .loading import find_blip, load_blip_matcher
 from .text_layers import KeysValues, embed, image_keys_values, text_layers
-from .vision import images_at_once, read_images, shrunk
+from .vision import read_images, shrunk
 
 MAX_TEXT_TOKENS = 35
 """Texts are cut to so many tokens, first and last token among them: `max_txt_len` of LAVIS and BLIP's retrieval."""
@@ -167,7 +167,7 @@ class BlipMatcher:
                 return judge(read_images(self.module, self.processor, batch), texts[start:stop])
 
         results: list[list[Found]] = []
-        for found in in_batches(len(images), images_at_once(self.module, _IMAGES_AT_ONCE), work, self._device):
+        for found in in_batches(len(images), _IMAGES_AT_ONCE, work, self._device):
             results += found
         if progress is not None and results:
             progress(len(results), len(results))

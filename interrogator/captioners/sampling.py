@@ -20,9 +20,13 @@ from .blip import BlipCaptioner
 from .decoding import Decoder, Told, check_captioner
 from .forbidden import ForbiddenWords
 from .sampling_options import DEFAULT_SAMPLING, LAION_COCO, SamplingOptions
-from .vision import images_at_once, read_images
+from .vision import read_images
 
 __all__ = ["DEFAULT_SAMPLING", "LAION_COCO", "Sampled", "SamplingOptions", "sample_captions"]
+
+
+# Texts written together: more take memory (their caches, a score for every word of the vocabulary), and no less time.
+_TEXTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class _Run:
         self.caption_options = options.caption_options
         self.prompt = captioner.prompt_ids(self.caption_options)
         self.forbidden = ForbiddenWords(options.forbidden, captioner.processor.tokenizer)
-        self.images_at_once = images_at_once(captioner.module, options.batch_size)
+        self.images_at_once = min(options.batch_size, max(1, _TEXTS_AT_ONCE // options.count))
         self.samples_at_once = options.count
 
     @property

@@ -79,6 +79,23 @@ class SamplingOptions:
         )
 
 
+def greedy(options: CaptionOptions) -> SamplingOptions:
+    """One caption an image with the likeliest token each time, by the rules of `options`; its beams are left out."""
+    return SamplingOptions(
+        count=1,
+        temperature=0.0,
+        top_p=1.0,
+        min_new_tokens=options.min_new_tokens,
+        max_new_tokens=options.max_new_tokens,
+        repetition_penalty=options.repetition_penalty,
+        no_repeat_ngram_size=options.no_repeat_ngram_size,
+        prefix=options.prefix,
+        keep_prefix=options.keep_prefix,
+        strip=options.strip,
+        batch_size=options.batch_size,
+    )
+
+
 DEFAULT_SAMPLING = SamplingOptions()
 
 LAION_COCO = SamplingOptions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -13,25 +14,29 @@ from ..images import to_rgb
 _CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
 
 
-def images_at_once(model: Any, most: int) -> int:
-    """How many images go through the vision tower at once: `most`, or fewer on a CPU.
+def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Tensor:
+    """What the vision tower makes of RGB images: [B, P, width], the class token first, in the dtype of the weights.
 
-    There more images are hardly faster, and progress is told between layers: one attention layer of a large model over
-    eight images takes seconds.
+    On a CPU a few go through the tower at once: there more are no faster, and progress is told between layers, of which
+    one takes seconds for eight images of a large model.
     """
+    weight = next(model.parameters())
+    few = _at_once(model)
+    groups = [images[start : start + few] for start in range(0, len(images), few)] if few else [images]
+    states = []
+    for group in groups:
+        pixels = processor.image_processor(images=list(group), return_tensors="pt")["pixel_values"]  # [b, 3, H, W]
+        states.append(model.vision_model(pixel_values=pixels.to(device=weight.device, dtype=weight.dtype))[0])
+    return torch.cat(states)  # [B, P, width]
+
+
+def _at_once(model: Any) -> int:
+    """How many images go through the vision tower at once; 0 is all there are."""
     positions = model.vision_model.embeddings.position_embedding  # [1, tokens, width]
     if positions.device.type != "cpu":
-        return most
+        return 0
     scores = positions.shape[1] ** 2 * model.config.vision_config.num_attention_heads  # of one image and layer
-    return max(1, min(most, _CPU_SCORES // int(scores)))
-
-
-def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Tensor:
-    """What the vision tower makes of RGB images: [B, P, width], the class token first, in the dtype of the weights."""
-    weight = next(model.parameters())
-    pixels = processor.image_processor(images=list(images), return_tensors="pt")["pixel_values"]  # [B, 3, H, W]
-    states: Tensor = model.vision_model(pixel_values=pixels.to(device=weight.device, dtype=weight.dtype))[0]
-    return states
+    return max(1, _CPU_SCORES // int(scores))
 
 
 def shrunk(processor: Any, image: Image.Image) -> Image.Image:

@@ -35,15 +35,16 @@ def clear_cache(args: argparse.Namespace) -> int:
 
 def import_cache(args: argparse.Namespace) -> int:
     """Take over a table of clip-interrogator's after checking it against its lists and the model."""
-    name = args.encoder or find_preset(args.preset).encoder
-    encoder = with_consent(args, lambda download, bar: _load_encoder(args, name, download))
+    encoder = with_consent(args, lambda download, bar: _load_encoder(args, download))
     store = embedding_cache(args.cache_dir).open(encoder.identity())
     report = import_reference_table(args.file, args.lists, store, encoder.encode_texts)
     put(f"{report.bank}: {report.rows} rows taken over, {report.checked} of them encoded again and found the same")
     return 0
 
 
-def _load_encoder(args: argparse.Namespace, name: str, download: bool) -> OpenClipEncoder:
+def _load_encoder(args: argparse.Namespace, download: bool) -> OpenClipEncoder:
     from ..encoders import OpenClipEncoder
 
-    return OpenClipEncoder.load(name, args.device, args.dtype, args.checkpoint, download)
+    row = find_preset(args.preset)
+    dtype = row.dtype if args.dtype == "auto" else args.dtype
+    return OpenClipEncoder.load(args.encoder or row.encoder, args.device, dtype, args.checkpoint, download)

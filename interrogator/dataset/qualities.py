@@ -16,6 +16,9 @@ from .written import Candidate
 if TYPE_CHECKING:
     from .captioning import Models
 
+# Pictures whose captions are written together: the more, the less often the weights are read for a token. Keys and
+# values of each, 42 MB in float32, have to fit; beams have three times as many.
+_AT_ONCE = 32
 # BLIP's own demo: beams of three, at least five tokens (github.com/salesforce/BLIP). LAION-COCO's samples, too.
 _BEAMS, _LEAST_TOKENS = 3, 5
 
@@ -27,7 +30,7 @@ Way = Callable[["Models", Sequence[Picture], Rows, "Progress | None"], list[list
 
 def _greedy(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
     if not models.settings.wording.forbidden:
-        return _scored(models, _captions(models, pictures, progress, num_beams=1), rows, progress)
+        return _scored(models, _captions(models, pictures, progress, batch_size=_AT_ONCE), rows, progress)
     # Greedy by the sampler, which knows words that may not be written.
     options = _sampling(models, 1, temperature=0.0, min_new_tokens=0)
     return _scored(models, _sampled(models, pictures, options, progress), rows, progress)
