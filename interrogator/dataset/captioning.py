@@ -18,6 +18,7 @@ from ..progress import Progress
 from .fingerprints import described
 from .pictures import Picture, Prepare
 from .qualities import WAYS
+from .residents import Residents
 from .settings import Settings
 from .words import choose
 from .written import Candidate, Written
@@ -50,7 +51,7 @@ class Models:
 
     def __init__(
         self, settings: Settings, captioner: Voice | None, interrogator: Interrogator | None = None,
-        second: OpenClipEncoder | None = None, matcher: BlipMatcher | None = None,
+        second: OpenClipEncoder | None = None, matcher: BlipMatcher | None = None, residents: Residents | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
 
@@ -59,12 +60,14 @@ class Models:
             interrogator: with the encoder and the banks, where settings want an encoder.
             second: for quality laion-coco.
             matcher: for quality capfilt.
+            residents: who moves the models; None leaves them where they are.
         """
         self.settings = settings
         self.captioner = captioner
         self.interrogator = interrogator
         self.second = second
         self.matcher = matcher
+        self.residents = residents or Residents()
         self.prepare: Prepare = dict(self._prepared())
 
     @classmethod
@@ -77,18 +80,19 @@ class Models:
         dtype = row.dtype if settings.dtype == "auto" else settings.dtype
         where: dict[str, Any] = {"device": device, "dtype": dtype, "download": download, "progress": progress}
         captioner = interrogator = second = matcher = None
+        residents = Residents()
         if settings.mode != "negative":
-            captioner = BlipCaptioner.load(settings.captioner or row.captioner, **where)
+            captioner = residents.load(lambda: BlipCaptioner.load(settings.captioner or row.captioner, **where))
         if settings.wants_encoder:
             block = (*settings.block, *settings.wording.forbidden)
             banks = load_banks(settings.banks or row.banks, block, settings.quota, settings.artists)  # type: ignore[arg-type]
-            encoder = OpenClipEncoder.load(settings.encoder or row.encoder, **where)
+            encoder = residents.load(lambda: OpenClipEncoder.load(settings.encoder or row.encoder, **where))
             interrogator = Interrogator(captioner, encoder, banks, embedding_cache(cache_dir))
         if settings.quality == "laion-coco":
-            second = OpenClipEncoder.load(settings.second_encoder, **where)
+            second = residents.load(lambda: OpenClipEncoder.load(settings.second_encoder, **where))
         if settings.quality == "capfilt":
-            matcher = BlipMatcher.load(settings.matcher, **where)
-        return cls(settings, captioner, interrogator, second, matcher)
+            matcher = residents.load(lambda: BlipMatcher.load(settings.matcher, **where))
+        return cls(settings, captioner, interrogator, second, matcher, residents)
 
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
@@ -99,7 +103,11 @@ class Models:
             "second encoder": self.second,
             "matcher": self.matcher,
         }
-        return {role: described(model) for role, model in found.items() if model is not None}
+        return {
+            role: {**described(model), "device": str(self.residents.device_of(model))}
+            for role, model in found.items()
+            if model is not None
+        }
 
     def write(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[Written]:
         """Captions and phrases of pictures, in their order; may be cancelled by the progress."""
@@ -125,7 +133,7 @@ class Models:
     def _embedded(self, pictures: Sequence[Picture], progress: Progress | None) -> Tensor | None:
         if self.interrogator is None:
             return None
-        encoder: Any = self.interrogator.encoder
+        encoder: Any = self.residents.use(self.interrogator.encoder)
         rows: Tensor = encoder.embed_pixels([picture.ready["encoder"] for picture in pictures], progress)
         return rows
 
@@ -144,6 +152,7 @@ class Models:
         """Prompts in the settings' mode in place of the captions."""
         assert self.interrogator is not None and rows is not None
         captions = [each.captions[0].text for each in written]
+        self.residents.use(self.interrogator.encoder)
         results = self.interrogator.interrogate_embeddings(
             rows, captions, self.settings.mode, max_phrases=self.settings.max_phrases, progress=progress
         )
@@ -160,6 +169,7 @@ class Models:
         """With the phrases that the template names, most similar first."""
         if not self.settings.template_fields or row is None or self.interrogator is None:
             return written
+        self.residents.use(self.interrogator.encoder)
         table = self.interrogator.table(progress)
         scores = table.scores(row)
         taken = {phrase.text for phrase in written.phrases}

@@ -52,7 +52,7 @@ def _capfilt(models: Models, pictures: Sequence[Picture], rows: Rows, progress: 
     sampled = _sampled(models, pictures, _sampling(models, 1), progress)
     images = [picture.ready["matcher"] for picture in pictures]
     texts = [[each.text for each in candidates] for candidates in sampled]
-    matches = models.matcher.match(images, texts, progress=progress)
+    matches = models.residents.use(models.matcher).match(images, texts, progress=progress)
     found = _scored(models, sampled, rows, progress)
     return [_with(candidates, "itm", scores) for candidates, scores in zip(found, matches, strict=True)]
 
@@ -64,12 +64,13 @@ def _laion_coco(models: Models, pictures: Sequence[Picture], rows: Rows, progres
         min_new_tokens=min(LAION_COCO.min_new_tokens, models.settings.max_tokens),
     )  # fmt: skip
     sampled = _sampled(models, pictures, options, progress)
-    seconds = models.second.embed_pixels([picture.ready["second"] for picture in pictures], progress)  # [B, D2]
-    found = []
-    for candidates, second in zip(_scored(models, sampled, rows, progress), seconds, strict=True):
-        short = _by(candidates, "clip")[:SHORT_LIST]
-        found.append(_by(_compared(models.second, "second", short, second, progress), "second"))
-    return found
+    short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(models, sampled, rows, progress)]
+    second = models.residents.use(models.second)
+    seconds = second.embed_pixels([picture.ready["second"] for picture in pictures], progress)  # [B, D2]
+    return [
+        _by(_compared(second, "second", candidates, row, progress), "second")
+        for candidates, row in zip(short, seconds, strict=True)
+    ]
 
 
 WAYS: dict[str, Way] = {
@@ -91,7 +92,8 @@ def _captions(
         max_new_tokens=settings.max_tokens, repetition_penalty=settings.repetition_penalty,
         prefix=settings.caption_prefix, **given,
     )  # fmt: skip
-    texts = models.captioner.caption([picture.ready["captioner"] for picture in pictures], options, progress)
+    captioner = models.residents.use(models.captioner)
+    texts = captioner.caption([picture.ready["captioner"] for picture in pictures], options, progress)
     return [[Candidate(text)] for text in texts]
 
 
@@ -112,7 +114,7 @@ def _sampled(
     images = [picture.ready["captioner"] for picture in pictures]
     keys = [f"{picture.item.source}/{picture.item.key}" for picture in pictures]
     found = []
-    for samples in models.captioner.sample(images, keys, options, progress):
+    for samples in models.residents.use(models.captioner).sample(images, keys, options, progress):
         first = {each.text: each for each in reversed(samples) if each.text}
         kept = dict.fromkeys(each.text for each in samples if each.text)
         found.append([Candidate(text, {"log_probability": first[text].mean_log_probability}) for text in kept])
@@ -123,7 +125,9 @@ def _scored(
     models: Models, found: list[list[Candidate]], rows: Rows, progress: Progress | None
 ) -> list[list[Candidate]]:
     """The candidates with their similarity, where there is an encoder to tell."""
-    encoder = models.interrogator.encoder if models.interrogator else None
+    if models.interrogator is None:
+        return found
+    encoder = models.residents.use(models.interrogator.encoder)
     return [
         candidates if row is None else _compared(encoder, "clip", candidates, row, progress)
         for candidates, row in zip(found, rows, strict=True)
