@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..dataset import Run, Settings, Summary, Wording, count_tokens
+from ..dataset import Run, Settings, Summary, Wording, count_tokens, work_in_processes
 from ..errors import RequestError
-from .engines import engine_of, loader
+from .engines import device_of, engine_of, loader, loader_of, processes_of
 from .terminal import put, put_json, say
 
 if TYPE_CHECKING:
     from ..dataset.captioning import Models
+    from ..dataset.watching import Watch
 
 # Names of the variables in which SLURM, torchrun and MPI say which process of how many this is, and which one on its
 # machine. SLURM_NTASKS is no sign: a batch script has it, too, while its commands run once unless srun starts them.
@@ -41,18 +43,33 @@ def caption(args: argparse.Namespace) -> int:
     run = Run(args.sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
     if args.dry_run:
         return _preview(args, run)
-    engine = engine_of(args)
-    world = Place(0, 1, 0) if engine else place(args.rank, args.world_size, os.environ)
-    models = loader(args, run.settings) if engine else lambda: _models(args, run, world)
     try:
         with _Bar() as bar:
-            summary = run.work(
-                models, count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads, engine
-            )  # fmt: skip
+            summary = _worked(args, run, bar)
     except KeyboardInterrupt:
         say("stopped; what is captioned is kept, and the same command goes on from there")
         return 130
     return _told(args, run, summary)
+
+
+def _worked(args: argparse.Namespace, run: Run, bar: Watch) -> Summary:
+    """Caption what is left, in this process or in others."""
+    engine = engine_of(args)
+    if engine:
+        return run.work(
+            loader(args, run.settings), count_tokens, bar, args.retry_failed, threads=args.threads, engine=engine
+        )
+    world = place(args.rank, args.world_size, os.environ)
+    workers = processes_of(args)
+    if workers > 1 and world.size == 1:
+        devices = dict.fromkeys(device_of(args.device, rank) for rank in range(workers))
+        say(f"device {', '.join(devices)}, processes {workers}")
+        say(f"run {_shown(run.folder)}")
+        models = partial(loader_of, args, run.settings)
+        return work_in_processes(run, models, count_tokens, workers, bar, args.retry_failed, args.threads)
+    return run.work(
+        lambda: _models(args, run, world), count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads
+    )
 
 
 def _undo(args: argparse.Namespace) -> int:
@@ -145,23 +162,13 @@ def _models(args: argparse.Namespace, run: Run, world: Place) -> Models:
     from ..devices import choose_device
     from .prompting import with_consent
 
-    device = choose_device(_device(args.device, world))
+    device = device_of(args.device, world.local) if world.size > 1 else str(choose_device(args.device))
     say(f"device {device}" + (f", process {world.rank} of {world.size}" if world.size > 1 else ""))
     say(f"run {_shown(run.folder)}")
-    models = with_consent(
-        args, lambda download, bar: Models.load(run.settings, str(device), download, args.cache_dir, bar)
-    )
+    models = with_consent(args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar))
     for role, told in models.described().items():
         say(f"{role} {told['name']} on {told['device']} in {told['dtype']}")
     return models
-
-
-def _device(name: str, world: Place) -> str:
-    """A GPU for each process, where there are several and none was asked for."""
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return f"cuda:{world.local % count}" if name == "auto" and world.size > 1 and count > 1 else name
 
 
 def place(rank: int | None, size: int | None, environment: Mapping[str, str]) -> Place:

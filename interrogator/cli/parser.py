@@ -117,7 +117,7 @@ def _running_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--rank", type=int, metavar="N", help="which process of several this is")
     group.add_argument("--world-size", type=int, metavar="N", help="how many processes there are")
     group.add_argument("--engine", choices=("local", "ray"), default="local", help="who works (default: local)")
-    group.add_argument("--workers", type=int, metavar="N", help="of engine ray (default: one a GPU, else a machine)")
+    group.add_argument("--workers", type=int, metavar="N", help="processes (default: one a GPU, else a machine)")
 
 
 def _wording_options(group: argparse._ArgumentGroup) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .counting import count_tokens
 from .finishing import Summary
+from .processes import work_in_processes
 from .records import Item, Record
 from .running import Run
 from .settings import QUALITIES, Settings
@@ -14,7 +15,18 @@ from .words import Wording
 if TYPE_CHECKING:
     from .captioning import Models
 
-__all__ = ["QUALITIES", "Item", "Models", "Record", "Run", "Settings", "Summary", "Wording", "count_tokens"]
+__all__ = [
+    "QUALITIES",
+    "Item",
+    "Models",
+    "Record",
+    "Run",
+    "Settings",
+    "Summary",
+    "Wording",
+    "count_tokens",
+    "work_in_processes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -175,6 +175,17 @@ class Run:
                 engine(self, left, models, count, watched.add, threads)
             return finished(self._place, is_changed, began, watched)
 
+    def prepare(self, retry_failed: bool = False) -> int:
+        """Write the plan, as `work` does first; how many shards are left to caption.
+
+        For one that starts several processes to work on them. Raises as `work`.
+        """
+        with stopping_cleanly(self._home), Held(self._home):
+            self._read()
+            self._files.check_whole()
+            self._make_plan(retry_failed, alone=True)
+            return len(self.plan.shards) - len(self.parts.done(self.plan))
+
     def caption(
         self, numbers: Sequence[int], models: Callable[[], Captions], count: Callable[[str], int],
         threads: int | None = None, watch: Watch | None = None,
