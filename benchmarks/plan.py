@@ -45,10 +45,10 @@ WORKS: dict[str, Work] = {
     "captions": Work(
         "captions of a folder, beside a loop around transformers",
         "captions",
-        asked=1.2,
         pairs=1,
         own_models=("blip-base",),
     ),
+    "dataset": Work("a run over many small pictures", "dataset", own_models=(TINY_MODEL,)),
     "samples": Work(
         "40 sampled captions of one picture, beside generate() of transformers",
         "samples",

@@ -25,6 +25,7 @@ class Sizes:
         rate_seconds: how long matrix products are run to know their rate.
         pictures: captioned in a run over a folder.
         samples: captions of one picture.
+        few, many: pictures of two runs whose memory is compared.
         processes: whether each work, and each side where memory is compared, gets a process of its own.
     """
 
@@ -41,6 +42,8 @@ class Sizes:
     rate_seconds: float = 1.0
     pictures: int = 500
     samples: int = 40
+    few: int = 1000
+    many: int = 50_000
     processes: bool = True
 
 
@@ -48,5 +51,5 @@ FULL = Sizes()
 TINY = Sizes(
     models=(TINY_MODEL,), end_to_end_model=TINY_MODEL, list_lines=30, table_phrases=40, candidates=24, top=20,
     padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01,
-    pictures=6, samples=3, processes=False,
+    pictures=6, samples=3, few=20, many=150, processes=False,
 )  # fmt: skip

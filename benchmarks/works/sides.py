@@ -73,9 +73,15 @@ def empty(task: Task, skipped: str = "") -> Result:
     return Result(task.work, task.model, task.device, skipped)
 
 
-def row(task: Task, detail: str, pairs: Pairs, measured: float, words: str, dtypes: tuple[str, str]) -> Row:
-    """A line of the table for pairs of runs; on a GPU nothing was asked of the ratio alone."""
-    asked = task.asked if task.device == "cpu" else None
+def row(
+    task: Task, detail: str, pairs: Pairs, measured: float, words: str, dtypes: tuple[str, str],
+    asked: float | None = None,
+) -> Row:  # fmt: skip
+    """A line of the table for pairs of runs; on a GPU nothing was asked of the ratio alone.
+
+    asked: the least ratio, where the work asks for several.
+    """
+    asked = (asked or task.asked) if task.device == "cpu" else None
     return Row(
         f"{WORKS[task.work].title}: {detail}",
         f"{asked:g}x" if asked else "",
