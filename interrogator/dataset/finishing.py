@@ -121,9 +121,9 @@ def _amend(place: Workplace, done: Sequence[Shard], left: Iterable[LeftOut]) -> 
 
 def _write_report(place: Workplace, done: Sequence[Shard], watched: Watched) -> Findings:
     findings = find((record for _, record in _told(place.parts.placed(done), watched)), place.settings.wording)
-    album = Album(place.thumbnails, _told(place.parts.placed(done), watched))
+    album = Album(place.thumbnails, lambda: _told(place.parts.placed(done), watched))
     title = ", ".join(source.uri for source in place.sources)
-    write_report(place.files.path, album.records(), findings, place.files.told(), album.thumbnail, title)
+    write_report(place.files.path, album, findings, place.files.told(), album.thumbnail, title)
     return findings
 
 

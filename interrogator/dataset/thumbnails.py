@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from .records import Record
 
 _SIDE = 160  # pixels
 _QUALITY = 80
-# Beyond so many pictures a report is for reading, not for looking at.
-_MOST = 100_000
 # Shards whose thumbnails are in memory: one of each plan file that is read at once.
 _OPEN = 4
 
@@ -63,24 +61,21 @@ class Thumbnails:
 
 
 class Album:
-    """Records, and the thumbnail of the one that was given last."""
+    """The records of a run, as often as they are gone through, and the thumbnail of the one that was given last."""
 
-    def __init__(self, thumbnails: Thumbnails, placed: Iterable[Placed]) -> None:
+    def __init__(self, thumbnails: Thumbnails, placed: Callable[[], Iterable[Placed]]) -> None:
         self._thumbnails = thumbnails
         self._placed = placed
         self._shard = 0
-        self._count = 0
 
-    def records(self) -> Iterator[Record]:
-        """The records, once."""
-        for shard, record in self._placed:
+    def __iter__(self) -> Iterator[Record]:
+        for shard, record in self._placed():
             self._shard = shard.number
             yield record
 
     def thumbnail(self, record: Record) -> bytes | None:
-        """The thumbnail of the record that `records` gave last."""
-        self._count += 1
-        return self._thumbnails.of(self._shard, record.name) if self._count <= _MOST else None
+        """The thumbnail of the record that was given last."""
+        return self._thumbnails.of(self._shard, record.name)
 
 
 def _entry(name: tuple[int, str]) -> str:

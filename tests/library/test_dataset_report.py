@@ -100,6 +100,26 @@ def test_what_fails_leaves_the_old_report(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_of_too_many_pictures_the_page_holds_those_that_most_want_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interrogator.dataset.report.writing.MOST_SHOWN", 30)
+    some = records(INLINE_PICTURES)
+    asked: list[str] = []
+
+    def thumbnail(record: Record) -> bytes:
+        asked.append(record.key)
+        return PICTURE
+
+    page = write_report(tmp_path, some, find(some), {}, thumbnail)
+    rows = json.loads(page.read_text(encoding="utf-8").partition('id="records">')[2].partition("</script>")[0])
+    assert [row["key"] for row in rows[:2]] == ["broken.jpg", "review.jpg"] and len(rows) == 30
+    scores = [row["scores"]["clip"] for row in rows[1:] if row.get("scores")]
+    assert scores[1:] == sorted(scores[1:]) and max(scores) < 0.31, "of the rest the lowest scores"
+    assert sorted(asked) == sorted(row["key"] for row in rows), "no thumbnail is read in vain"
+    assert json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))["total"] == len(some)
+
+
 def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
     written(tmp_path, [])
     assert json.loads((tmp_path / SUMMARY).read_text())["findings"] == []
@@ -257,6 +277,17 @@ def test_the_filter_box(browser: Browser, tmp_path: Path) -> None:
     browser.value("document.querySelector('.more').click()")
     assert browser.value("document.querySelector('.more').ariaExpanded") == "true"
     assert browser.complaints() == []
+
+
+def test_a_page_of_a_part_says_so(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = "document.getElementById('left-out')"
+    browser.open(written(tmp_path, records(10)))
+    assert browser.value(f"{note}.hidden")
+    monkeypatch.setattr("interrogator.dataset.report.writing.MOST_SHOWN", 5)
+    browser.open(written(tmp_path, records(10)))
+    assert browser.value(f"{note}.checkVisibility()")
+    assert browser.value(f"{note}.textContent").startswith("The 5 that most want a look are on this page, of 19;")
+    assert browser.value(SHOWN) == "5 pictures"
 
 
 def test_duplicates_stand_side_by_side(browser: Browser, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@
       put(byId("scores"), put(row, ...values.map((value) => made("td", value.toFixed(3)))));
     }
     byId("scores-box").hidden = !Object.keys(run.scores).length;
+    byId("left-out").hidden = run.total <= records.length;
+    byId("left-out").textContent = "The " + number(records.length) + " that most want a look are on this page, of " + number(run.total) + "; all are in the run's parts.";
     settings(run.settings, "");
     choices(byId("status"), [["", "Any"], ...Object.keys(run.statuses).map((name) => [name, name])]);
     choices(byId("finding"), [["", "Any"], ...run.findings.map((finding) => [finding.id, finding.title])]);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import json
 import math
 import os
@@ -25,6 +26,9 @@ SUMMARY = "summary.json"
 INLINE_PICTURES = 500
 """Up to so many records, thumbnails are in the page itself; beyond, in a folder beside it."""
 
+MOST_SHOWN = 50_000
+"""So many records are on the page at most, those that most want a look; a browser takes no million."""
+
 _PICTURES = "report_pictures_"
 _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
@@ -45,13 +49,14 @@ def write_report(
 ) -> Path:
     """Write `report.html` and `summary.json`, each whole or not at all; what stood there is replaced.
 
-    Rows wait in a temporary file, so memory does not grow by more than 200 bytes a record.
+    Rows wait in a temporary file, so memory grows by 200 bytes a record, and no more from `MOST_SHOWN` on.
 
     Args:
         folder: made if it is not there.
-        records: those that the findings are about, once more.
+        records: those that the findings are about, once more; gone through twice.
         settings: what the run was asked for and the versions it ran with, for people to read; may nest.
-        thumbnails: a small JPEG of a record's picture, or None; called once for each record.
+        thumbnails: a small JPEG of a record's picture, or None; called when the record was
+            given, once, and only for those on the page.
 
     Returns:
         The path of the page.
@@ -65,7 +70,8 @@ def write_report(
     with tempfile.TemporaryFile() as rows:
         pictures = None if findings.total <= INLINE_PICTURES else _Pictures(home)
         try:
-            order = _write_rows(rows, records, findings, thumbnails, pictures)
+            shown = _most_wanted(records, findings)
+            order = _write_rows(rows, records, shown, findings, thumbnails, pictures)
             name = pictures.finish() if pictures else ""
             write_pieces(home / PAGE, page({**_short(summary), "folder": name}, _in_order(rows, order)))
         except BaseException:
@@ -111,16 +117,29 @@ class _Pictures:
         shutil.rmtree(self._aside, ignore_errors=True)
 
 
-def _write_rows(
-    file: IO[bytes], records: Iterable[Record], findings: Findings, thumbnails: Thumbnails, pictures: _Pictures | None
-) -> list[_Row]:
-    fragments = [(finding.id, f" {finding.fragment} ") for finding in findings.found if finding.fragment]
+def _most_wanted(records: Iterable[Record], findings: Findings) -> dict[int, tuple[int, float]]:
+    """By its number, the rank of each record that is on the page."""
     grave = {finding.id for finding in findings.found if finding.severity != "note"}
+
+    def ranked() -> Iterator[tuple[tuple[int, float], int]]:
+        for number, record in enumerate(records):
+            ids = findings.ids.get((record.source, record.key), ())
+            yield _rank(record, not grave.isdisjoint(ids)), number
+
+    return {number: rank for rank, number in heapq.nsmallest(MOST_SHOWN, ranked())}
+
+
+def _write_rows(
+    file: IO[bytes], records: Iterable[Record], shown: Mapping[int, tuple[int, float]], findings: Findings,
+    thumbnails: Thumbnails, pictures: _Pictures | None,
+) -> list[_Row]:  # fmt: skip
+    fragments = [(finding.id, f" {finding.fragment} ") for finding in findings.found if finding.fragment]
     order: list[_Row] = []
     start = 0
     for number, record in enumerate(records):
+        if number not in shown:
+            continue
         ids = findings.ids.get((record.source, record.key), ())
-        rank = _rank(record, not grave.isdisjoint(ids))
         words = " ".join(("", *split_words(record.caption), "")) if fragments else ""
         row = {**_row(record), "findings": [*ids, *(id for id, fragment in fragments if fragment in words)]}
         if picture := thumbnails(record):
@@ -131,7 +150,7 @@ def _write_rows(
                 row["thumbnail"] = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
         line = data(row)
         file.write(line)
-        order.append((rank, start, len(line)))
+        order.append((shown[number], start, len(line)))
         start += len(line)
     return sorted(order)
 
