@@ -14,11 +14,9 @@ from __future__ import annotations
 import logging
 import math
 import os
-import queue
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from uuid import uuid4
 
 from .. import errors
 from ..errors import InterrogatorError, RequestError, RunStopped
+from .following import Following
 from .run_folder import stopping_cleanly
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ _PORTIONS = 4
 _TRIES = 5
 _PRESENCE = "ray-{}"
 _HEED = 1.0  # seconds between two looks of a worker whether its driver is there
-_PATIENCE = 60.0  # seconds that workers have to stop by themselves
 _OBJECT_STORE = 128 << 20  # bytes: only the numbers of shards go through it
-_LOOK = 0.2  # seconds between two looks at what the workers say
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class RayWorkers:
             if self.say:
                 self.say(share.described())
             portions = _portions(shards, share.workers)
-            with _Following() as following, _present(run.folder.absolute()) as presence:
+            with Following() as following, _present(run.folder.absolute()) as presence:
                 job = _Job(presence, models, count, threads or share.cpus)
                 following.tell(lambda: _rows(ray, portions, job, share), tell)
 
@@ -273,49 +270,3 @@ def _rows(ray: Any, portions: list[list[int]], job: _Job, share: _Share) -> Iter
         if row["name"]:
             raise getattr(errors, row["name"], RunStopped)(row["reason"])
         yield int(row["pictures"]), int(row["failed"])
-
-
-class _Following:
-    """A thread that waits for rows, so that this one can tell several times a second: Ray is silent in between.
-
-    At the end of the block it is waited for what the workers have in hand.
-    """
-
-    def __init__(self) -> None:
-        self._found: queue.SimpleQueue[tuple[int, int] | BaseException | None] = queue.SimpleQueue()
-        self._is_over = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> _Following:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-
-    def tell(self, rows: Callable[[], Iterable[tuple[int, int]]], tell: Callable[[int, int], None]) -> None:
-        """Tell every row, and (0, 0) in between. Raises what `rows` and `tell` raise."""
-        self._thread = threading.Thread(target=self._pass_on, args=(rows,), name="ray rows", daemon=True)
-        self._thread.start()
-        while (row := self._next()) is not None:
-            if isinstance(row, BaseException):
-                raise row
-            tell(*row)
-
-    def _pass_on(self, rows: Callable[[], Iterable[tuple[int, int]]]) -> None:
-        """Keep every row, then None or the error that ended them."""
-        try:
-            for row in rows():
-                self._found.put(row)
-                if self._is_over.is_set():
-                    return
-            self._found.put(None)
-        except BaseException as error:  # noqa: BLE001  raised in the other thread
-            self._found.put(error)
-
-    def _next(self) -> tuple[int, int] | BaseException | None:
-        try:
-            return self._found.get(timeout=_LOOK)
-        except queue.Empty:
-            return 0, 0

@@ -24,7 +24,9 @@ from interrogator.captioners import (
     load_strip_list,
     strip_words,
 )
+from interrogator.captioners.vision import pixels_of
 from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
+from interrogator.images import to_rgb
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
@@ -167,6 +169,14 @@ def test_captions_are_those_of_plain_transformers(blip: BlipCaptioner, images: l
     text = blip.processor.tokenizer.decode(out, skip_special_tokens=True).strip()
     options = CaptionOptions(strip=(), max_new_tokens=12, num_beams=3, prefix="a picture of", keep_prefix=True)
     assert blip.caption([images[0]], options) == [text]
+
+
+def test_pixels_are_those_of_the_image_processor(blip: BlipCaptioner, images: list[Image.Image]) -> None:
+    pictures = [to_rgb(image) for image in images]
+    expected = blip.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(pixels_of(blip.processor, pictures, torch.device("cpu")), expected, rtol=0, atol=2e-6)
+    small = [blip.shrunk(picture) for picture in pictures]
+    torch.testing.assert_close(pixels_of(blip.processor, small, torch.device("cpu")), expected, rtol=0, atol=2e-6)
 
 
 def test_the_same_image_gets_the_same_caption_again(blip: BlipCaptioner, images: list[Image.Image]) -> None:
