@@ -63,10 +63,11 @@ def work_in_processes(
     """
     if workers < 1:
         raise RequestError(f"there has to be at least 1 worker, not {workers}")
-    left = run.prepare(retry_failed)
-    if left == 0 or workers == 1:
+    if workers == 1:
+        return run.work(models(0), count, watch, retry_failed, threads=threads)
+    size = min(workers, run.prepare(retry_failed))
+    if size < 2:  # what is left is soon done here
         return run.work(models(0), count, watch, threads=threads)
-    size = min(workers, left)
     share = max(1, (os.cpu_count() or 1) // size)
     total = sum(shard.count for shard in run.plan.shards)
     ranks = [_Rank(run, rank, size, models(rank), count, threads or share, share) for rank in range(size)]
