@@ -29,7 +29,7 @@ from .sources.source import stem
 from .targets import LeftOut, Target, open_target
 from .thumbnails import Thumbnails
 from .watching import Watch, Watched
-from .working import Captions, Worker
+from .working import Captions, Nobody, Worker
 from .workplace import Workplace
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -262,7 +262,9 @@ class Run:
             if shard in written:
                 worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
         left = [shard for shard in shards if shard not in written]
-        if left:
+        if not any(map(worker.wants, left)):
+            worker.work(left, Nobody(), threads)
+        else:
             writer = models()
             if not self._files.add_models(described(writer)):
                 logger.warning("other weights than those that this run began with; see run.json")

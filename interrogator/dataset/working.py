@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from .parts import counted
@@ -29,6 +30,15 @@ class Captions(Protocol):
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
         """What there is to say of each picture. `progress()` may be called at any time, and may raise to stop."""
+
+
+class Nobody:
+    """Who writes where nothing is to be written: no model has to be loaded to say so."""
+
+    prepare: Prepare = MappingProxyType({})
+
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
+        raise AssertionError("nothing was to be captioned")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +69,18 @@ class Worker:
         self._place.parts.finish(shard, records, seconds=round(time.monotonic() - began, 3))
         self._watched.add(shard.count, counted(records)["failed"])
 
+    def wants(self, shard: Shard) -> bool:
+        """Whether any picture of a shard is to be captioned."""
+        return any(self._wants(item, self._place.target.before(item)) for item in shard.items())
+
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
 
         Raises OSError, and whatever the writer or the watcher raise.
         """
         prepare = {**writer.prepare, "thumbnail": thumbnail}
+        if not shards:
+            return
         with Reader(self._place.sources, prepare, threads or os.cpu_count() or 1) as reader:
             begun = deque([self._open(shards[0], reader)])
             for following in (*shards[1:], None):
@@ -83,8 +99,11 @@ class Worker:
         """Look what stands there already, and begin to read the pictures that are to be captioned."""
         items = shard.items()
         before = {item.name: self._place.target.before(item) for item in items}
-        wanted = [item for item in items if not item.trouble and not self._place.stays(before[item.name])]
+        wanted = [item for item in items if self._wants(item, before[item.name])]
         return _Opened(shard, items, before, reader.begin(wanted))
+
+    def _wants(self, item: Item, before: str | None) -> bool:
+        return not item.trouble and not self._place.stays(before)
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""

@@ -102,6 +102,13 @@ class TestARun:
         assert len(texts(tmp_path)) == 10
         assert [record["key"] for record in records(run(tmp_path, shard_size=size))] == sorted(names(10))
 
+    def test_loads_no_model_where_nothing_is_to_be_captioned(self, tmp_path: Path) -> None:
+        draw(tmp_path, ["a.png", "b.png"])
+        for name in ("a", "b"):
+            (tmp_path / name).with_suffix(".txt").write_text("old words\n", encoding="utf-8")
+        (tmp_path / "c.png").mkdir()
+        assert work(tmp_path, never).counts == {"done": 0, "kept": 2, "failed": 1}
+
     def test_over_no_pictures_is_no_error(self, tmp_path: Path) -> None:
         summary = work(tmp_path, never)
         assert summary.total == 0 and summary.report is None

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
-from .parquet_tables import Cells, Table
+from .parquet_tables import Cells, Table, check_pyarrow
 from .source import UniqueKeys, clean_key
 from .storage import Storage
 from .walking import reason
@@ -20,8 +20,9 @@ class ParquetSource:
     Pictures are in a column `image` (bytes, or a struct of bytes and path as Hugging Face writes it; any one column of
     that struct will do), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
     are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
-    `Item.caption` is the column `text` or `caption`.
-    Raises RequestError: pyarrow is missing, no parquet file, or none of these columns (and which there are).
+    `Item.caption` is the column `text` or `caption`. A file that is no parquet file, or has none of these columns, is
+    an item with trouble, which says what columns there are.
+    Raises RequestError: pyarrow is missing.
     """
 
     kind = "parquet"
@@ -35,8 +36,7 @@ class ParquetSource:
         self._root = root
         self._files = list(files)
         self._cells = Cells(storage, root, self._files)
-        if self._files:
-            Table(storage, root, self._files[0]).close()
+        check_pyarrow(uri)
 
     def items(self) -> Iterator[Item]:
         keys = UniqueKeys()

@@ -28,14 +28,24 @@ class Columns(NamedTuple):
     caption: str
 
 
+def check_pyarrow(uri: str) -> None:
+    """Raises RequestError: a parquet file cannot be read, for pyarrow is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise missing("pyarrow", uri) from error
+
+
 class Table:
-    """One open parquet file."""
+    """One open parquet file.
+
+    Raises RequestError: pyarrow is missing, no parquet file, or it has no pictures.
+    """
 
     def __init__(self, storage: Storage, root: str, name: str) -> None:
-        try:
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise missing("pyarrow", name) from error
+        check_pyarrow(name)
+        import pyarrow.parquet as pq
+
         path = storage.join(root, name)
         self.name = name
         self.links = Links(storage, storage.split(path)[0])
