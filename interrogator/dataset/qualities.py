@@ -101,7 +101,7 @@ def _sampling(models: Models, count: int, **given: Any) -> SamplingOptions:
     settings = models.settings
     return SamplingOptions(
         count=count, seed=settings.seed, max_new_tokens=settings.max_tokens, prefix=settings.caption_prefix,
-        repetition_penalty=settings.repetition_penalty, forbidden=settings.wording.forbidden,
+        repetition_penalty=settings.repetition_penalty, forbidden=settings.wording.forbidden, batch_size=_AT_ONCE,
         **{"min_new_tokens": min(_LEAST_TOKENS, settings.max_tokens), **given},
     )  # fmt: skip
 
