@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .graphs import Graph, mode
-from .server import Comfy, RunInterrupted, succeeded
+from .graphs import Graph, mode, output
+from .server import Comfy, RunInterrupted, shown, succeeded
 
 # What a run is given before it is cancelled. Uncut, each of the runs below takes several times as long.
 _BEFORE_SECONDS = 1.5
@@ -34,6 +34,11 @@ def embedding(graph: Graph) -> str:
     return graph.add("InterrogatorRank", image=graph.image(), encoder=graph.encoder(), lines=lines, top=10)
 
 
+_PICTURES = 600
+_DATASET = {
+    "place": "input", "folder": "many", "preset": "demo", "mode": "caption", "quality": "beam", "trigger": "",
+    "template": "{caption}", "existing": "skip", "target": "txt",
+}  # fmt: skip
 _COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "pink", "white", "black", "brown")
 _KINDS = ("cat", "dog", "bird", "fish", "rabbit", "fox", "frog", "bear", "owl", "mouse", "horse", "snail")
 
@@ -75,3 +80,31 @@ def test_a_run_after_a_cancelled_one_is_whole(comfyui: Comfy) -> None:
     graph = Graph()
     node = graph.add("InterrogatorImage", image=graph.image(), preset="demo", **mode("best"))
     assert node in comfyui.run(graph.prompt)["outputs"]
+
+
+def test_a_cancelled_dataset_goes_on_where_it_was(comfyui: Comfy, measured: Callable[[str], None]) -> None:
+    folder = comfyui.base_dir / "input" / "many"
+    folder.mkdir()
+    picture = (comfyui.base_dir / "input" / "creature-0.png").read_bytes()
+    for number in range(_PICTURES):
+        (folder / f"{number:04d}.png").write_bytes(picture)
+    graph = Graph()
+    node = graph.add("InterrogatorDataset", **_DATASET)
+    prompt_id = comfyui.queue(graph.prompt)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("*.txt")):
+        assert time.monotonic() < deadline and not comfyui.get(f"/history/{prompt_id}")
+        time.sleep(0.1)
+    comfyui.interrupt()
+    asked = time.monotonic()
+    entry = comfyui.wait(prompt_id)
+    measured(f"cancelled while captioning a dataset: stopped {time.monotonic() - asked:.2f} s later")
+    with pytest.raises(RunInterrupted):
+        succeeded(entry)
+    there = {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")}
+    assert 0 < len(there) < _PICTURES
+    report = graph.text_of(output(node, 0))
+    entry = comfyui.run(graph.prompt)
+    assert shown(entry, report)[0].startswith(f"{_PICTURES} captioned, 0 kept, 0 failed")
+    assert len(list(folder.glob("*.txt"))) == _PICTURES
+    assert {path: path.stat().st_mtime_ns for path in there} == there, "what was written is not written again"
