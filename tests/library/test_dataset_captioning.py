@@ -83,7 +83,8 @@ def said(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def test_a_caption_is_the_same_in_any_shard_and_batch(made: Any, quality: str) -> None:
     various = quality not in ("greedy", "beam")
     whole = made(quality=quality, score=True, various=various)
-    assert all(record["status"] == "done" for record in whole)
+    # A random captioner may by chance write nothing but signs, which no caption is made of.
+    assert {record["reason"] for record in whole} <= {"", "the caption came out empty"}
     assert len(set(said(whole))) > 1
     for size in (1, 4):
         parts = made(quality=quality, score=True, various=various, shard_size=size)

@@ -183,7 +183,7 @@ def break_models(demo: Demo, monkeypatch: pytest.MonkeyPatch, error: BaseExcepti
         raise error
 
     monkeypatch.setattr(demo.encoder[0]._encoder.model, "encode_image", broken)
-    monkeypatch.setattr(demo.captioner[0].module, "generate", broken)
+    monkeypatch.setattr(demo.captioner[0].module.vision_model, "forward", broken)
 
 
 @pytest.mark.parametrize("node", COMPUTING)
