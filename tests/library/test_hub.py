@@ -324,7 +324,7 @@ calls, answer = [], {}
 class Stop(Exception): pass
 def progress(done, total):
     calls.append((done, total))
-    if CANCEL: raise Stop
+    if CANCEL is not None and done >= CANCEL: raise Stop
 try:
     with hub.model_folders([], download_to=TO):
         answer["folder"] = str(hub.fetch_files("maker/tiny", ["config.json"],
@@ -343,16 +343,19 @@ def download(
     tmp_path: Path,
     endpoint: str,
     *,
-    cancel: bool = False,
+    cancel: int | None = None,
     revision: str | None = None,
     to: Path | None = None,
     **extra: str,
 ) -> Any:
-    """Run one download in a process of its own: huggingface_hub reads HF_ENDPOINT when it is imported."""
+    """Run one download in a process of its own: huggingface_hub reads HF_ENDPOINT when it is imported.
+
+    cancel: bytes after which it is cancelled.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     env = {**inherited, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "*", **extra}
     env["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = f"CANCEL = {cancel}\nREVISION = {revision!r}\nTO = {to and str(to)!r}\n{SCRIPT}"
+    code = f"CANCEL = {cancel!r}\nREVISION = {revision!r}\nTO = {to and str(to)!r}\n{SCRIPT}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -416,7 +419,7 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(server: Any, tmp_path: Pat
 
 def test_a_cancel_works_while_the_network_stalls_and_leaves_nothing_half_written(server: Any, tmp_path: Path) -> None:
     server.stall = True
-    answer = download(tmp_path, address(server), cancel=True)
+    answer = download(tmp_path, address(server), cancel=0)
     assert answer["error"] == "stopped"
     assert not server.released.is_set()  # the server still holds the connection
     assert half_written(tmp_path) == []
@@ -489,7 +492,7 @@ def test_a_host_folder_is_completed_and_what_is_in_it_stays(server: Any, tmp_pat
 def test_a_cancel_leaves_no_part_of_a_file_in_a_host_folder(server: Any, tmp_path: Path) -> None:
     server.stall = True
     del server.files["notes.md"]
-    answer = download(tmp_path, address(server), to=tmp_path / "host", cancel=True)
+    answer = download(tmp_path, address(server), to=tmp_path / "host", cancel=0)
     assert answer["error"] == "stopped"
     assert not server.released.is_set()  # the server still holds the connection
     assert list((tmp_path / "host").iterdir()) == []
@@ -497,7 +500,7 @@ def test_a_cancel_leaves_no_part_of_a_file_in_a_host_folder(server: Any, tmp_pat
 
 def test_a_cancelled_model_is_not_taken_for_a_whole_one(server: Any, tmp_path: Path) -> None:
     server.stall = True
-    download(tmp_path, address(server), to=tmp_path / "host", cancel=True)
+    download(tmp_path, address(server), to=tmp_path / "host", cancel=2)
     assert files_below(tmp_path / "host") == {"maker--tiny/notes.md"}, "what came whole is there for the next attempt"
     server.stall = False
     server.asked.clear()
