@@ -9,7 +9,7 @@ demo: $(VENV)/.library
 	$(BIN)/interrogator demo --out demo-out
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
