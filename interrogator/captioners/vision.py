@@ -39,8 +39,8 @@ def pixels_of(processor: Any, images: Sequence[Image.Image], device: torch.devic
     """
     rules = processor.image_processor
     # A copy: torch warns of memory that may not be written to.
-    bytes_ = torch.from_numpy(np.stack([np.array(shrunk(processor, image)) for image in images]))  # uint8 [B, H, W, 3]
-    pixels = bytes_.to(device).permute(0, 3, 1, 2).float()  # [B, 3, H, W]
+    raw = torch.from_numpy(np.stack([np.array(shrunk(processor, image)) for image in images]))  # uint8 [B, H, W, 3]
+    pixels = raw.to(device).permute(0, 3, 1, 2).float()  # [B, 3, H, W]
     if rules.do_rescale:
         pixels = pixels * rules.rescale_factor
     if rules.do_normalize:
