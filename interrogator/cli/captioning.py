@@ -15,7 +15,6 @@ from .terminal import put, put_json, say
 
 if TYPE_CHECKING:
     from ..dataset.captioning import Models
-    from ..dataset.watching import Watch
 
 # Names of the variables in which SLURM, torchrun and MPI say which process of how many this is, and which one on its
 # machine. SLURM_NTASKS is no sign: a batch script has it, too, while its commands run once unless srun starts them.
@@ -52,9 +51,14 @@ def caption(args: argparse.Namespace) -> int:
     return _told(args, run, summary)
 
 
-def _worked(args: argparse.Namespace, run: Run, bar: Watch) -> Summary:
+def _worked(args: argparse.Namespace, run: Run, bar: _Bar) -> Summary:
     """Caption what is left, in this process or in others."""
-    engine = engine_of(args)
+
+    def announce(text: str) -> None:
+        say(text)
+        bar.is_shown = True
+
+    engine = engine_of(args, announce)
     if engine:
         return run.work(
             loader(args, run.settings), count_tokens, bar, args.retry_failed, threads=args.threads, engine=engine
@@ -64,12 +68,16 @@ def _worked(args: argparse.Namespace, run: Run, bar: Watch) -> Summary:
     if workers > 1 and world.size == 1:
         devices = dict.fromkeys(device_of(args.device, rank) for rank in range(workers))
         say(f"device {', '.join(devices)}, processes {workers}")
-        say(f"run {_shown(run.folder)}")
+        announce(f"run {_shown(run.folder)}")
         models = partial(loader_of, args, run.settings)
         return work_in_processes(run, models, count_tokens, workers, bar, args.retry_failed, args.threads)
-    return run.work(
-        lambda: _models(args, run, world), count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads
-    )
+
+    def load() -> Models:
+        loaded = _models(args, run, world)
+        bar.is_shown = True
+        return loaded
+
+    return run.work(load, count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads)
 
 
 def _undo(args: argparse.Namespace) -> int:
@@ -190,9 +198,14 @@ def place(rank: int | None, size: int | None, environment: Mapping[str, str]) ->
 
 
 class _Bar:
-    """A bar with pictures a second, time left and failures; nothing where stderr is no terminal."""
+    """A bar with pictures a second, time left and failures; nothing where stderr is no terminal.
+
+    Attributes:
+        is_shown: whether it may be drawn; before, lines are written where it would be.
+    """
 
     def __init__(self) -> None:
+        self.is_shown = False
         self._bar: Any = None
 
     def __enter__(self) -> _Bar:
@@ -205,6 +218,8 @@ class _Bar:
     def __call__(self, done: int, total: int, failed: int) -> None:
         from tqdm import tqdm
 
+        if not self.is_shown:
+            return
         if self._bar is None:
             self._bar = tqdm(total=total, unit="picture", initial=done, disable=None, dynamic_ncols=True)
         if failed:

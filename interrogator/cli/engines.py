@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..dataset import Settings
 from ..errors import RequestError
-from .terminal import say
 
 if TYPE_CHECKING:
     from ..dataset.captioning import Models
     from ..dataset.running import Engine
 
 
-def engine_of(args: argparse.Namespace) -> Engine | None:
-    """What `--engine` names; None is this process.
+def engine_of(args: argparse.Namespace, announce: Callable[[str], None]) -> Engine | None:
+    """What `--engine` names; None is this process. `announce` is told, once, who works.
 
     Raises:
         RequestError: Ray is not installed, or an option goes with another engine only.
@@ -30,7 +29,7 @@ def engine_of(args: argparse.Namespace) -> Engine | None:
         raise RequestError("--engine ray gives the shards out itself, so --rank and --world-size do not go with it")
     from ..dataset.ray_engine import RayWorkers  # only now: it brings in Ray
 
-    return RayWorkers(args.workers, say)
+    return RayWorkers(args.workers, announce)
 
 
 def processes_of(args: argparse.Namespace) -> int:

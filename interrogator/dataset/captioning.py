@@ -20,6 +20,7 @@ from .pictures import Picture, Prepare
 from .qualities import WAYS
 from .residents import Residents
 from .settings import Settings
+from .watching import share
 from .words import choose
 from .written import Candidate, Written
 
@@ -111,14 +112,19 @@ class Models:
 
     def write(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[Written]:
         """Captions and phrases of pictures, in their order; may be cancelled by the progress."""
-        rows = self._embedded(pictures, progress)  # [B, D] or None
+        count = len(pictures)
+        captioned = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
+        rows = self._embedded(pictures, share(progress, 0.0, 0.0, count))  # [B, D] or None
         found: list[list[Candidate]] = [[] for _ in pictures]
         if self.captioner is not None:
-            found = WAYS[self.settings.quality](self, pictures, _each(rows, len(pictures)), progress)
+            found = WAYS[self.settings.quality](
+                self, pictures, _each(rows, count), share(progress, 0.0, captioned, count)
+            )
         written = [self._chosen(candidates) for candidates in found]
         if self.settings.mode != "caption":
-            written = self._as_prompts(written, rows, progress)
-        return [self._with_phrases(*pair, progress) for pair in zip(written, _each(rows, len(pictures)), strict=True)]
+            written = self._as_prompts(written, rows, share(progress, captioned, 1.0, count))
+        told = share(progress, 1.0, 1.0, count)
+        return [self._with_phrases(*pair, told) for pair in zip(written, _each(rows, count), strict=True)]
 
     def _prepared(self) -> Iterator[tuple[str, Callable[[Image.Image], Any]]]:
         if self.captioner is not None:

@@ -96,7 +96,8 @@ class _Rank:
     ) -> None:
         self._rank = rank
         self._given = (run.folder, rank, size, models, count, threads, share)
-        self._deaths = 0  # since it last got on
+        self._run = run
+        self._deaths = self._stood = 0  # since shards were last finished, and how many were then
         self.connection: Connection
         self.done = self.failed = 0
         self.summary: Summary | None = None
@@ -120,8 +121,6 @@ class _Rank:
         elif isinstance(told, _Raised):
             raise getattr(errors, told.name, RunStopped)(told.reason)
         else:
-            if told.done > self.done:
-                self._deaths = 0
             self.done, self.failed = told
 
     def stop(self) -> None:
@@ -136,7 +135,9 @@ class _Rank:
 
     def _start_again(self) -> None:
         self._process.join()
-        self._deaths += 1
+        stands = len(self._run.parts.done(self._run.plan))
+        self._deaths = 1 if stands > self._stood else self._deaths + 1
+        self._stood = stands
         if self._deaths == _TRIES:
             raise RunStopped(
                 f"process {self._rank} died {_TRIES} times without getting on (last with exit status "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..progress import Progress
+
 Watch = Callable[[int, int, int], None]
 """`watch(done, total, failed)` in pictures; called several times a second, may raise to stop the run."""
 
@@ -15,14 +17,28 @@ class Watched:
         self._watch = watch
         self._total = total
         self._done = self._failed = 0
+        self._begun = 0  # pictures of the shard at hand that are as good as through
 
     def add(self, pictures: int, failed: int) -> None:
         """So many more pictures are through, and so many of them failed."""
         self._done += pictures
         self._failed += failed
+        self._begun = 0
+        self.again()
+
+    def within(self, done: int, total: int) -> None:
+        """So many of the pictures that the models have in hand are done, of `total`; never fewer than was told."""
+        self._begun = max(self._begun, min(done, total))
         self.again()
 
     def again(self, *_: int) -> None:
         """Tell the same numbers again, so that the watcher may stop the work; takes the place of a progress."""
         if self._watch:
-            self._watch(self._done, self._total, self._failed)
+            self._watch(self._done + self._begun, self._total, self._failed)
+
+
+def share(progress: Progress | None, start: float, stop: float, count: int) -> Progress | None:
+    """A progress for one step of work on `count` pictures, which takes it from `start` to `stop` of the whole."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(int(count * (start + (stop - start) * done / max(total, 1))), count)

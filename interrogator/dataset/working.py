@@ -29,7 +29,7 @@ class Captions(Protocol):
     prepare: Prepare
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
-        """What there is to say of each picture. `progress()` may be called at any time, and may raise to stop."""
+        """What there is to say of each picture. `progress(done, total)` in pictures may raise to stop."""
 
 
 class Nobody:
@@ -108,7 +108,7 @@ class Worker:
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
         good = [picture for picture in pictures if not picture.error]
-        answers = writer.write(good, self._watched.again) if good else []
+        answers = writer.write(good, self._watched.within) if good else []
         written = {picture.item.name: answer for picture, answer in zip(good, answers, strict=True)}
         read = {picture.item.name: picture for picture in pictures}
         return [

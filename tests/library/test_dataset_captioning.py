@@ -243,3 +243,23 @@ def test_a_fingerprint_tells_weights_apart() -> None:
     assert fingerprint(module()) == fingerprint(module())
     assert len({fingerprint(module(1e-3, place)) for place in (0, 299)} | {fingerprint(module())}) == 3
     assert fingerprint(module()) != fingerprint(module().half())
+
+
+@pytest.mark.parametrize(("quality", "mode"), [("greedy", "caption"), ("laion-coco", "caption"), ("best-of-n", "fast")])
+def test_progress_is_told_in_pictures(
+    ci: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quality: str, mode: str
+) -> None:
+    settings = Settings(preset="demo", quality=quality, mode=mode, score=True)
+    second = ci.encoder if quality == "laion-coco" else None
+    models = Models(settings, ci.captioner, ci, second)
+    calls: list[tuple[int, int]] = []
+    write = models.write
+    monkeypatch.setattr(
+        models,
+        "write",
+        lambda pictures, progress: write(pictures, lambda *call: (calls.append(call), progress(*call))),  # type: ignore[func-returns-value]
+    )
+    Run([folder], settings, out=tmp_path).work(lambda: models, count)
+    assert {total for _, total in calls} == {PICTURES}
+    assert calls[0][0] == 0 and calls[-1][0] == PICTURES
+    assert all(0 <= done <= PICTURES for done, _ in calls)

@@ -189,6 +189,31 @@ def test_a_finished_run_loads_no_model_nor_torch(folder: Path) -> None:
     assert again.stdout == first.stdout
 
 
+@pytest.mark.models
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
+def test_at_a_terminal_the_device_is_said_first_and_a_bar_follows(folder: Path) -> None:
+    import pty
+    import termios
+
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 100))  # a terminal without columns shows no bar
+    for _ in range(2):
+        command = [sys.executable, "-m", "interrogator", *caption(folder)]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=slave, check=True, timeout=120)
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 65536):
+            shown += piece
+    except OSError:  # all of it was read
+        os.close(master)
+    lines = shown.decode().replace("\r\n", "\n").split("\n")
+    assert lines[0] == "device cpu" and lines[1].startswith("run ")
+    (bar,) = [line for line in lines if "picture/s]" in line]
+    assert "| 3/3 [" in bar, "one bar, by itself on its line, and none where the run was finished"
+    assert lines.count("3 captioned, 0 kept, 0 failed") == 2
+
+
 @pytest.mark.parametrize(
     ("told", "expected"),
     [

@@ -133,7 +133,7 @@ def test_what_stops_a_process_is_told_by_name_and_the_run_goes_on_from_there(
         work_in_processes(run(folder), lambda rank: broken_models, count, 2)
     with pytest.raises(KeyboardInterrupt):
         work_in_processes(run(folder), loaders(0.02), count, 2, stop)
-    assert 0 < len(texts(folder)) < PICTURES / 2
+    assert len(texts(folder)) < PICTURES
     with pytest.raises(RunStopped, match="died 5 times without getting on"):
         work_in_processes(run(folder), loaders(deadly="c/0095.png"), count, 2)
     for _, process in processes(started):

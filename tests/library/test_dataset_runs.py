@@ -66,6 +66,12 @@ class TestARun:
         assert first["tokens"] == 6 and first["before"] is None
         assert not left_behind(tmp_path)
 
+    def test_tells_how_far_it_is_within_a_shard(self, tmp_path: Path) -> None:
+        draw(tmp_path, names(30))
+        told: list[int] = []
+        work(tmp_path, shard_size=15, watch=lambda done, total, failed: told.append(done))
+        assert told == sorted(told) and set(told) == set(range(31))
+
     def test_says_with_what_it_was_made(self, tmp_path: Path) -> None:
         class Described(StandIn):
             def described(self) -> dict[str, Any]:
