@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .errors import UnknownModelError
 
@@ -43,6 +43,9 @@ class Model:
         return f"{self.size_mb / 1000:.1f} GB"
 
 
+Asked = TypeVar("Asked")
+
+
 @dataclass(frozen=True)
 class Preset:
     """A named choice of captioner, encoder and banks; `dtype` is what `auto` means for it."""
@@ -53,6 +56,10 @@ class Preset:
     banks: tuple[str, ...]
     use: str
     dtype: str = "auto"
+
+    def dtype_for(self, asked: Asked) -> Asked | str:
+        """The number format that was asked for, or what `auto` means for this preset."""
+        return self.dtype if asked == "auto" else asked
 
 
 _BLIP_BASE = "Salesforce/blip-image-captioning-base"

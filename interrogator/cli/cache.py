@@ -46,5 +46,5 @@ def _load_encoder(args: argparse.Namespace, download: bool) -> OpenClipEncoder:
     from ..encoders import OpenClipEncoder
 
     row = find_preset(args.preset)
-    dtype = row.dtype if args.dtype == "auto" else args.dtype
+    dtype = row.dtype_for(args.dtype)
     return OpenClipEncoder.load(args.encoder or row.encoder, args.device, dtype, args.checkpoint, download)

@@ -78,7 +78,7 @@ class Models:
     ) -> Models:  # fmt: skip
         """Load what the settings need, as `interrogator.load` does, and raise what it raises."""
         row = find_preset(settings.preset)
-        dtype = row.dtype if settings.dtype == "auto" else settings.dtype
+        dtype = row.dtype_for(settings.dtype)
         where: dict[str, Any] = {"device": device, "dtype": dtype, "download": download, "progress": progress}
         captioner = interrogator = second = matcher = None
         residents = Residents()

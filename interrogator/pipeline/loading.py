@@ -53,7 +53,7 @@ def load(
         UnknownModelError, ModelNotFoundError, ModelLoadError, BankError, DeviceError.
     """
     row = find_preset(preset)
-    dtype = row.dtype if dtype == "auto" else dtype
+    dtype = row.dtype_for(dtype)
     phrase_banks = _banks(row.banks if banks is None else banks)
     eye: str | Encoder | None = row.encoder if encoder is None else encoder
     voice: str | Captioner | None = row.captioner if captioner is None else captioner

@@ -81,12 +81,14 @@ class Plain:
 
 def test_on_a_cpu_nothing_is_moved() -> None:
     models = [Plain(nn.Linear(1, 1)) for _ in range(4)]
+    moved: list[Any] = []
     residents = Residents()
     for model in models:
         residents.load(lambda model=model: model)  # type: ignore[misc]
-        model.module.to = None  # type: ignore[assignment, method-assign]  # calling it would fail
+        model.module.to = moved.append  # type: ignore[assignment, method-assign]
     for model in models:
-        residents.use(model)
+        assert residents.use(model) is model and residents.device_of(model).type == "cpu"
+    assert not moved
 
 
 @pytest.mark.models
