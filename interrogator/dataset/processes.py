@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import errors
@@ -99,6 +100,7 @@ class _Rank:
         self._run = run
         self._deaths = self._stood = 0  # since shards were last finished, and how many were then
         self.connection: Connection
+        self._process: SpawnProcess | None = None
         self.done = self.failed = 0
         self.summary: Summary | None = None
 
@@ -125,7 +127,7 @@ class _Rank:
 
     def stop(self) -> None:
         """See to it that the process ends: it stops at the next word that nobody hears."""
-        if not hasattr(self, "_process"):
+        if self._process is None:  # it was not started
             return
         self.connection.close()
         self._process.join(_PATIENCE)
@@ -134,6 +136,7 @@ class _Rank:
             self._process.join()
 
     def _start_again(self) -> None:
+        assert self._process is not None
         self._process.join()
         stands = len(self._run.parts.done(self._run.plan))
         self._deaths = 1 if stands > self._stood else self._deaths + 1
