@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import replacing
+from . import node_replacements
 from .advanced import InterrogatorAdvanced
 from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
@@ -41,7 +41,7 @@ class InterrogatorExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         """Offer our nodes in place of abandoned ones. ComfyUI calls this from 0.14 on."""
-        await replacing.register()
+        await node_replacements.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

@@ -7,11 +7,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, models, shown
+from . import host, models, result_box
+from .batching import only, paired
 from .brackets import escape_input, prompts
-from .lists import only, paired
+from .image_tensors import pictures
 from .modes import Asked, full_mode_input
-from .pictures import pictures
 from .sockets import Banks, Captioner, Encoder
 
 
@@ -80,7 +80,7 @@ class InterrogatorAdvanced(io.ComfyNode):
         return io.NodeOutput(
             written,
             [result.caption for result in results],
-            [shown.as_json(result.phrases) for result in results],
+            [result_box.as_json(result.phrases) for result in results],
             [result.similarity for result in results],
-            ui=shown.ui(shown.of(results, written)),
+            ui=result_box.ui(result_box.of(results, written)),
         )

@@ -7,7 +7,7 @@ import json
 from comfy_api.latest import io
 
 from .. import interrogator
-from .typed import OWN
+from .own_phrases import OWN
 
 
 class InterrogatorAssemble(io.ComfyNode):

@@ -7,9 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, shown
-from .lists import only
-from .pictures import pictures
+from . import host, result_box
+from .batching import only
+from .image_tensors import pictures
 from .sockets import Captioner
 
 
@@ -73,4 +73,4 @@ class InterrogatorCaption(io.ComfyNode):
         )
         with host.told_when_memory_runs_out():
             captions = only(captioner).caption(images, options, host.progress())
-        return io.NodeOutput(captions, ui=shown.ui([shown.Result(caption) for caption in captions]))
+        return io.NodeOutput(captions, ui=result_box.ui([result_box.Result(caption) for caption in captions]))

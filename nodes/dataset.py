@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, models, shown
+from . import host, models, result_box
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
@@ -118,7 +118,7 @@ class InterrogatorDataset(io.ComfyNode):
                 retry_failed,
             )
         report = _told(summary)
-        return io.NodeOutput(report, str(summary.report or ""), ui=shown.ui([shown.Result(report)]))
+        return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui([result_box.Result(report)]))
 
 
 def _folder(place: str, folder: str) -> Path:

@@ -7,11 +7,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, models, shown
+from . import host, models, result_box
+from .batching import only, paired
 from .brackets import escape_input, prompts
-from .lists import only, paired
+from .image_tensors import pictures
 from .modes import Asked, mode_input
-from .pictures import pictures
 from .sockets import Banks
 
 CATEGORY = "interrogator"
@@ -106,5 +106,5 @@ class InterrogatorImage(io.ComfyNode):
             written,
             [result.caption for result in results],
             negatives if wants_negative else host.blocked(),
-            ui=shown.ui(shown.of(results, written, negatives)),
+            ui=result_box.ui(result_box.of(results, written, negatives)),
         )

@@ -10,8 +10,8 @@ from comfy_api.latest import io
 
 from .. import interrogator
 from . import host, models
+from .own_phrases import OWN, own_bank
 from .sockets import Banks, Captioner, Encoder
-from .typed import OWN, own_bank
 
 _PRECISION_TOOLTIP = (
     "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16"

@@ -7,10 +7,10 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, models, shown
+from . import host, models, result_box
+from .batching import only
 from .brackets import escape_input, prompts
-from .lists import only
-from .pictures import pictures
+from .image_tensors import pictures
 from .sockets import Banks, Encoder
 
 
@@ -54,5 +54,5 @@ class InterrogatorNegative(io.ComfyNode):
         written = prompts(results, only(escape))
         return io.NodeOutput(
             written,
-            ui=shown.ui(shown.of(results, written)),
+            ui=result_box.ui(result_box.of(results, written)),
         )

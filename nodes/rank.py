@@ -7,12 +7,12 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, models, shown
+from . import host, models, result_box
 from .bars import bar_picture
-from .lists import only
-from .pictures import as_batch, pictures
+from .batching import only
+from .image_tensors import as_batch, pictures
+from .own_phrases import own_bank
 from .sockets import Banks, Encoder
-from .typed import own_bank
 
 
 class InterrogatorRank(io.ComfyNode):
@@ -76,9 +76,12 @@ class InterrogatorRank(io.ComfyNode):
         texts = ["\n".join(phrase.text for phrase in phrases) for phrases in ranked]
         return io.NodeOutput(
             texts,
-            [shown.as_json(phrases) for phrases in ranked],
+            [result_box.as_json(phrases) for phrases in ranked],
             [as_batch(bar_picture(phrases)) for phrases in ranked],
-            ui=shown.ui(
-                [shown.Result(text, phrases=shown.bars(phrases)) for text, phrases in zip(texts, ranked, strict=True)]
+            ui=result_box.ui(
+                [
+                    result_box.Result(text, phrases=result_box.bars(phrases))
+                    for text, phrases in zip(texts, ranked, strict=True)
+                ]
             ),
         )

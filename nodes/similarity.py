@@ -7,9 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from . import host, shown
-from .lists import only, paired
-from .pictures import pictures
+from . import host, result_box
+from .batching import only, paired
+from .image_tensors import pictures
 from .sockets import Encoder
 
 
@@ -57,9 +57,9 @@ class InterrogatorSimilarity(io.ComfyNode):
         told(len(images), len(images))
         return io.NodeOutput(
             similarities,
-            ui=shown.ui(
+            ui=result_box.ui(
                 [
-                    shown.Result(said, similarity=similarity)
+                    result_box.Result(said, similarity=similarity)
                     for said, similarity in zip(texts, similarities, strict=True)
                 ]
             ),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks import peer
 from interrogator import OpenClipEncoder
-from interrogator.pipeline.scoring import Scorer
+from interrogator.pipeline.scorer import Scorer
 from interrogator.prompts import join
 from interrogator.ranking import first_best
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..errors import BankError
 from ..phrases import Phrases
-from .files import read_artists, read_lines
-from .saved import saved_or_read
+from .formats import read_artists, read_lines
+from .saved_lists import saved_or_read
 
 FLAVORS = "flavors"
 NEGATIVE = "negative"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from .files import read_artists, read_lines, read_text
-from .loading import BUILT_IN_FOLDER, built_in_files
+from .collection import BUILT_IN_FOLDER, built_in_files
+from .formats import read_artists, read_lines, read_text
 
 MAX_WORDS = 12
 # More than this many phrases with one first or last word is a list made by a machine.

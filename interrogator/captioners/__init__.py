@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .blip import BlipCaptioner
-from .loading import BLIP_FILES, find_blip
-from .matching import BlipMatcher, Match
+from ..matchers.blip import BlipMatcher, Match
+from .blip.captioner import BlipCaptioner
+from .blip.checkpoint import BLIP_FILES, find_blip
+from .blip.sampler import Sampled, sample_captions
 from .options import DEFAULT_OPTIONS, Captioner, CaptionOptions
-from .sampling import Sampled, sample_captions
 from .sampling_options import LAION_COCO, SamplingOptions
 from .strip import DEFAULT_STRIP, load_strip_list, strip_words
 

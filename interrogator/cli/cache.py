@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..catalog import preset as find_preset
 from ..embeddings import import_reference_table
-from ..pipeline.loading import embedding_cache
-from .prompting import with_consent
+from ..pipeline.loader import embedding_cache
+from .prompt import with_consent
 from .terminal import put, put_json, say
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from PIL import Image
 from .. import demo as demo_models
 from ..errors import RequestError
 from ..pipeline import Interrogation, Mode, RankedPhrase, load
-from .page import demo_page
+from .demo_page import demo_page
 from .terminal import Bar, put, say
 
 _MODES = (Mode.BEST, Mode.FAST, Mode.CLASSIC, Mode.NEGATIVE)

@@ -13,8 +13,8 @@ from ..dataset import Settings
 from ..errors import RequestError
 
 if TYPE_CHECKING:
-    from ..dataset.captioning import Models
-    from ..dataset.running import Engine
+    from ..dataset.captioning.models import Models
+    from ..dataset.run import Engine
 
 
 def engine_of(args: argparse.Namespace, announce: Callable[[str], None]) -> Engine | None:
@@ -27,7 +27,7 @@ def engine_of(args: argparse.Namespace, announce: Callable[[str], None]) -> Engi
         return None
     if args.rank is not None or args.world_size is not None:
         raise RequestError("--engine ray gives the shards out itself, so --rank and --world-size do not go with it")
-    from ..dataset.ray_engine import RayWorkers  # only now: it brings in Ray
+    from ..dataset.engines.ray import RayWorkers  # only now: it brings in Ray
 
     return RayWorkers(args.workers, announce)
 
@@ -79,6 +79,6 @@ def device_of(name: str, number: int) -> str:
 
 
 def _load(settings: Settings, device: str, download: bool, cache_dir: Any) -> Models:
-    from ..dataset.captioning import Models  # only in the worker: it brings in torch
+    from ..dataset.captioning.models import Models  # only in the worker: it brings in torch
 
     return Models.load(settings, device, download, cache_dir)

@@ -7,7 +7,7 @@ import argparse
 from .. import hub
 from ..captioners import BLIP_FILES
 from ..catalog import MODELS, PRESETS, Model
-from ..encoders.sources import WEIGHT_FILES
+from ..encoders.open_clip.files import WEIGHT_FILES
 from .terminal import put, put_json
 
 

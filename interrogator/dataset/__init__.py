@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .counting import count_tokens
-from .finishing import Summary
-from .processes import work_in_processes
+from .engines.processes import work_in_processes
+from .finish import Summary
 from .records import Item, Record
-from .running import Run
+from .run import Run
 from .settings import QUALITIES, Settings
-from .words import Wording
+from .text import Wording
+from .text.token_count import count_tokens
 
 if TYPE_CHECKING:
-    from .captioning import Models
+    from .captioning.models import Models
 
 __all__ = [
     "QUALITIES",
@@ -31,7 +31,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "Models":  # brings in torch, which a finished run does without
-        from .captioning import Models
+        from .captioning.models import Models
 
         return Models
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from ..errors import RequestError
-from .words import OWN_NAMES, Policy, Wording
+from .text import OWN_NAMES, Policy, Wording
 
 QUALITIES = {
     "greedy": "one caption, the likeliest word each time",

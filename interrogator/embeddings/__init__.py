@@ -15,13 +15,13 @@ reference_import.py   taking over the tables of clip-interrogator
 
 from __future__ import annotations
 
+from .batch_policy import Pace
 from .cache import EmbeddingCache, StoreInfo
 from .identity import PROBE_PHRASES, TOKENIZER_PROBES, EncoderIdentity, tokenizer_digest
-from .indexes import Listing
-from .pace import Pace
 from .reference_import import ImportReport, import_reference_table
+from .row_index import Listing
 from .store import EmbeddingStore, KeptList
-from .tokens import KeepsTokens, tokens_at
+from .token_ids import KeepsTokens, tokens_at
 
 __all__ = [
     "PROBE_PHRASES",

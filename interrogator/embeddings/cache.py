@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..whole_files import TEMP_PATTERN
+from ..files import TEMP_PATTERN
+from .batch_policy import Pace
+from .compaction import merge_when_alone
 from .files import Complaints, DamagedFile, remove_stale_temps
-from .folders import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
 from .identity import EncoderIdentity
-from .merging import merge_when_alone
-from .pace import Pace
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
+from .store_folder import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CacheError
-from ..whole_files import TEMP_PATTERN, TEMP_SUFFIX
+from ..files import TEMP_PATTERN, TEMP_SUFFIX
 
 logger = logging.getLogger("interrogator")
 

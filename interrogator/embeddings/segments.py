@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ..whole_files import write_whole
+from ..files import write_whole
 from .files import FORMAT_VERSION, DamagedFile, reading
 
 KEY_BYTES = 16

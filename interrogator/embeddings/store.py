@@ -16,12 +16,11 @@ from ..errors import ModelError
 from ..phrases import Phrases
 from ..progress import Progress
 from ..rows import Rows
+from .batch_policy import Pace
+from .compaction import ReadersLock
 from .files import Complaints, DamagedFile
-from .folders import INDEXES, SEGMENTS, make_folder
 from .identity import EncoderIdentity
-from .indexes import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
-from .merging import ReadersLock
-from .pace import Pace
+from .row_index import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .segments import (
     Segment,
     are_unit_rows,
@@ -31,6 +30,7 @@ from .segments import (
     segment_paths,
     write_segment,
 )
+from .store_folder import INDEXES, SEGMENTS, make_folder
 
 Encode = Callable[[Sequence[str]], Tensor]
 

@@ -1,8 +1,8 @@
 """From an image to a prompt: captioner, encoder, banks and search put together."""
 
-from .assembling import assemble
 from .interrogator import Interrogator
-from .loading import load
+from .loader import load
 from .results import Interrogation, Mode, RankedPhrase
+from .templates import assemble
 
 __all__ = ["Interrogation", "Interrogator", "Mode", "RankedPhrase", "assemble", "load"]

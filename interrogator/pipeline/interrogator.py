@@ -23,8 +23,8 @@ from ..prompts import cut_at_word
 from ..ranking import Scores, similarities
 from ..rows import Rows
 from .modes import METHODS, Search, Sitting
+from .phrase_table import PhraseTable
 from .results import Interrogation, Mode, RankedPhrase
-from .table import PhraseTable
 
 logger = logging.getLogger("interrogator")
 

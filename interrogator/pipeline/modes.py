@@ -22,9 +22,9 @@ from ..progress import Progress, Retold
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
 from ..rows import Places
+from .phrase_table import PhraseTable
 from .results import Mode
-from .scoring import Scorer
-from .table import PhraseTable
+from .scorer import Scorer
 
 # How many phrases the chain chooses from: the reference's `flavor_intermediate_count`.
 POOL = 2048

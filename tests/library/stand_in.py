@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from interrogator.dataset import Run, Settings
-from interrogator.dataset.pictures import Picture
-from interrogator.dataset.written import Candidate, Written
+from interrogator.dataset.captioning.images import Picture
+from interrogator.dataset.captioning.result import Candidate, Written
 
 
 class StandIn:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interrogator import BankError, PhraseBank, load_banks
-from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list, saved
+from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list
 from interrogator.phrases import Joined, Phrases, Repeated
 
 ROOT = Path(__file__).parents[2]
@@ -219,7 +219,7 @@ def no_reading(path: Path) -> str:
 def test_a_large_list_is_read_once(tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = large_list(tmp_path)
     first = PhraseBank.from_file(path)
-    monkeypatch.setattr("interrogator.banks.files.read_text", no_reading)
+    monkeypatch.setattr("interrogator.banks.formats.read_text", no_reading)
     again = PhraseBank.from_file(path)
     assert again.phrases == first.phrases and len(again) == 6000 and again.phrases[-1] == "phrase number 5999 café"
     assert again.digest == first.digest == PhraseBank.from_phrases("x", list(first.phrases)).digest
@@ -282,7 +282,7 @@ def test_a_damaged_saved_list_is_made_again(
     damage(saved_list)
     assert PhraseBank.from_file(path).phrases == before
     assert saved_list.read_bytes() == good
-    monkeypatch.setattr("interrogator.banks.files.read_text", no_reading)
+    monkeypatch.setattr("interrogator.banks.formats.read_text", no_reading)
     assert PhraseBank.from_file(path).phrases == before
 
 
@@ -305,12 +305,12 @@ def test_a_home_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: 
 READ_LARGE = """
 import os, sys
 from interrogator import PhraseBank
-from interrogator.banks import saved
+from interrogator.banks import saved_lists
 "".encode("utf-8-sig")  # imports the codec, while this user may
 if os.geteuid() == 0 and sys.argv[2] == "nobody":
     os.setgid(65534)
     os.setuid(65534)
-saved.SETTLED_SECONDS = 0
+saved_lists.SETTLED_SECONDS = 0
 bank = PhraseBank.from_file(sys.argv[1])
 assert len(bank) == 6000 and bank.phrases[7] == "phrase number 7 café"
 print(bank.digest)

@@ -24,7 +24,7 @@ from interrogator.captioners import (
     load_strip_list,
     strip_words,
 )
-from interrogator.captioners.vision import pixels_of
+from interrogator.captioners.blip.vision import pixels_of
 from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
 from interrogator.images import to_rgb
 
@@ -332,7 +332,7 @@ def test_on_a_cpu_a_large_model_takes_few_images_at_once(
 ) -> None:
     expected = blip.caption(images, RAW)
     scores = (1 + (32 // 8) ** 2) ** 2 * 4  # of one image of the small model
-    monkeypatch.setattr(sys.modules["interrogator.captioners.vision"], "_CPU_SCORES", 2 * scores)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.vision"], "_CPU_SCORES", 2 * scores)
     sizes: list[int] = []
     hook = blip.module.get_submodule("vision_model").register_forward_hook(
         lambda module, given, out: sizes.append(len(out[0]))

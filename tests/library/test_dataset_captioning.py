@@ -13,8 +13,8 @@ import torch
 import interrogator
 from interrogator.captioners import BlipCaptioner, BlipMatcher
 from interrogator.dataset import Models, Run, Settings, Wording
-from interrogator.dataset.captioning import MATCHES
-from interrogator.dataset.fingerprints import fingerprint
+from interrogator.dataset.captioning.models import MATCHES
+from interrogator.dataset.state.fingerprints import fingerprint
 from interrogator.errors import BankError, RequestError
 
 from .stand_in import count

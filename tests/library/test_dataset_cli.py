@@ -12,7 +12,7 @@ import pytest
 
 import interrogator
 from interrogator.cli import main
-from interrogator.cli.captioning import Place, place
+from interrogator.cli.caption import Place, place
 from interrogator.errors import RequestError
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from interrogator.dataset import looks
-from interrogator.dataset.findings import SHOWN, Finding, find
-from interrogator.dataset.looks import difference_hash, near_groups
 from interrogator.dataset.records import Record
-from interrogator.dataset.words import Wording
+from interrogator.dataset.review import dhash
+from interrogator.dataset.review.dhash import difference_hash, near_groups
+from interrogator.dataset.review.findings import SHOWN, Finding, find
+from interrogator.dataset.text import Wording
 from interrogator.demo import creature
 
 
@@ -162,7 +162,7 @@ def test_a_hash_stays_with_its_picture() -> None:
     mine = difference_hash(image)
     assert len(mine) == 16 and difference_hash(image.copy()) == mine
     small = difference_hash(image.resize((96, 96)))
-    assert bin(int(mine, 16) ^ int(small, 16)).count("1") <= looks.NEAR
+    assert bin(int(mine, 16) ^ int(small, 16)).count("1") <= dhash.NEAR
     ramp = Image.linear_gradient("L")  # dark above, light below
     assert difference_hash(ramp.rotate(90)) == "f" * 16 and difference_hash(ramp.rotate(-90)) == "0" * 16
 
@@ -189,7 +189,7 @@ def test_near_groups_are_those_of_comparing_each_with_each(
     for place in range(0, size - 1, 3):  # some near ones
         numbers[place + 1] = numbers[place] ^ int(sum({1 << int(bit) for bit in random.integers(0, 64, bits + 1)}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks, "_FEW", few)
+        patch.setattr(dhash, "_FEW", few)
         assert near_groups([f"{number:016x}" for number in numbers], bits) == brute(numbers, bits)
 
 

@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 from interrogator.dataset import Run, Settings
-from interrogator.dataset.pictures import Picture
-from interrogator.dataset.ray_engine import RayWorkers
-from interrogator.dataset.written import Candidate, Written
+from interrogator.dataset.captioning.images import Picture
+from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.engines.ray import RayWorkers
 from interrogator.errors import ModelNotFoundError, RequestError, RunStopped
 
 PICTURES = 240

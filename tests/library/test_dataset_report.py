@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from interrogator.dataset.findings import find
 from interrogator.dataset.records import Record
-from interrogator.dataset.report import INLINE_PICTURES, PAGE, SUMMARY, write_report
+from interrogator.dataset.review.findings import find
+from interrogator.dataset.review.report import INLINE_PICTURES, PAGE, SUMMARY, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ATTACKS = (
@@ -103,7 +103,7 @@ def test_what_fails_leaves_the_old_report(tmp_path: Path) -> None:
 def test_of_too_many_pictures_the_page_holds_those_that_most_want_a_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interrogator.dataset.report.writing.MOST_SHOWN", 30)
+    monkeypatch.setattr("interrogator.dataset.review.report.writer.MOST_SHOWN", 30)
     some = records(INLINE_PICTURES)
     asked: list[str] = []
 
@@ -283,7 +283,7 @@ def test_a_page_of_a_part_says_so(browser: Browser, tmp_path: Path, monkeypatch:
     note = "document.getElementById('left-out')"
     browser.open(written(tmp_path, records(10)))
     assert browser.value(f"{note}.hidden")
-    monkeypatch.setattr("interrogator.dataset.report.writing.MOST_SHOWN", 5)
+    monkeypatch.setattr("interrogator.dataset.review.report.writer.MOST_SHOWN", 5)
     browser.open(written(tmp_path, records(10)))
     assert browser.value(f"{note}.checkVisibility()")
     assert browser.value(f"{note}.textContent").startswith("The 5 that most want a look are on this page, of 19;")

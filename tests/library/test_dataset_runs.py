@@ -20,10 +20,10 @@ import pytest
 from PIL import Image
 
 from interrogator.dataset import Item, Record, Run, Settings, Wording
-from interrogator.dataset.holding import Held
-from interrogator.dataset.pictures import Picture
-from interrogator.dataset.plan import Plan
-from interrogator.dataset.written import Candidate, Written
+from interrogator.dataset.captioning.images import Picture
+from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.state.locks import Held
+from interrogator.dataset.state.plan import Plan
 from interrogator.errors import RequestError, RunStopped
 
 from .stand_in import StandIn, count, draw, left_behind, names, records, run, texts

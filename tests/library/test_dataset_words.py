@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interrogator.dataset.records import Item
-from interrogator.dataset.words import FLAGS, Wording, choose, holds, merged, repeated, split_words, tidy, worded
+from interrogator.dataset.text import FLAGS, Wording, choose, holds, merged, repeated, split_words, tidy, worded
 from interrogator.errors import RequestError
 from interrogator.pipeline import RankedPhrase
 

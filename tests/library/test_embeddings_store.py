@@ -385,7 +385,7 @@ def test_merging_drops_rows_that_two_writers_both_wrote(tmp_path):
 
 
 def test_indexes_do_not_pile_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("interrogator.embeddings.indexes.KEPT_INDEXES", 3)
+    monkeypatch.setattr("interrogator.embeddings.row_index.KEPT_INDEXES", 3)
     phrases = [f"p{number}" for number in range(40)]
     store = EmbeddingCache(tmp_path).open(identity())
     for start in range(8):

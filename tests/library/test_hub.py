@@ -17,7 +17,7 @@ import pytest
 
 import interrogator
 from interrogator import hub
-from interrogator.encoders.sources import locate
+from interrogator.encoders.open_clip.files import locate
 from interrogator.errors import ModelNotFoundError
 
 pytestmark = pytest.mark.models  # the oldest transformers comes with the oldest huggingface_hub

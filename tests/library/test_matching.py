@@ -14,8 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from interrogator import catalog, hub
-from interrogator.captioners.matching import MAX_TEXT_TOKENS, BlipMatcher
 from interrogator.errors import ImageReadError, ModelError, ModelLoadError, ModelNotFoundError, RequestError
+from interrogator.matchers.blip import MAX_TEXT_TOKENS, BlipMatcher
 
 from .test_captioners import ROWS, START, VOCABULARY, write_blip, write_processor
 
@@ -137,8 +137,8 @@ def test_answers_do_not_depend_on_the_batch(
             alone = matcher.compare([image], [[text]])[0][0]
             assert alone.probability == pytest.approx(one.probability, abs=1e-5)
             assert alone.similarity == pytest.approx(one.similarity, abs=1e-5)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.matching"], "_TEXTS_AT_ONCE", 2)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.matching"], "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(sys.modules["interrogator.matchers.blip"], "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(sys.modules["interrogator.matchers.blip"], "_IMAGES_AT_ONCE", 3)
     again = [one.probability for row in together for one in row]
     assert flat(matcher.match(images, TEXTS)) == pytest.approx(again, abs=1e-5)
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from interrogator import ModelLoadError, ModelNotFoundError, OpenClipEncoder, UnknownModelError
-from interrogator.encoders.sources import CONFIG_FILE
+from interrogator.encoders.open_clip.files import CONFIG_FILE
 
 from . import small_models
 from .small_models import expected_texts, pictures, unit_rows

@@ -16,9 +16,9 @@ from PIL import Image
 
 from interrogator import demo
 from interrogator.captioners import BlipCaptioner, CaptionOptions
-from interrogator.captioners.choosing import Draw, exponential, forbid, repeating, row_seed
-from interrogator.captioners.forbidden import ForbiddenWords
-from interrogator.captioners.sampling import Sampled, sample_captions
+from interrogator.captioners.blip.forbidden_words import ForbiddenWords
+from interrogator.captioners.blip.sampler import Sampled, sample_captions
+from interrogator.captioners.blip.token_choice import Draw, exponential, forbid, repeating, row_seed
 from interrogator.captioners.sampling_options import LAION_COCO, SamplingOptions
 from interrogator.errors import ImageReadError, ModelError, RequestError
 
@@ -266,9 +266,9 @@ def test_captions_that_ended_leave_the_batch(
     hooks[0].remove()
     sizes = calls[name][1:]
     assert sizes[0] == 60 and sizes[-1] < 45 and sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding"], "_WORTH_CUTTING", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.decoder"], "_WORTH_CUTTING", 0.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding"], "_WORTH_CUTTING", 1.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.decoder"], "_WORTH_CUTTING", 1.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interrogator import Interrogator, PhraseBank
 from interrogator.encoders import OpenClipEncoder
-from interrogator.pipeline.scoring import Scorer
+from interrogator.pipeline.scorer import Scorer
 from interrogator.ranking import TIE, first_best, similarities
 
 from . import small_models

@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interrogator import BankError, EmbeddingCache, Interrogator, PhraseBank
-from interrogator.banks import saved
 from interrogator.embeddings import PROBE_PHRASES, EncoderIdentity, KeptList, Listing
 from interrogator.phrases import Phrases
-from interrogator.pipeline.table import PhraseTable
+from interrogator.pipeline.phrase_table import PhraseTable
 from interrogator.ranking import top_k
 from interrogator.rows import Rows
 
@@ -179,7 +178,7 @@ def test_opening_a_table_again_looks_at_no_phrase(tmp_path: Path, home: Path, mo
     assert len(first.encoded) == first.tokenized == 5002
     asked: list[int] = []
     text, texts = Phrases.__getitem__, Phrases.__iter__
-    monkeypatch.setattr("interrogator.banks.files.read_text", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("interrogator.banks.formats.read_text", lambda path: pytest.fail(f"{path} was read"))
     monkeypatch.setattr(Phrases, "__getitem__", lambda self, place: asked.append(place) or text(self, place))
     monkeypatch.setattr(Phrases, "__iter__", lambda self: asked.append(-1) or texts(self))
     again = Tokenizing()
@@ -230,8 +229,8 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from test_table import Tokenizing, interrogator
 from interrogator import PhraseBank
-from interrogator.banks import saved
-saved.SETTLED_SECONDS = 0.0
+from interrogator.banks import saved_lists
+saved_lists.SETTLED_SECONDS = 0.0
 encoder = Tokenizing()
 table = interrogator(encoder, [PhraseBank.from_file(sys.argv[2])], Path(sys.argv[3])).table()
 ids, ends = table.tokens([4999])

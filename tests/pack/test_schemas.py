@@ -198,5 +198,5 @@ def test_schemas_are_made_without_looking_far(pack: Pack) -> None:
 def test_flavor_banks_are_named_in_the_tooltip(schemas: dict[str, Schema]) -> None:
     (flavors,) = [piece for piece in schemas["InterrogatorLoadBanks"].inputs if piece.id == "flavors"]
     named = set(re.findall(r"[a-z]+(?:_[a-z]+)*", flavors.tooltip))
-    banks = {path.stem for path in (ROOT / "interrogator" / "data" / "flavors").glob("*.txt")}
+    banks = {path.stem for path in (ROOT / "interrogator" / "banks" / "lists" / "flavors").glob("*.txt")}
     assert banks <= named, f"the tooltip lacks {sorted(banks - named)}"

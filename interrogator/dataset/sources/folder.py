@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
+from .io.storage import Storage, read_picture
 from .source import is_picture, stem
-from .storage import Storage, read_picture
 
 _LONGEST_CAPTION = 1 << 20  # bytes; more is no caption
 

@@ -9,9 +9,9 @@ from typing import Any
 from ...errors import RequestError
 from ..records import Item
 from .folder import FolderSource
+from .io.storage import Storage, is_url
+from .io.tables import read_rows
 from .source import UniqueKeys, clean_key
-from .storage import Storage, is_url
-from .tables import read_rows
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 CAPTION_COLUMNS = ("text", "caption")

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
+from .io.storage import Local, Storage, is_url, read_picture, storage_of
 from .source import clean_key
-from .storage import Local, Storage, is_url, read_picture, storage_of
 
 
 class Links:

@@ -8,10 +8,10 @@ from typing import Any
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
-from .parquet_tables import Cells, Table, check_pyarrow
+from .io.folder_walk import reason
+from .io.parquet_table import Cells, Table, check_pyarrow
+from .io.storage import Storage
 from .source import UniqueKeys, clean_key
-from .storage import Storage
-from .walking import reason
 
 
 class ParquetSource:

@@ -13,11 +13,11 @@ from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .folder import caption_text
 from .imagefolder import row_caption
-from .keeping import Kept
+from .io.folder_walk import reason
+from .io.handle_pool import Kept
+from .io.storage import MOST_BYTES, Storage, too_large
+from .io.tar import Member, TarDamage, members, open_tar
 from .source import UniqueKeys, clean_key, is_picture, picture_extensions
-from .storage import MOST_BYTES, Storage, too_large
-from .tars import Member, TarDamage, members, open_tar
-from .walking import reason
 
 TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz")
 _MOST_SHARDS = 1_000_000

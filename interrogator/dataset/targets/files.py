@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from ...whole_files import sync_folder, temp_path
+from ...files import sync_folder, temp_path
 
 _AT_ONCE = 128
 # These would meet the next file, too; others (a name too long, a folder without permission) are one file's own.

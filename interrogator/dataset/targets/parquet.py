@@ -10,8 +10,8 @@ from typing import Any
 
 from ...errors import RequestError
 from ..records import Item, Record
-from ..sources.storage import missing
-from ..sources.walking import reason
+from ..sources.io.folder_walk import reason
+from ..sources.io.storage import missing
 from .files import whole_file
 from .target import LeftOut, Names, is_utf8, item_of, left_out
 

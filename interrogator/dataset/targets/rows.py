@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ...errors import RequestError
-from ..sources.tables import csv_rows, json_row
-from ..sources.walking import reason
+from ..sources.io.folder_walk import reason
+from ..sources.io.tables import csv_rows, json_row
 
 Row = dict[str, Any]
 

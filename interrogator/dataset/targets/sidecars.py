@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from ..records import Item, Record
+from ..sources.io.folder_walk import reason
 from ..sources.source import stem
-from ..sources.walking import reason
 from .files import write_many
 from .target import LeftOut, Names, inside, is_utf8, item_of, left_out, one_line
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ...errors import RequestError
 from ..records import Item, Record
+from ..sources.io.folder_walk import reason
+from ..sources.io.storage import MOST_BYTES, Local
+from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
-from ..sources.storage import MOST_BYTES, Local
-from ..sources.tars import TarDamage, members, open_tar
-from ..sources.walking import reason
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
 from .files import WholeFiles
 from .target import LeftOut, Names, inside, is_utf8, item_of, left_out

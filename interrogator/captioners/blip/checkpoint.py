@@ -1,0 +1,242 @@
+"""Building a BLIP from files that are on this machine: complete and of the right kind, or an error.
+
+BLIP: Li et al., "BLIP: Bootstrapping Language-Image Pre-training", arXiv 2201.12086; the model code is that of
+transformers (4.50 and 5.x).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ... import hub
+from ...catalog import known_model
+from ...errors import ModelLoadError
+from ...progress import Progress
+
+logger = logging.getLogger("interrogator")
+
+BLIP_FILES = hub.FileSet(
+    required=("config.json", "tokenizer_config.json"),
+    any_of=(
+        ("model.safetensors", "pytorch_model.bin"),
+        ("preprocessor_config.json", "processor_config.json"),  # the second is how transformers 5 saves it
+        ("tokenizer.json", "vocab.txt"),
+    ),
+    optional=("special_tokens_map.json", "generation_config.json"),
+)
+"""What a folder with a BLIP holds; `Salesforce/blip-image-captioning-base` and `blip-itm-base-coco` are laid out so."""
+
+# Parameters of the caption head that may be one tensor, of which a file then holds only one. transformers 5 ties both
+# pairs; 4.50 ties the bias only, and where the file has `decoder.bias` alone it says nothing and loses its values.
+_DECODER = "text_decoder.cls.predictions.decoder"
+_TIED = (
+    (f"{_DECODER}.bias", "text_decoder.cls.predictions.bias"),
+    (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
+)
+
+_UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
+# What transformers and its readers raise for damaged files, besides the safetensors and pickle errors named below.
+
+
+def find_blip(name: str, download: bool = False, progress: Progress | None = None, revision: str | None = None) -> Path:
+    """The folder with all files of a BLIP, by hub id or folder.
+
+    Raises ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
+    """
+    row = known_model(name)
+    return hub.fetch_files(
+        name,
+        BLIP_FILES.required,
+        any_of=BLIP_FILES.any_of,
+        optional=BLIP_FILES.optional,
+        revision=revision or (row.revision if row else None),
+        download=download,
+        size=row.size if row else None,
+        progress=progress,
+    )
+
+
+def load_blip(folder: Path) -> tuple[Any, Any]:
+    """The model (BlipForConditionalGeneration, on the CPU, in the dtype of the file) and the BlipProcessor of a folder.
+
+    Raises ModelLoadError: not a BLIP, damaged, a layer missing or of another shape.
+    """
+    model, info, processor, tied = _read_folder(folder, "BlipForConditionalGeneration", _TIED)
+    lacking = _fill_tied(model, tied)
+    missing = set(info["missing_keys"]).difference(*_TIED) | lacking
+    _check_complete(missing, info, folder)
+    _check_fit(model, processor, folder)
+    return model.eval(), processor
+
+
+def load_blip_matcher(folder: Path) -> tuple[Any, Any]:
+    """The model (BlipForImageTextRetrieval, on the CPU, in the dtype of the file) and the BlipProcessor of a folder.
+
+    Raises ModelLoadError: as `load_blip`; also for a BLIP of another kind, such as a captioner.
+    """
+    model, info, processor, _ = _read_folder(folder, "BlipForImageTextRetrieval")
+    _check_complete(set(info["missing_keys"]), info, folder)
+    _check_fit(model, processor, folder)
+    return model.eval(), processor
+
+
+def _read_folder(
+    folder: Path, kind: str, tied: tuple[tuple[str, str], ...] = ()
+) -> tuple[Any, dict[str, Any], Any, dict[str, torch.Tensor]]:
+    """Model of a class of transformers, what it says about loading, processor, and those of `tied` that are stored."""
+    from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
+    from safetensors import SafetensorError
+
+    _check_kind(folder)
+    try:
+        with _quiet_transformers():
+            processor = _load_processor(folder)
+            model, info = _load_weights(folder, kind)
+            stored = _read_tensors(folder, [name for pair in tied for name in pair])
+    except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
+        raise ModelLoadError(f"{folder} holds no BLIP that can be read: {_first_line(error)}") from error
+    return model, info, processor, stored
+
+
+def _check_kind(folder: Path) -> None:
+    """Refuse other models by name; transformers would only warn and then fill a BLIP with random numbers."""
+    kind = _read_json(folder / "config.json").get("model_type")
+    if kind != "blip":
+        raise ModelLoadError(f"{folder} holds a model of type {kind!r}, not a BLIP (type 'blip')")
+
+
+def _load_weights(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    import transformers
+
+    # The dtype is left to the file and cast by the caller: its keyword has two names in the versions we support.
+    model, info = getattr(transformers, kind).from_pretrained(
+        str(folder),
+        local_files_only=True,
+        use_safetensors=(folder / "model.safetensors").is_file(),
+        weights_only=True,  # of pickles nothing but tensors is read
+        output_loading_info=True,
+    )
+    return model, info
+
+
+def _load_processor(folder: Path) -> Any:
+    """BlipProcessor with the Pillow image processor, which gives the same pixels with and without torchvision."""
+    import transformers
+    from transformers import BertTokenizerFast, BlipProcessor
+
+    # transformers 5 has one class for torchvision and one for Pillow; before there was only the latter.
+    image_processor_class = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
+    own = folder / "preprocessor_config.json"
+    config = _read_json(own) if own.is_file() else _read_json(folder / "processor_config.json").get("image_processor")
+    if not isinstance(config, dict):
+        raise ModelLoadError(f"{folder / 'processor_config.json'} does not say how images are prepared")
+    image_processor = image_processor_class.from_dict(config)
+    tokenizer = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    return BlipProcessor(image_processor, tokenizer)
+
+
+def _read_tensors(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
+    """Those of the named tensors that the weights file of a folder holds."""
+    from safetensors import safe_open
+
+    path = folder / "model.safetensors"
+    if path.is_file():
+        with safe_open(path, framework="pt") as file:
+            there = set(file.keys())
+            return {name: file.get_tensor(name) for name in names if name in there}
+    path = folder / "pytorch_model.bin"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, ValueError):  # the format before PyTorch 1.6 has to be read whole
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: state[name] for name in names if name in state}
+
+
+def _fill_tied(model: Any, stored: dict[str, torch.Tensor]) -> set[str]:
+    """Give both parameters of each tied pair the values of the one that is `stored`; returns those without values."""
+    lacking = set()
+    for pair in _TIED:
+        there = [name for name in pair if name in stored]
+        if not there or (len(there) == 1 and not _may_tie(model, pair[0])):
+            lacking |= set(pair) - set(there)
+        elif len(there) == 1:
+            for name in pair:
+                parameter = model.get_parameter(name)
+                if parameter.shape == stored[there[0]].shape:  # else it is among the mismatched
+                    # Values, not the parameter itself: 4.50 refuses to save what it did not tie.
+                    parameter.data.copy_(stored[there[0]])
+    return lacking
+
+
+def _check_complete(missing: set[str], info: dict[str, Any], folder: Path) -> None:
+    """Every parameter has to come from the file: transformers fills what is missing with random numbers."""
+    # Counts 0, 1, 2, …; a buffer that older files store and newer ones do not.
+    missing = {name for name in missing if not name.endswith("position_ids")}
+    if missing:
+        raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {_some(missing)}")
+    mismatched = {entry[0] if isinstance(entry, (tuple, list)) else str(entry) for entry in info["mismatched_keys"]}
+    if mismatched:
+        raise ModelLoadError(f"the weights in {folder} have other shapes than its config.json: {_some(mismatched)}")
+    if info["unexpected_keys"]:
+        logger.debug("%s holds tensors that are not used: %s", folder, _some(set(info["unexpected_keys"])))
+
+
+def _may_tie(model: Any, target: str) -> bool:
+    """The bias is one tensor in every BLIP; the weight unless the configuration says it is not."""
+    configs = (model.config, model.config.text_config)
+    return target.endswith("bias") or all(getattr(config, "tie_word_embeddings", True) for config in configs)
+
+
+def _check_fit(model: Any, processor: Any, folder: Path) -> None:
+    """Token ids that the model has no row for would end in an IndexError in the middle of a caption."""
+    text = model.config.text_config
+    rows = model.get_input_embeddings().weight.shape[0]
+    if max(text.bos_token_id, text.sep_token_id, text.pad_token_id) >= rows or len(processor.tokenizer) > rows:
+        raise ModelLoadError(
+            f"the tokenizer in {folder} has {len(processor.tokenizer)} tokens and its model {rows}: "
+            "they do not belong together"
+        )
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No bars and no reports about missing weights while loading: what matters becomes an error of ours."""
+    from transformers.utils import logging as transformers_logging
+
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(f"{path} cannot be read: {_first_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ModelLoadError(f"{path} is no configuration: it holds no JSON object")
+    return content
+
+
+def _some(names: set[str]) -> str:
+    shown = sorted(names)[:3]
+    return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,68 @@
+"""The half of every BLIP that reads images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...images import to_rgb
+
+_CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
+
+
+def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Tensor:
+    """What the vision tower makes of RGB images: [B, P, width], the class token first, in the dtype of the weights.
+
+    On a CPU a few go through the tower at once: there more are no faster, and progress is told between layers, of which
+    one takes seconds for eight images of a large model.
+    """
+    weight = next(model.parameters())
+    few = _at_once(model)
+    groups = [images[start : start + few] for start in range(0, len(images), few)] if few else [images]
+    states = []
+    for group in groups:
+        pixels = pixels_of(processor, group, weight.device)  # [b, 3, H, W]
+        states.append(model.vision_model(pixel_values=pixels.to(weight.dtype))[0])
+    return torch.cat(states)  # [B, P, width]
+
+
+def pixels_of(processor: Any, images: Sequence[Image.Image], device: torch.device) -> Tensor:
+    """Pixels of RGB images on a device, float32 [B, 3, H, W], within rounding those of BLIP's image processor.
+
+    Bytes are moved and scaled there: moving the numbers would take four times as long, and making them on the CPU
+    longer than a GPU takes for the model.
+    """
+    rules = processor.image_processor
+    # A copy: torch warns of memory that may not be written to.
+    raw = torch.from_numpy(np.stack([np.array(shrunk(processor, image)) for image in images]))  # uint8 [B, H, W, 3]
+    pixels = raw.to(device).permute(0, 3, 1, 2).float()  # [B, 3, H, W]
+    if rules.do_rescale:
+        pixels = pixels * rules.rescale_factor
+    if rules.do_normalize:
+        mean, std = (torch.tensor(each, device=device).view(3, 1, 1) for each in (rules.image_mean, rules.image_std))
+        pixels = (pixels - mean) / std
+    return pixels.contiguous()
+
+
+def _at_once(model: Any) -> int:
+    """How many images go through the vision tower at once; 0 is all there are."""
+    positions = model.vision_model.embeddings.position_embedding  # [1, tokens, width]
+    if positions.device.type != "cpu":
+        return 0
+    scores = positions.shape[1] ** 2 * model.config.vision_config.num_attention_heads  # of one image and layer
+    return max(1, _CPU_SCORES // int(scores))
+
+
+def shrunk(processor: Any, image: Image.Image) -> Image.Image:
+    """A picture at the size that a model reads it in, RGB; what the model says of it is what it says of the picture.
+
+    For those who keep many pictures waiting: the rest of a large one would only take up memory.
+    """
+    size = processor.image_processor.size
+    resample = Image.Resampling(int(processor.image_processor.resample))
+    return to_rgb(image).resize((size["width"], size["height"]), resample)

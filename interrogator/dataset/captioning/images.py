@@ -1,0 +1,134 @@
+"""Pictures read and decoded in threads, each once, and prepared for every model of the run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import groupby
+from threading import Event
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+
+from ...errors import ImageReadError
+from ...images import decode_image
+from ..records import Item
+from ..review.dhash import difference_hash
+from ..sources import Source
+
+# Items that a thread reads at once: opening a tar or a table for each would cost more than its picture.
+_CHUNK = 4
+_TELL_SECONDS = 0.2
+_JPEG = b"\xff\xd8"
+
+Prepare = Mapping[str, Callable[[Image.Image], Any]]
+"""By name of a model: what it wants of a picture (upright, RGB, of any size). Called in threads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An item that was read: ready for the models, or the reason why it is not.
+
+    Attributes:
+        item: what was read.
+        error: why it cannot be captioned, one sentence; "" if it can.
+        ready: by name of a model, what its `Prepare` made of the picture. The picture itself is not kept: 64 pictures
+            of twelve megapixels would be two gigabytes.
+        width, height: pixels, upright.
+        sha256: of the file's bytes, hex.
+        looks: see `difference_hash`.
+        animated: whether the file holds more pictures than this first one.
+    """
+
+    item: Item
+    error: str = ""
+    ready: Mapping[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    looks: str = ""
+    animated: bool = False
+
+
+class Reader:
+    """Threads that read pictures ahead of the models."""
+
+    def __init__(self, sources: Sequence[Source], prepare: Prepare, threads: int) -> None:
+        self._sources = sources
+        self._prepare = prepare
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self._stopping = Event()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Not waited for: a thread may be in the middle of a large picture, and a run that is stopped stops at once.
+        self._stopping.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, items: Iterable[Item]) -> list[Future[list[Picture]]]:
+        """Start reading items; `finish` waits for them."""
+        return [self._pool.submit(self._read, chunk) for chunk in _chunks(items)]
+
+    def _read(self, chunk: Sequence[Item]) -> list[Picture]:
+        source = self._sources[chunk[0].source]
+        pictures = []
+        for item, data in source.read(chunk):
+            if self._stopping.is_set():
+                break
+            pictures.append(self._picture(item, data))
+        return pictures
+
+    def _picture(self, item: Item, data: bytes | Exception) -> Picture:
+        if isinstance(data, Exception):
+            return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            image = decode_image(data, item.key)
+        except ImageReadError as error:
+            return Picture(item, error=error.reason, sha256=sha256)
+        try:
+            ready = {name: prepare(image) for name, prepare in self._prepare.items()}
+            return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
+        except Exception as error:  # noqa: BLE001  one odd picture of a million does not end the run
+            reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
+            return Picture(item, error=reason, sha256=sha256)
+
+
+def finish(begun: Iterable[Future[list[Picture]]], waiting: Callable[[], None]) -> Iterator[Picture]:
+    """The pictures of `Reader.begin`, in the order of their items; `waiting` is called while they are read."""
+    for future in begun:
+        while not wait([future], _TELL_SECONDS).done:
+            waiting()
+        yield from future.result()
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether a picture file that could be decoded holds several pictures, frames or pages."""
+    if data.startswith(_JPEG):  # the most usual kind, and some hold a second picture for depth
+        return False
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001  Pillow raises all kinds for what is damaged behind the first frame
+        return False
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """A few items of one source at a time."""
+    for _, own in groupby(items, key=lambda item: item.source):
+        chunk: list[Item] = []
+        for item in own:
+            chunk.append(item)
+            if len(chunk) == _CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk

@@ -1,0 +1,52 @@
+"""Everything that a run works with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from .records import Item, Record
+from .review.thumbnails import Thumbnails
+from .settings import Settings
+from .sources import Source
+from .state.parts import Parts
+from .state.plan import Plan
+from .state.run_folder import RunFolder
+from .targets import Target, text_of
+from .text import merged
+
+
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """Everything that a run works with; `beside`: captions go beside the pictures."""
+
+    settings: Settings
+    sources: list[Source]
+    target: Target
+    beside: bool
+    files: RunFolder
+    plan: Plan
+    parts: Parts
+    thumbnails: Thumbnails
+
+    @property
+    def writes_sidecars(self) -> bool:
+        """Whether every picture has a caption file of its own, written as soon as its shard is captioned."""
+        return self.target.kind in ("txt", "caption")
+
+    def stays(self, before: str | None) -> bool:
+        """Whether the text that stands there already is left alone, whatever a new caption would be."""
+        text = None if before is None else text_of(before)
+        return merged(text, "\0", self.settings.policy, self.settings.separator) is None
+
+    def has_text(self, item: Item) -> bool:
+        """Whether any text stands where an item's caption belongs."""
+        if not (self.beside and self.writes_sidecars):
+            return self.target.before(item) is not None
+        path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
+        return path is not None and os.path.exists(path)  # without reading it
+
+    def is_gone(self, record: Record) -> bool:
+        """Whether a record's picture had a file on this machine that is there no more."""
+        path = self.sources[record.source].path(Item(record.key, record.source))
+        return path is not None and not os.path.lexists(path)

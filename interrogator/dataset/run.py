@@ -1,0 +1,277 @@
+"""A run: plan, caption shard by shard, put captions where they belong, report. Whatever stops it, it goes on there.
+
+A run that is asked for once more, with the same sources, settings and place, is the same run: it captions what is left,
+also pictures that were added since. What is done stays as it is, whatever somebody made of the captions; only captions
+that are gone, while their pictures are there, are put back from the records, without the models. To have all written
+anew, undo the run first, or ask for something else, such as another seed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import RequestError
+from .context import Workplace
+from .finish import Summary, finished, put_back
+from .progress import Watch, Watched
+from .records import Item
+from .review.thumbnails import Thumbnails
+from .settings import Settings
+from .sources import Source, open_source
+from .sources.source import stem
+from .state.locks import Held
+from .state.parts import Parts
+from .state.plan import Plan, Shard, mark
+from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .targets import LeftOut, Target, open_target
+from .worker import Captions, Nobody, Worker
+
+__all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
+
+SHARD_SIZE = 64
+
+logger = logging.getLogger("interrogator")
+
+
+class Engine(Protocol):
+    """Captions shards in other processes, with `Run.caption`."""
+
+    def __call__(
+        self, run: Run, shards: Sequence[Shard], models: Callable[[], Captions], count: Callable[[str], int],
+        tell: Callable[[int, int], None], threads: int | None,
+    ) -> None:  # fmt: skip
+        """Arguments as of `Run.work`; `tell(pictures, failed)` several times a second: so many since, may raise."""
+
+
+class Run:
+    """One run over sources, as it stands on disk.
+
+    Attributes:
+        folder: its own, under `.interrogator` where the captions go.
+        plan, parts: what is to be done, and what is done.
+    """
+
+    def __init__(
+        self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
+        target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
+    ) -> None:  # fmt: skip
+        """Open sources and target; nothing is written.
+
+        Args:
+            sources: folders, tars, parquet files, lists; paths or URLs.
+            out: where captions go; None is beside the pictures.
+            target: one of `targets.KINDS`.
+            column: of captions, in targets with columns.
+            kind: what the sources are, where looking does not tell.
+            shard_size: pictures that a crash costs at most.
+
+        Raises:
+            RequestError: a source or target that is none, or no place for the run's own folder.
+        """
+        if not sources:
+            raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
+        if shard_size < 1:
+            raise RequestError(f"a shard holds at least 1 picture, not {shard_size}")
+        self.settings = settings
+        self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        uris = [source.uri for source in self.sources]
+        for uri in uris:
+            if uris.count(uri) > 1:
+                raise RequestError(f"{uri} is named twice")
+        self.target: Target = open_target(target, out, self.sources, column, settings.several > 1)
+        self._asked = {
+            "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
+            "column": column, "shard_size": shard_size,
+        }  # fmt: skip
+        self._home = home_of(self.sources, out)
+        self.folder = self._home / settings.digest(self._asked)
+        self._files = RunFolder(self.folder)
+        self._shard_size = shard_size
+        self._beside = out is None
+        self._read()
+
+    @classmethod
+    def reopened(cls, folder: str | PathLike[str]) -> Run:
+        """A run by its folder, as `Summary.run` names it.
+
+        Raises:
+            RequestError: that is no folder of a run, it was undone, or its sources have moved.
+        """
+        settings, asked = read_run(folder)
+        try:
+            run = cls(settings=settings, **asked)
+        except TypeError as error:
+            raise RequestError(f"{folder} is no folder of a run that this version can read ({error})") from error
+        if run.folder.resolve() != Path(folder).resolve():
+            raise RequestError(f"{folder} was moved: a run belongs to {run.folder}")
+        return run
+
+    def items(self) -> Iterator[Item]:
+        """All pictures of all sources."""
+        for source in self.sources:
+            yield from source.items()
+
+    def preview(self, retry_failed: bool = False) -> dict[str, int]:
+        """What would become of the pictures, without doing it: captioned, kept, failed, or done by this run already."""
+        records = self.parts.records(self.parts.done(self.plan))
+        status: dict[bytes, str] = {mark(record): record.status for record in records}
+        counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
+        for item in self.items():
+            before = status.get(mark(item), "")
+            if before == "failed" and retry_failed:
+                before = ""
+            counts[before or self._expected(item)] += 1
+        return counts
+
+    def work(
+        self, models: Callable[[], Captions], count: Callable[[str], int], watch: Watch | None = None,
+        retry_failed: bool = False, rank: int = 0, world_size: int = 1, threads: int | None = None,
+        engine: Engine | None = None,
+    ) -> Summary:  # fmt: skip
+        """Caption what is left, and report.
+
+        Several processes share a run: the first writes the plan, each captions every `world_size`-th shard, and the
+        one that finds nothing left writes tables and report. They add pictures to the plan, and try failed ones again,
+        only when nothing was left of it.
+
+        Args:
+            models: loads what writes captions; called only if something is left to caption.
+            count: tokens of a text.
+            retry_failed: try those again that failed before.
+            rank, world_size: which process of how many this is.
+            threads: that read and decode pictures; None is as many as there are processors.
+            engine: who captions the shards; None is this process.
+
+        Raises:
+            RequestError: another run holds the folder, or an undo was stopped half way.
+            RunStopped: the disk is full or gone; what is done is kept.
+        """
+        if world_size < 1 or not 0 <= rank < world_size:
+            raise RequestError(f"rank {rank} is not one of {world_size}: ranks are counted from 0")
+        if threads is not None and threads < 1:
+            raise RequestError(f"pictures are read by at least 1 thread, not {threads}")
+        began = time.time()
+        with stopping_cleanly(self._home), Held(self._home, rank, world_size, self.folder.name):
+            self._read()  # what it was before the folder was held counts no more
+            self._files.check_whole()
+            self._make_plan(retry_failed, world_size == 1)
+            own = [shard for shard in self.plan.shards if shard.number % world_size == rank]
+            watched = Watched(watch, sum(shard.count for shard in own))
+            done = self.parts.done(self.plan)
+            is_done = {shard.number for shard in done}
+            before = [shard for shard in own if shard.number in is_done]
+            watched.add(sum(shard.count for shard in before), sum(map(self.parts.failures, before)))
+            is_changed = put_back(self._place, before, watched)
+            left = [shard for shard in own if shard.number not in is_done]
+            if engine is None:
+                self._caption(left, models, count, watched, threads)
+            elif left:
+                engine(self, left, models, count, watched.add, threads)
+            return finished(self._place, is_changed, began, watched)
+
+    def prepare(self, retry_failed: bool = False) -> int:
+        """Write the plan, as `work` does first; how many shards are left to caption.
+
+        For one that starts several processes to work on them. Raises as `work`.
+        """
+        with stopping_cleanly(self._home), Held(self._home):
+            self._read()
+            self._files.check_whole()
+            self._make_plan(retry_failed, alone=True)
+            return len(self.plan.shards) - len(self.parts.done(self.plan))
+
+    def caption(
+        self, numbers: Sequence[int], models: Callable[[], Captions], count: Callable[[str], int],
+        threads: int | None = None, watch: Watch | None = None,
+    ) -> tuple[int, int]:  # fmt: skip
+        """For an engine: caption shards, by number, of a run that another process holds; pictures and failures.
+
+        Shards that are done by now are passed over. Raises what `models`, the disk and the watcher raise.
+        """
+        self._read()
+        shards = [self.plan.shards[number] for number in numbers]
+        done = set(self.parts.done(self.plan))
+        self._caption([shard for shard in shards if shard not in done], models, count, Watched(watch, 0), threads)
+        return sum(shard.count for shard in shards), sum(map(self.parts.failures, shards))
+
+    def undo(self) -> list[LeftOut]:
+        """Put the texts back that stood there before the run; those changed by somebody since stay and are returned.
+
+        The run's folder gets another name, so that the same run begins anew when it is asked for again.
+
+        Raises:
+            RequestError: another run holds the folder.
+            RunStopped: the disk is full or gone; undo again to go on.
+        """
+        with stopping_cleanly(self._home), Held(self._home):
+            self._read()
+            self._files.begin_undo()
+            left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            self._files.end_undo()
+            self._read()
+        return left
+
+    def _read(self) -> None:
+        """Read how the run stands."""
+        self.plan = Plan(self.folder / "plan", self._shard_size)
+        self.parts = Parts(self.folder / "parts")
+        self._place = Workplace(
+            self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
+            Thumbnails(self.folder / "parts"),
+        )  # fmt: skip
+
+    def _expected(self, item: Item) -> str:
+        if item.trouble:
+            return "failed"
+        return "kept" if self._place.stays(self.target.before(item)) else "caption"
+
+    def _make_plan(self, retry_failed: bool, alone: bool) -> None:
+        self._files.begin(self._asked, self.settings)
+        done = self.parts.done(self.plan)
+        if not alone and len(done) < len(self.plan.shards):
+            return
+        if retry_failed:
+            pending = set(self.plan.shards).difference(done)
+            left = {item.name for shard in pending for item in shard.items()}
+            failed = [record.name for record in self.parts.failed(done) if record.name not in left]
+            self.plan.repeat(failed, self.items(), self._caption_file)
+        self.plan.extend(self.items(), self._caption_file)
+
+    def _caption_file(self, item: Item) -> str:
+        """Where an item's caption file will be; "" where it cannot get in the way of another's."""
+        if not self._place.writes_sidecars:
+            return ""
+        if self._beside:
+            return str(self.sources[item.source].sidecar(item, ".txt") or "")
+        return f"{item.source}/{stem(item.key)}"
+
+    def _caption(
+        self, shards: Sequence[Shard], models: Callable[[], Captions], count: Callable[[str], int], watched: Watched,
+        threads: int | None,
+    ) -> None:  # fmt: skip
+        """Finish what a stopped process had captioned, then caption the rest."""
+        worker = Worker(self._place, count, watched)
+        written = set(self.parts.written(self.plan))
+        for shard in shards:
+            if shard in written:
+                worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
+        left = [shard for shard in shards if shard not in written]
+        if not any(map(worker.wants, left)):
+            worker.work(left, Nobody(), threads)
+        else:
+            writer = models()
+            if not self._files.add_models(described(writer)):
+                logger.warning("other weights than those that this run began with; see run.json")
+            worker.work(left, writer, threads)
+
+
+def described(writer: Captions) -> dict[str, Any]:
+    """What a writer says of its models, if it says anything."""
+    describe = getattr(writer, "described", None)
+    return {} if describe is None else dict(describe())

@@ -1,0 +1,127 @@
+"""From an address to a source, by looking at what is there."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from os import PathLike
+from typing import Literal
+
+from ...errors import RequestError
+from .folder import FolderSource
+from .imagefolder import METADATA_NAMES, ImagefolderSource
+from .io.storage import Storage, is_url, storage_of
+from .parquet import ParquetSource
+from .path_list import LIST_EXTENSIONS, ListSource
+from .source import Source, is_picture
+from .webdataset import TAR_EXTENSIONS, WebdatasetSource, expand_braces
+
+Kind = Literal["folder", "imagefolder", "webdataset", "parquet", "list"]
+KINDS: tuple[Kind, ...] = ("folder", "imagefolder", "webdataset", "parquet", "list")
+
+
+def open_source(uri: str | PathLike[str], number: int = 0, kind: Kind | None = None, captions_from: str = "") -> Source:
+    """Open a folder, tar, brace pattern of tars, parquet file, folder of either, or list of paths.
+
+    Args:
+        uri: a path or any URL that fsspec knows.
+        number: which of the run's sources it is.
+        kind: None decides by looking: a folder with a metadata file is an imagefolder, one with pictures a folder, else
+            its tars or its parquet files are read; a file is what its extension says.
+        captions_from: for folders, the extension of caption files to read into `Item.caption`, such as ".txt".
+
+    Raises RequestError: nothing is there, it is of no kind that is known, or it cannot be read at all.
+    """
+    text = os.fsdecode(uri)
+    if kind is not None and kind not in KINDS:
+        raise RequestError(f"{kind!r} is no kind of source; there are: {', '.join(KINDS)}")
+    if "\0" in text or not text:
+        raise RequestError(f"{text!r} is no path")
+    if "{" in text and kind in (None, "webdataset") and (is_url(text) or not os.path.lexists(text)):
+        names = expand_braces(text)
+        if len(names) > 1:
+            return _from_pattern(text, names, number)
+    storage, path = storage_of(text)
+    there = storage.kind(path)
+    if there == "none":
+        raise RequestError(f"{text}: no such file or folder")
+    if there == "folder":
+        return _from_folder(storage, path, number, kind or _kind_of_folder(storage, path), captions_from)
+    return _from_file(storage, path, number, kind)
+
+
+def _from_pattern(pattern: str, names: list[str], number: int) -> Source:
+    """The tars of a brace pattern; keys are relative to the folder in front of the first brace."""
+    head = pattern.partition("{")[0]
+    folder = head[: max(head.rfind("/"), head.rfind(os.sep)) + 1]
+    storage, root = storage_of(folder or os.curdir)
+    uri = f"{storage.uri(root).rstrip('/')}/{pattern[len(folder) :]}"
+    return WebdatasetSource(storage, root, [name[len(folder) :] for name in names], uri, number)
+
+
+def _from_file(storage: Storage, path: str, number: int, kind: Kind | None) -> Source:
+    folder, name = storage.split(path)
+    lower, uri = name.lower(), storage.uri(path)
+    if kind is None and name in METADATA_NAMES:
+        raise RequestError(f"{uri}: give its folder instead")
+    if kind is None and is_picture(name):
+        raise RequestError(f"{uri}: is one picture; give its folder, or a list of paths")
+    if kind == "webdataset" or kind is None and lower.endswith(TAR_EXTENSIONS):
+        return WebdatasetSource(storage, folder, [name], uri, number)
+    if kind == "parquet" or kind is None and lower.endswith(".parquet"):
+        return ParquetSource(storage, folder, [name], uri, number)
+    if kind == "list" or kind is None and lower.endswith(LIST_EXTENSIONS):
+        return ListSource(storage, path, number)
+    if kind is not None:
+        raise RequestError(f"{uri}: is a file, not a folder, which {kind} reads")
+    raise RequestError(f"{uri}: is no source; there are folders, *.tar, *.parquet, and lists (.txt, .list, .csv)")
+
+
+def _from_folder(storage: Storage, path: str, number: int, kind: Kind, captions_from: str) -> Source:
+    uri = storage.uri(path)
+    if kind == "imagefolder":
+        return ImagefolderSource(storage, path, number, captions_from)
+    if kind == "webdataset":
+        return WebdatasetSource(storage, path, _names(storage, path, TAR_EXTENSIONS, uri), uri, number)
+    if kind == "parquet":
+        return ParquetSource(storage, path, _names(storage, path, (".parquet",), uri), uri, number)
+    if kind == "list":
+        raise RequestError(f"{uri}: is a folder, not a list")
+    return FolderSource(storage, path, number, captions_from)
+
+
+def _names(storage: Storage, path: str, extensions: tuple[str, ...], uri: str) -> list[str]:
+    names = [found.key for found in storage.walk(path, lambda name: name.lower().endswith(extensions))]
+    if not names:
+        raise RequestError(f"{uri}: has no file that ends in {' or '.join(extensions)}")
+    return names
+
+
+def _kind_of_folder(storage: Storage, path: str) -> Kind:
+    """What a folder is by the names in it. Raises RequestError that says what there is."""
+    there: Counter[str] = Counter()
+    pictures = False
+    for found in storage.walk(path, lambda name: True):
+        name = found.key.rpartition("/")[2]
+        if found.trouble and not is_picture(name):
+            if found.key == ".":
+                raise RequestError(f"{storage.uri(path)}: {found.trouble}")
+            continue
+        if name in METADATA_NAMES:
+            return "imagefolder"
+        pictures = pictures or is_picture(name)
+        there[
+            next((end for end in TAR_EXTENSIONS if name.lower().endswith(end)), os.path.splitext(name)[1].lower())
+        ] += 1
+    if pictures:
+        return "folder"
+    if any(there[extension] for extension in TAR_EXTENSIONS):
+        return "webdataset"
+    if there[".parquet"]:
+        return "parquet"
+    found_instead = ", ".join(
+        f"{count} {extension or 'without extension'}" for extension, count in there.most_common(5)
+    )
+    raise RequestError(
+        f"{storage.uri(path)}: has no pictures, tars or parquet files ({found_instead or 'it is empty'})"
+    )

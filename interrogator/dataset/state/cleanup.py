@@ -1,0 +1,56 @@
+"""Files that a killed process had not given their names yet."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ...files import TEMP_SUFFIX
+from ..context import Workplace
+from .run_folder import HOME
+
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
+
+
+def sweep(place: Workplace, before: float) -> None:
+    """Remove what such processes left in the run's folder and where captions go.
+
+    Nobody else may be writing for this run. Files changed since `before` stay: they may be another run's.
+    """
+    for folder in {*_folders_under(place.files.path), *_caption_folders(place)}:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if _TEMPORARY.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
+                    _remove(entry)
+
+
+def _caption_folders(place: Workplace) -> Iterator[str]:
+    top = place.files.path.parent.parent
+    yield str(top)
+    if not place.writes_sidecars:
+        return
+    if not place.beside:
+        yield from _folders_under(top)
+        return
+    for item in place.plan.items():
+        path = place.sources[item.source].path(item)
+        if path is not None:
+            yield os.path.dirname(path)
+
+
+def _folders_under(top: Path) -> Iterator[str]:
+    for folder, inner, _ in os.walk(top):
+        inner[:] = [name for name in inner if name != HOME]
+        yield folder
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    with suppress(OSError):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)

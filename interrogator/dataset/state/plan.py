@@ -1,0 +1,232 @@
+"""Which pictures a run captions, in which order, and in which shards: written down once, the same for every process.
+
+    RUN/plan/00000.jsonl   one item a line, in the order of the sources; the first line says what the file is
+    RUN/plan/00001.jsonl   items that were found later, or those that failed and are tried again
+
+A file never changes once it has its name, and of two processes that write one at once the first gives it. A shard is so
+many lines in a row of one file, so a shard's number means the same items for good, whoever works on it and however
+often the run is taken up again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...errors import RequestError
+from ...files import sync_folder, temp_path
+from ..records import Item, Record
+
+_SUFFIX = ".jsonl"
+# What file systems answer that have no hard links.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+
+
+@dataclass(frozen=True)
+class Shard:
+    """So many items in a row: what one process works on at a time, and what a crash costs at most.
+
+    Attributes:
+        number: from 0, over all files of the plan.
+        file: the plan file they stand in.
+        start, stop: bytes of that file.
+        count: items.
+        again: whether they were all planned before, and failed.
+    """
+
+    number: int
+    file: Path
+    start: int
+    stop: int
+    count: int
+    again: bool
+
+    def items(self) -> list[Item]:
+        """The items, read from the plan."""
+        with open(self.file, "rb") as file:
+            file.seek(self.start)
+            lines = file.read(self.stop - self.start).decode("ascii").splitlines()
+        return [_item(line) for line in lines]
+
+
+class Plan:
+    """The plan of a run on disk.
+
+    Attributes:
+        shards: all of them, in order.
+    """
+
+    def __init__(self, folder: Path, shard_size: int) -> None:
+        """Read the plan in `folder`; an empty one where there is none.
+
+        Args:
+            shard_size: items in a shard; the same whenever this plan is read.
+        """
+        self.folder = folder
+        self._shard_size = shard_size
+        self._files: list[Path] = []
+        self.shards: list[Shard] = []
+        self._read()
+
+    def __len__(self) -> int:
+        """How many items there are; those that are tried again count once."""
+        return sum(shard.count for shard in self.shards if not shard.again)
+
+    def extend(self, items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: "") -> None:
+        """Add the items that the plan does not hold yet.
+
+        Args:
+            place_of: where the caption of an item will be, "" for a place of its own. Of two items with one place the
+                second is planned with that trouble.
+
+        Raises:
+            RequestError: two items of one source have one key; a caption could not be told from the other's.
+            OSError: the plan cannot be written.
+        """
+        self._add(self._placed(self._fresh(items), place_of), again=False)
+
+    def repeat(
+        self, names: Iterable[tuple[int, str]], items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: ""
+    ) -> None:
+        """Plan the items of these names once more, to be tried again.
+
+        Args:
+            items: as the sources have them now: what was in the way of one may be gone.
+            place_of: as in `extend`.
+
+        Raises OSError.
+        """
+        wanted = set(names)
+        now = {item.name: item for item in items if item.name in wanted}
+        self._add(self._tried_again(wanted, now, place_of), again=True)
+
+    def items(self) -> Iterator[Item]:
+        """All items, in order, each once."""
+        for shard in self.shards:
+            if not shard.again:
+                yield from shard.items()
+
+    def _fresh(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Those of the items that are not planned."""
+        planned = set(map(mark, self.items()))
+        seen: set[bytes] = set()
+        for item in items:
+            name = mark(item)
+            if name in planned:
+                continue
+            if name in seen:
+                raise RequestError(f"{item.key} is there twice")
+            seen.add(name)
+            yield item
+
+    def _placed(self, fresh: Iterable[Item], place_of: Callable[[Item], str]) -> Iterator[Item]:
+        """The same; those whose place is taken by another item, planned or not, with that trouble."""
+        taken: set[bytes] | None = None
+        for item in fresh:
+            if taken is None:
+                taken = self._taken(place_of)
+            yield _claimed(item, taken, place_of)
+
+    def _tried_again(
+        self, wanted: set[tuple[int, str]], now: Mapping[tuple[int, str], Item], place_of: Callable[[Item], str]
+    ) -> Iterator[Item]:
+        taken = self._taken(place_of) if wanted else set()
+        for item in self.items():
+            if item.name in wanted:
+                found = now.get(item.name, item)
+                # One that had no trouble has its place already.
+                yield _claimed(found, taken, place_of) if item.trouble else found
+
+    def _taken(self, place_of: Callable[[Item], str]) -> set[bytes]:
+        return {_digest(place_of(item)) for item in self.items() if not item.trouble}
+
+    def _add(self, items: Iterator[Item], again: bool) -> None:
+        """Write a file of items, if there are any. If another process was faster, its file counts, not this one."""
+        first = next(items, None)
+        if first is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = temp_path(self.folder)
+        try:
+            with open(aside, "xb") as file:
+                file.write(json.dumps({"again": again}).encode() + b"\n" + _line(first))
+                file.writelines(map(_line, items))
+                file.flush()
+                os.fsync(file.fileno())
+            self._name(aside)
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+        self._read()
+
+    def _name(self, aside: Path) -> None:
+        """Give a file the next number, unless another has it by now."""
+        name = self.folder / f"{len(self._files):05d}{_SUFFIX}"
+        try:
+            os.link(aside, name)
+        except FileExistsError:
+            return
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if not name.exists():
+                os.replace(aside, name)
+        sync_folder(self.folder)
+
+    def _read(self) -> None:
+        """Cut the files into shards that are there and were not read yet."""
+        for file in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            if file not in self._files:
+                self._files.append(file)
+                self._cut(file)
+
+    def _cut(self, file: Path) -> None:
+        """Add the shards of a plan file."""
+        count = 0
+        with open(file, "rb") as lines:
+            head = lines.readline()
+            again = bool(json.loads(head)["again"])
+            start = stop = len(head)
+            for line in lines:
+                stop, count = stop + len(line), count + 1
+                if count == self._shard_size:
+                    self.shards.append(Shard(len(self.shards), file, start, stop, count, again))
+                    start, count = stop, 0
+        if count:
+            self.shards.append(Shard(len(self.shards), file, start, stop, count, again))
+
+
+def mark(item: Item | Record) -> bytes:
+    """Sixteen bytes that stand for the name of an item or its record: sets of millions are small."""
+    return _digest(f"{item.source}/{item.key}")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _claimed(item: Item, taken: set[bytes], place_of: Callable[[Item], str]) -> Item:
+    """The item, whose place is taken from now on; with trouble if it was before."""
+    place = "" if item.trouble else place_of(item)
+    if place and _digest(place) in taken:
+        return replace(item, trouble="another picture has the same caption file")
+    if place:
+        taken.add(_digest(place))
+    return item
+
+
+def _line(item: Item) -> bytes:
+    # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
+    fields = [item.key, item.source, item.place, item.size, item.caption, item.trouble]
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _item(line: str) -> Item:
+    key, source, place, size, caption, trouble = json.loads(line)
+    return Item(key, source, tuple(place), size, caption, trouble)

@@ -1,0 +1,157 @@
+"""The folder of a run: where it is, what it says of the run, and what marks it as finished or undone.
+
+OUT/.interrogator/run.lock        held while a run works here; rank-N.lock by each of several processes
+OUT/.interrogator/<run>/run.json  what was asked for, of what, with which versions and weights
+OUT/.interrogator/<run>/plan/     see plan.py
+OUT/.interrogator/<run>/parts/    see parts.py
+OUT/.interrogator/<run>/finished.json, report.html, summary.json
+OUT/.interrogator/<run>-undone-1/ a run that was undone
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...errors import RequestError, RunStopped
+from ...files import sync_folder, write_whole
+from ..settings import Settings
+from ..sources import Source
+
+HOME = ".interrogator"
+_RUN, _FINISHED, _UNDOING = "run.json", "finished.json", "undoing"
+_ONE_FILE = frozenset({".jsonl", ".json", ".csv", ".parquet"})
+"""How targets of one file end."""
+
+
+class RunFolder:
+    """A run's folder and the small files in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, asked: Mapping[str, Any], settings: Settings) -> None:
+        """Write down what was asked for, unless that was done before. Raises OSError."""
+        if not (self.path / _RUN).exists():
+            told = {
+                "run": self.path.name, "asked": asked, "settings": settings.as_dict(), "versions": versions(),
+                "models": [], "began": time.strftime("%Y-%m-%d %H:%M:%S"),
+            }  # fmt: skip
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write(_RUN, told)
+
+    def told(self) -> dict[str, Any]:
+        """What run.json says. Raises OSError, ValueError."""
+        told: dict[str, Any] = json.loads((self.path / _RUN).read_text(encoding="utf-8"))
+        return told
+
+    def add_models(self, described: Mapping[str, Any]) -> bool:
+        """Write down which models work on this run; whether they are the ones that did so far. Raises OSError."""
+        told = self.told()
+        before = told.setdefault("models", [])
+        if not described or described in before:
+            return True
+        told["models"] = [*before, described]
+        self._write(_RUN, told)
+        return not before or weights_of(described) in map(weights_of, before)
+
+    def finished(self) -> int:
+        """The first so many shards are in the tables and in the report."""
+        try:
+            return int(json.loads((self.path / _FINISHED).read_bytes())["shards"])
+        except FileNotFoundError:
+            return 0
+
+    def finish(self, shards: int) -> None:
+        """Say that so many shards are. Raises OSError."""
+        self._write(_FINISHED, {"shards": shards})
+
+    def check_whole(self) -> None:
+        """Raises RequestError: somebody began to undo the run, and was stopped."""
+        if (self.path / _UNDOING).exists():
+            raise RequestError(
+                f"{self.path} is half undone: finish that with `interrogator caption --undo {self.path}`"
+            )
+
+    def begin_undo(self) -> None:
+        """Raises OSError."""
+        write_whole(self.path / _UNDOING, b"")
+
+    def end_undo(self) -> Path:
+        """Give the folder a name under which no run will find it; returns the new path. Raises OSError."""
+        names = (self.path.with_name(f"{self.path.name}-undone-{number}") for number in count(1))
+        target = next(name for name in names if not name.exists())
+        self.path.rename(target)
+        sync_folder(target.parent)
+        return target
+
+    def _write(self, name: str, told: Mapping[str, Any]) -> None:
+        text = json.dumps(told, indent=1, default=str, ensure_ascii=False)
+        write_whole(self.path / name, text.encode("utf-8", "backslashreplace"))
+
+
+def read_run(folder: str | PathLike[str]) -> tuple[Settings, dict[str, Any]]:
+    """Settings and everything else that the run in a folder was asked for.
+
+    Raises:
+        RequestError: that is no folder of a run, or of one that was undone.
+    """
+    try:
+        told = RunFolder(Path(folder)).told()
+        settings, asked = Settings.from_dict(told["settings"]), dict(told["asked"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"{folder} is no folder of a run that this version can read ({error})") from error
+    if Path(folder).resolve().name.startswith(f"{told.get('run')}-undone-"):
+        raise RequestError(f"{folder} was undone already")
+    return settings, asked
+
+
+def home_of(sources: Sequence[Source], out: str | PathLike[str] | None) -> Path:
+    """The folder for runs: in the folder of the captions, or of the pictures.
+
+    Raises:
+        RequestError: there is no such folder.
+    """
+    if out is not None:
+        path = Path(out).absolute()
+        return (path.parent if path.suffix.lower() in _ONE_FILE and not path.is_dir() else path) / HOME
+    if len(sources) == 1 and sources[0].folder is not None:
+        return sources[0].folder / HOME
+    raise RequestError("say where the captions go: the pictures are in more than one place, or not on this machine")
+
+
+def versions() -> dict[str, str]:
+    """Of this library and what it stands on."""
+    found = {"interrogator": __version__, "python": platform.python_version()}
+    for name in ("torch", "transformers", "open_clip_torch", "pillow", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def weights_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells models from others, whatever device they are on."""
+    return {role: model.get("weights") for role, model in described.items()}
+
+
+@contextmanager
+def stopping_cleanly(home: Path) -> Iterator[None]:
+    """A full or missing disk ends the run with one sentence; whole files stay whole."""
+    try:
+        yield
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        where = error.filename or home
+        raise RunStopped(f"{where}: {why}; what is done is kept, so the same command goes on from there") from error

@@ -1,0 +1,153 @@
+"""The work of a run: shard by shard, pictures are read, captioned, recorded, and captions put where they belong."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from .captioning.images import Picture, Prepare, Reader, finish
+from .captioning.result import Written
+from .context import Workplace
+from .progress import Watched
+from .records import Item, Record
+from .review.thumbnails import thumbnail
+from .state.parts import counted
+from .state.plan import Shard
+from .targets import text_of
+from .text import merged, worded
+
+
+class Captions(Protocol):
+    """What turns pictures into captions: `captioning.Models`, or something of your own."""
+
+    prepare: Prepare
+
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
+        """What there is to say of each picture. `progress(done, total)` in pictures may raise to stop."""
+
+
+class Nobody:
+    """Who writes where nothing is to be written: no model has to be loaded to say so."""
+
+    prepare: Prepare = MappingProxyType({})
+
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
+        raise AssertionError("nothing was to be captioned")
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A shard whose pictures are being read, and the texts that stood there before, by name of the item."""
+
+    shard: Shard
+    items: list[Item]
+    before: dict[tuple[int, str], str | None]
+    reading: list[Future[list[Picture]]]
+
+
+class Worker:
+    """Captions shards in this process."""
+
+    def __init__(self, place: Workplace, count: Callable[[str], int], watched: Watched) -> None:
+        """count: tokens of a text."""
+        self._place = place
+        self._count = count
+        self._watched = watched
+
+    def put_in_place(self, shard: Shard, records: list[Record], began: float) -> None:
+        """Write the captions of a shard where they belong, then say that it is done. Raises OSError."""
+        left = {(each.source, each.key): each.reason for each in self._place.target.write(records)}
+        if left:
+            records = [failed(record, left[record.name]) if record.name in left else record for record in records]
+            self._place.parts.write(shard, records)
+        self._place.parts.finish(shard, records, seconds=round(time.monotonic() - began, 3))
+        self._watched.add(shard.count, counted(records)["failed"])
+
+    def wants(self, shard: Shard) -> bool:
+        """Whether any picture of a shard is to be captioned."""
+        return any(self._wants(item, self._place.target.before(item)) for item in shard.items())
+
+    def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
+        """Caption shards one after the other; while the models work on one, the pictures of the next are read.
+
+        Raises OSError, and whatever the writer or the watcher raise.
+        """
+        prepare = {**writer.prepare, "thumbnail": thumbnail}
+        if not shards:
+            return
+        with Reader(self._place.sources, prepare, threads or os.cpu_count() or 1) as reader:
+            begun = deque([self._open(shards[0], reader)])
+            for following in (*shards[1:], None):
+                began = time.monotonic()
+                if following is not None:
+                    begun.append(self._open(following, reader))
+                now = begun.popleft()
+                pictures = list(finish(now.reading, self._watched.again))
+                records = self._records(now, pictures, writer)
+                shots = {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
+                self._place.thumbnails.write(now.shard.number, shots)
+                self._place.parts.write(now.shard, records)
+                self.put_in_place(now.shard, records, began)
+
+    def _open(self, shard: Shard, reader: Reader) -> _Opened:
+        """Look what stands there already, and begin to read the pictures that are to be captioned."""
+        items = shard.items()
+        before = {item.name: self._place.target.before(item) for item in items}
+        wanted = [item for item in items if self._wants(item, before[item.name])]
+        return _Opened(shard, items, before, reader.begin(wanted))
+
+    def _wants(self, item: Item, before: str | None) -> bool:
+        return not item.trouble and not self._place.stays(before)
+
+    def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
+        """A record for each item of a shard."""
+        good = [picture for picture in pictures if not picture.error]
+        answers = writer.write(good, self._watched.within) if good else []
+        written = {picture.item.name: answer for picture, answer in zip(good, answers, strict=True)}
+        read = {picture.item.name: picture for picture in pictures}
+        return [
+            self._record(item, opened.before[item.name], read.get(item.name), written.get(item.name))
+            for item in opened.items
+        ]
+
+    def _record(self, item: Item, before: str | None, picture: Picture | None, written: Written | None) -> Record:
+        record = Record(item.key, "kept", "its caption was there before", item.source, before=before)
+        if item.trouble:
+            return failed(record, item.trouble)
+        if picture is None:
+            return replace(record, caption=text_of(before or ""))
+        if picture.error or written is None:
+            return failed(replace(record, sha256=picture.sha256), picture.error)
+        return self._captioned(record, picture, written)
+
+    def _captioned(self, record: Record, picture: Picture, written: Written) -> Record:
+        """The record of a picture that was captioned."""
+        settings, size = self._place.settings, (picture.width, picture.height)
+        texts = [
+            worded(each.text, written.phrases, picture.item, settings.wording, self._count, size)
+            for each in written.captions
+        ]  # the best first
+        flags = (*written.flags, *texts[0].flags, *(("animated",) if picture.animated else ()))
+        seen = replace(
+            record, width=picture.width, height=picture.height, sha256=picture.sha256, looks=picture.looks,
+            scores=written.captions[0].scores, flags=flags,
+        )  # fmt: skip
+        if not texts[0].text or "empty_caption" in flags:
+            return failed(seen, "the caption came out empty")
+        before = None if record.before is None else text_of(record.before)
+        caption = merged(before, texts[0].text, settings.policy, settings.separator)
+        if caption is None:
+            return replace(seen, reason="the same text was there before", caption=before or "")
+        captions = (caption, *(each.text for each in texts[1:]))
+        return replace(seen, status="done", reason="", caption=caption, captions=captions, tokens=self._count(caption))
+
+
+def failed(record: Record, reason: str) -> Record:
+    """The record of a picture that has no caption after all."""
+    return replace(record, status="failed", reason=reason)

@@ -1,0 +1,146 @@
+"""Saved row numbers of one list of phrases, so that opening the list again looks up no phrase.
+
+A file holds `segment` and `row`, both int32 [N], what else belongs to the list (`Listing.notes`, int32 or int64 each),
+and in its metadata the segments' names and a sum of each array. It is a shortcut only: one that is damaged, or names a
+segment that is gone, is computed again from the keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ..files import check_sum, keep_newest, write_whole
+from ..rows import Rows
+from .files import DamagedFile, reading
+
+INDEX_SUFFIX = ".safetensors"
+# Version 1 knew no notes; its files have other names and leave in their turn.
+INDEX_VERSION = 2
+# Looking up fewer phrases costs less than a file.
+SMALLEST_INDEXED_LIST = 16
+# Lists come and go as people edit their banks; the oldest indexes make room.
+KEPT_INDEXES = 64
+# Rows of a segment that lie this scattered among others are copied out, or every pass would read the others too.
+_LEAST_SHARE = 0.5
+
+IntArray = npt.NDArray[Any]  # int32 or int64
+Note = Callable[[], IntArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A list of phrases by its digest: where an index of it is saved, nobody looks at the phrases.
+
+    phrases: duplicates are allowed
+    digest:  32 hex characters that stand for the phrases, in their order, and for what the notes are made of
+    notes:   what else to keep of the list, by name: each makes an array of int32 or int64
+    """
+
+    phrases: Sequence[str]
+    digest: str
+    notes: Mapping[str, Note] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class RowIndex:
+    """Where each phrase of a list lies: row `row[i]` of the segment called `names[segment[i]]`; both int32 [N].
+
+    notes: the arrays that are kept with the list, by name.
+    """
+
+    names: tuple[str, ...]
+    segment: IntArray
+    row: IntArray
+    notes: Mapping[str, Note]
+
+
+def write_index(folder: Path, digest: str, index: RowIndex) -> None:
+    """Saves the index of the list `digest` and drops the oldest beyond KEPT_INDEXES. Raises OSError."""
+    arrays = {name: np.ascontiguousarray(note()) for name, note in index.notes.items()}
+    arrays |= {"segment": index.segment, "row": index.row}
+    sums = {name: _sum(array) for name, array in arrays.items()}
+    metadata = {"format": str(INDEX_VERSION), "names": json.dumps(index.names), "sums": json.dumps(sums)}
+    folder.mkdir(exist_ok=True)
+    whole = save({name: torch.from_numpy(array) for name, array in arrays.items()}, metadata)
+    write_whole(folder / (digest + INDEX_SUFFIX), whole)
+    keep_newest(folder, INDEX_SUFFIX, KEPT_INDEXES)
+
+
+def read_index(folder: Path, listing: Listing) -> RowIndex | None:
+    """The saved index of a list; None where it lacks a note. Its notes stay in the file until they are asked for.
+
+    Raises DamagedFile, or OSError (FileNotFoundError: none is saved).
+    """
+    path = folder / (listing.digest + INDEX_SUFFIX)
+    with reading(path) as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        if metadata.get("format") != str(INDEX_VERSION):
+            raise DamagedFile(path, f"format version {metadata.get('format')}, not {INDEX_VERSION}")
+        arrays: dict[str, IntArray] = {name: file.get_tensor(name).numpy() for name in file.keys()}
+        sums, names = json.loads(metadata["sums"]), tuple(map(str, json.loads(metadata["names"])))
+        segment, row = arrays["segment"], arrays["row"]
+        whole = all(_sum(arrays[name]) == sums[name] for name in ("segment", "row"))
+    shape = (len(listing.phrases),)
+    if not whole or segment.dtype != np.int32 or segment.shape != shape or row.shape != shape:
+        raise DamagedFile(path, "the row numbers are damaged")
+    with suppress(OSError):  # the age of an index is when it was last used
+        os.utime(path)
+    if not listing.notes.keys() <= arrays.keys():
+        return None
+    notes = {name: partial(_sound, arrays[name], sums.get(name), make) for name, make in listing.notes.items()}
+    return RowIndex(names, segment, row, notes)
+
+
+def _sum(array: IntArray) -> list[object]:
+    return [str(array.dtype), *array.shape, check_sum(array.tobytes())]
+
+
+def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:
+    """A saved note if it is what was written, else made again."""
+    return saved if _sum(saved) == sum_ else make()
+
+
+def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width: int) -> Rows | None:
+    """The table [N, D] float16 whose row i is `segments[segment[i]][row[i]]`; None if a number is out of range.
+
+    Rows stay where they are unless they lie scattered among many others.
+    """
+    if len(segment) and (segment.min() < 0 or segment.max() >= len(segments) or row.min() < 0):
+        return None
+    sizes = np.array([len(rows) for rows in segments], dtype=np.int64)  # [S]
+    starts = np.cumsum(sizes) - sizes  # [S]
+    if len(segment) and (row >= sizes[segment]).any():
+        return None
+    if len(segments) and (np.bincount(segment, minlength=len(segments)) == sizes).all():
+        return Rows(segments, starts[segment] + row)  # as usual: the list is what the segments were written for
+    pieces: list[Tensor] = []
+    numbers = np.empty(len(row), dtype=np.int64)  # [N]
+    total = 0
+    for place, rows in enumerate(segments):
+        here = np.flatnonzero(segment == place)  # [n]
+        if not len(here):
+            continue
+        own = row[here]
+        first, last = int(own.min()), int(own.max())
+        if len(own) >= _LEAST_SHARE * (last + 1 - first):
+            piece, local = rows[first : last + 1], own - first
+        else:
+            picks, local = np.unique(own, return_inverse=True)
+            piece = rows.index_select(0, torch.from_numpy(picks.astype(np.int64)))
+        numbers[here] = local.reshape(-1).astype(np.int64) + total
+        pieces.append(piece)
+        total += len(piece)
+    return Rows(pieces or [torch.empty(0, width, dtype=torch.float16)], numbers)

@@ -1,0 +1,184 @@
+"""The folder of one store: what it says of its encoder, finding the one of an encoder, making a new one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ..files import sync_folder, temp_path, write_whole
+from .files import FORMAT_VERSION, Complaints, DamagedFile, logger, reading
+from .identity import PROBE_TOLERANCE, EncoderIdentity
+
+CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
+
+_FOLDER_NAME = re.compile(r".+-[0-9a-f]{8}(\.([0-9a-f]{8}\.)?damaged)?")
+_LONGEST_SLUG = 64
+
+
+@dataclass(frozen=True, eq=False)
+class StoreCard:
+    """What a store's folder says of itself; probes are [P, D] float32."""
+
+    name: str
+    dtype: str
+    tokenizer: str
+    width: int
+    probes: Tensor
+
+
+class NewerFormat(DamagedFile):
+    """A later release of this library wrote the store: not ours to judge, nor to move."""
+
+
+def store_folders(root: Path, damaged: bool = False) -> list[Path]:
+    """The folders under `root` that are stores, by name; with `damaged` also those set aside. Raises OSError.
+
+    The root may be a folder that people keep other things in, so a name alone makes no store.
+    """
+    try:
+        found = sorted(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in found if _is_store(path) and (damaged or path.suffix != ".damaged")]
+
+
+def read_card(folder: Path) -> StoreCard:
+    """What the store says of itself. Raises DamagedFile or NewerFormat, and OSError when it cannot be opened."""
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        version = int(card["format"])
+        if version > FORMAT_VERSION:
+            raise NewerFormat(path, f"format version {version}")
+        if version != FORMAT_VERSION:
+            raise DamagedFile(path, f"format version {version}, not {FORMAT_VERSION}")
+        name, dtype, tokenizer, width = card["name"], card["dtype"], card["tokenizer"], int(card["width"])
+        if not all(isinstance(text, str) for text in (name, dtype, tokenizer)):
+            raise DamagedFile(path, "a field is not text")
+    except FileNotFoundError as error:
+        raise DamagedFile(path, "it is missing") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedFile(path, f"{type(error).__name__}: {error}") from error
+    return StoreCard(name, dtype, tokenizer, width, _read_probes(folder / PROBES, width))
+
+
+def find_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -> Path | None:
+    """The store that this very encoder filled, or None. Damaged stores are complained about and set aside."""
+    matching: list[tuple[bool, Path]] = []
+    foreign: list[str] = []
+    try:
+        folders = store_folders(root)
+    except OSError as error:
+        complaints.unreadable(root, error)
+        return None
+    for folder in folders:
+        try:
+            card = read_card(folder)
+        except NewerFormat as error:
+            logger.info("embedding cache: %s was written by a later release; left alone", error.path)
+        except DamagedFile as error:
+            complaints.damaged(error, move=folder)
+        except OSError as error:
+            complaints.unreadable(folder, error)
+        else:
+            difference = _differences(identity, card)
+            if not difference:
+                matching.append((card.name != identity.name, folder))  # a namesake first
+            elif card.name == identity.name:
+                foreign.append(f"{folder.name} has {difference}")
+    if not matching and foreign:
+        logger.warning("embedding cache: rows kept for %s are of another encoder, so they are not used: %s",
+                       identity.name, "; ".join(foreign))  # fmt: skip
+    return min(matching)[1] if matching else None
+
+
+def make_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -> Path:
+    """Makes the store of an encoder, or finds the one another process has just made. Raises OSError.
+
+    It is filled aside and renamed, so that nobody sees a store without its card. Its name follows from the identity:
+    two processes that start together end in one folder.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    aside = temp_path(root)
+    aside.mkdir()
+    try:
+        for name in (SEGMENTS, INDEXES):
+            (aside / name).mkdir()
+        card = {"format": FORMAT_VERSION, "name": identity.name, "dtype": identity.dtype,
+                "tokenizer": identity.tokenizer, "width": identity.width}  # fmt: skip
+        write_whole(aside / PROBES, save({"probes": identity.probes}))
+        write_whole(aside / LOCK, b"")
+        write_whole(aside / CARD, json.dumps(card, indent=1).encode())
+        slug = _slug(identity.name)
+        target = root / f"{slug}-{_identity_digest(identity)}"
+        try:
+            aside.rename(target)
+        except OSError:
+            found = find_folder(root, identity, complaints)
+            if found:
+                return found
+            target = root / f"{slug}-{uuid4().hex[:8]}"  # the name is taken by something that could not be moved
+            aside.rename(target)
+        sync_folder(root)
+        return target
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def called(folder: Path, name: str) -> bool:
+    """Whether a store is the one of encoder `name`; a damaged one is judged by its folder's name."""
+    try:
+        return read_card(folder).name == name
+    except (DamagedFile, OSError):
+        return re.fullmatch(re.escape(_slug(name)) + r"-[0-9a-f]{8}.*", folder.name) is not None
+
+
+def _read_probes(path: Path, width: int) -> Tensor:
+    try:
+        with reading(path) as file:
+            probes: Tensor = file.get_tensor("probes").clone()  # [P, D]
+    except FileNotFoundError as error:
+        raise DamagedFile(path, "it is missing") from error
+    if probes.dtype != torch.float32 or probes.ndim != 2 or probes.shape[1] != width or not len(probes):
+        raise DamagedFile(path, f"probes are {probes.dtype} {list(probes.shape)}, not float32 [P, {width}]")
+    if not bool(torch.isfinite(probes).all()):
+        raise DamagedFile(path, "probes are not finite")
+    return probes
+
+
+def _differences(identity: EncoderIdentity, card: StoreCard) -> str:
+    """In what the encoder differs from the one that filled the store; "" for nothing."""
+    if card.width != identity.width:
+        return f"rows of length {card.width}, not {identity.width}"
+    far = identity.difference(card.probes)
+    if not far < PROBE_TOLERANCE:
+        return f"other weights (probe rows differ by {far:.1e})"
+    if card.tokenizer != identity.tokenizer:
+        return "another tokenizer"
+    return "" if card.dtype == identity.dtype else f"dtype {card.dtype}, not {identity.dtype}"
+
+
+def _is_store(path: Path) -> bool:
+    if not _FOLDER_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    return any((path / name).exists() for name in (CARD, PROBES, SEGMENTS))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_LONGEST_SLUG].strip("._-") or "encoder"
+
+
+def _identity_digest(identity: EncoderIdentity) -> str:
+    words = [FORMAT_VERSION, identity.name, identity.dtype, identity.tokenizer, identity.width]
+    state = hashlib.blake2b(json.dumps(words).encode(), digest_size=4)
+    state.update(identity.probes.numpy().tobytes())
+    return state.hexdigest()

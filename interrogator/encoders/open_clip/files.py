@@ -1,0 +1,195 @@
+"""Where an open_clip model's parts are: architecture, weights, tokenizer, configuration of the text tower.
+
+open_clip downloads as it goes and falls back to random weights where a file is missing. Here every part is found
+on disk (or downloaded where that was allowed) before open_clip is asked to build anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ... import hub
+from ...catalog import known_model, unknown
+from ...errors import ModelLoadError, ModelNotFoundError, UnknownModelError
+from ...progress import Progress
+
+logger = logging.getLogger("interrogator")
+
+LOCAL_DIR = "local-dir:"
+HF_HUB = "hf-hub:"
+CONFIG_FILE = "open_clip_config.json"
+# The names of weights on the hub (open_clip/constants.py). `model.safetensors` there is in the format of transformers.
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+# What open_clip takes in a folder, best first (open_clip/factory.py, `_find_checkpoint_in_dir`).
+FOLDER_WEIGHT_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
+TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
+TOKENIZER_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json", "merges.txt", "config.json")
+
+
+@dataclass
+class Sources:
+    """The parts of one open_clip model, all on disk.
+
+    Attributes:
+        model_name: what `open_clip.create_model` takes: an architecture or `local-dir:FOLDER`.
+        model_cfg: the architecture's configuration as open_clip writes it.
+        checkpoint: the weights file.
+        preprocess: the tag's image settings (mean, std, interpolation, resize_mode); empty for a folder, whose own
+            configuration holds them.
+        quick_gelu: the activation the weights were trained with; None leaves it to the configuration.
+        tokenizer: folder of a Hugging Face tokenizer; None for open_clip's own.
+        text_config: folder with the `config.json` of a Hugging Face text tower; None for open_clip's own.
+    """
+
+    model_name: str
+    model_cfg: dict[str, Any]
+    checkpoint: Path
+    preprocess: dict[str, Any] = field(default_factory=dict)
+    quick_gelu: bool | None = None
+    tokenizer: Path | None = None
+    text_config: Path | None = None
+
+
+def locate(
+    name: str, checkpoint: str | PathLike[str] | None = None, download: bool = False, progress: Progress | None = None
+) -> Sources:
+    """Find all parts of a model by name: `arch/tag`, `arch` with a checkpoint, `hf-hub:REPO` or `local-dir:FOLDER`.
+
+    Raises:
+        UnknownModelError: open_clip knows no such architecture or tag.
+        ModelNotFoundError: files are missing; names every one, secondary files too, and where they may be put.
+        ModelLoadError: a configuration cannot be read.
+    """
+    find = _Finder(download, progress)
+    weights = Path(checkpoint).expanduser() if checkpoint else None
+    if name.startswith((LOCAL_DIR, HF_HUB)):
+        if weights is not None:
+            raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
+        sources = _from_folder(name, find)
+    else:
+        sources = _from_architecture(name, weights, find)
+    if sources is not None:
+        _find_tokenizer(sources, find)
+    find.raise_missing(name)
+    assert sources is not None
+    return sources
+
+
+class _Finder:
+    """Fetches files, and remembers what is missing so that one message can name all of it."""
+
+    def __init__(self, download: bool, progress: Progress | None) -> None:
+        self.download = download
+        self.progress = progress
+        self.missing: list[ModelNotFoundError] = []
+
+    def files(self, repo: str, **wanted: Any) -> Path | None:
+        try:
+            return hub.fetch_files(repo, **wanted, download=self.download, progress=self.progress)
+        except ModelNotFoundError as error:
+            self.missing.append(error)
+            return None
+
+    def raise_missing(self, name: str) -> None:
+        if len(self.missing) == 1:
+            raise self.missing[0]
+        if self.missing:
+            parts = "; ".join(map(str, self.missing))
+            raise ModelNotFoundError(f"{name} is not complete: {parts}") from self.missing[0]
+
+
+def _from_folder(name: str, find: _Finder) -> Sources | None:
+    names: tuple[str, ...]
+    if name.startswith(LOCAL_DIR):
+        repo, names = str(Path(name.removeprefix(LOCAL_DIR)).expanduser()), FOLDER_WEIGHT_FILES
+    else:
+        repo, names = name.removeprefix(HF_HUB), WEIGHT_FILES
+    folder = find.files(repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS))
+    if folder is None:
+        return None
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        model_cfg = config["model_cfg"]
+        _ = model_cfg["text_cfg"].get, model_cfg["vision_cfg"].get  # both are tables
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelLoadError(f"{folder / CONFIG_FILE} is no open_clip configuration ({error!r})") from error
+    return Sources(f"{LOCAL_DIR}{folder}", model_cfg, _weights_in(folder))
+
+
+def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Sources | None:
+    import open_clip
+
+    architecture, _, tag = name.partition("/")
+    model_cfg = open_clip.get_model_config(architecture)
+    if model_cfg is None:
+        raise UnknownModelError(unknown("open_clip architecture", architecture, open_clip.list_models()))
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if tag:
+        tag_cfg = open_clip.get_pretrained_cfg(architecture, tag)
+        if not tag_cfg:
+            raise UnknownModelError(unknown(f"tag of {architecture}", tag, tags))
+    elif checkpoint is None:
+        raise UnknownModelError(
+            f"{architecture} needs weights: {architecture}/TAG with one of {', '.join(tags)}, or a checkpoint file"
+        )
+    else:
+        tag_cfg = _shared_settings([open_clip.get_pretrained_cfg(architecture, known) for known in tags])
+    weights = checkpoint or _tag_weights(name, tag_cfg["hf_hub"], find)
+    if checkpoint is not None and not checkpoint.is_file():
+        raise ModelNotFoundError(f"there is no checkpoint file {checkpoint}")
+    quick_gelu = tag_cfg.get("quick_gelu", False) if tag else None
+    preprocess = {key: tag_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag_cfg}
+    # A missing weights file is told at the end, together with a missing tokenizer.
+    return Sources(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)
+
+
+def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
+    """open_clip's rule for `hf_hub`: `org/repo/file`, or `org/repo/` for the default file names."""
+    repo, _, file = hf_hub.rpartition("/")
+    names = (file.rpartition(".")[0] + ".safetensors", file) if file else WEIGHT_FILES
+    row = known_model(name)
+    about = {"size": row.size, "revision": row.revision} if row else {}
+    folder = find.files(repo, any_of=(names,), **about)
+    return None if folder is None else next(folder / n for n in names if (folder / n).is_file())
+
+
+def _shared_settings(tag_cfgs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The image settings that all published weights of an architecture agree on, for a checkpoint without a tag."""
+    first = tag_cfgs[0] if tag_cfgs else {}
+    return {key: value for key, value in first.items() if all(cfg.get(key) == value for cfg in tag_cfgs)}
+
+
+def _find_tokenizer(sources: Sources, find: _Finder) -> None:
+    """Hugging Face tokenizers and text towers live in repositories of their own; the model's folder comes first."""
+    text_cfg = sources.model_cfg["text_cfg"]
+    own = Path(sources.model_name.removeprefix(LOCAL_DIR)) if sources.model_name.startswith(LOCAL_DIR) else None
+    tokenizer, tower = text_cfg.get("hf_tokenizer_name"), text_cfg.get("hf_model_name")
+    if tokenizer:
+        if own and any((own / name).is_file() for name in TOKENIZER_FILES):
+            sources.tokenizer = own
+        else:
+            repo = _inside(own, tokenizer)
+            sources.tokenizer = find.files(repo, any_of=(TOKENIZER_FILES,), optional=TOKENIZER_EXTRAS)
+    if tower:
+        sources.text_config = find.files(_inside(own, tower), required=("config.json",))
+
+
+def _inside(folder: Path | None, name: str) -> str:
+    """A name in a folder's configuration may be a path relative to that folder."""
+    return str(folder / name) if folder and (folder / name).is_dir() else name
+
+
+def _weights_in(folder: Path) -> Path:
+    return next(folder / name for name in FOLDER_WEIGHT_FILES if (folder / name).is_file())

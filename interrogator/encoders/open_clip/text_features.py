@@ -1,0 +1,86 @@
+"""Text features from a loaded open_clip model, without the padding its own `encode_text` insists on.
+
+`encode_text` of open_clip's native CLIP adds all position embeddings and the whole causal mask, so it takes only
+texts padded to the full context. The model's own code runs on shorter texts once those two are cut to length, which
+`torch.func.functional_call` does for one call without touching the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ...devices import is_out_of_memory
+
+
+class _TextSide(nn.Module):
+    """A model whose `forward` is `encode_text`, because `functional_call` runs `forward` only."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.model.encode_text(ids)  # type: ignore[no-any-return]
+
+
+class TextFeatures:
+    """Runs a model's text side on token ids of any length up to the context."""
+
+    def __init__(self, model: Any) -> None:
+        self.side = _TextSide(model)
+
+    def __call__(self, ids: Tensor, in_float32: bool = False) -> Tensor:
+        """Features [N, D] of token ids [N, L]; not normalised.
+
+        in_float32: compute with the weights raised to float32, whatever they are held in.
+        """
+        swapped: dict[str, Tensor] = {}
+        if in_float32:
+            swapped = {
+                name: value.float()
+                for name, value in self.side.named_parameters()
+                if value.dtype in (torch.float16, torch.bfloat16) and not name.startswith("model.visual.")
+            }
+        swapped |= self._cut(ids.shape[1], swapped)
+        if not swapped:
+            return self.side(ids)  # type: ignore[no-any-return]
+        return functional_call(self.side, swapped, (ids,))  # type: ignore[no-any-return]
+
+    def _cut(self, length: int, swapped: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Position embeddings and causal mask for `length` places, where the tower has them as open_clip's own does."""
+        model = self.side.model
+        prefix, tower = ("model.text.", model.text) if hasattr(model, "text") else ("model.", model)
+        cut: dict[str, Tensor] = {}
+        positions = getattr(tower, "positional_embedding", None)
+        if isinstance(positions, Tensor) and positions.shape[0] > length and getattr(tower, "cls_emb", None) is None:
+            name = f"{prefix}positional_embedding"
+            cut[name] = swapped.get(name, positions)[:length]  # [L, width]
+            mask = getattr(tower, "attn_mask", None)
+            if isinstance(mask, Tensor):
+                cut[f"{prefix}attn_mask"] = mask[:length, :length]  # [L, L]
+        return cut
+
+
+def padding_is_idle(features: TextFeatures, ids: Tensor, lengths: Tensor) -> bool:
+    """Whether texts of these `ids` [N, L] give the same features without the padding at their end.
+
+    True of causal towers that pool at the end token and of towers that mask padding; not of CoCa (its class token
+    stands last), SigLIP (attends to padding) and towers that pool the last place. Tried rather than known, so that a
+    tower nobody has thought of is still encoded exactly.
+    """
+    whole = features(ids, in_float32=True)  # [N, D]
+    for row, length in enumerate(lengths.tolist()):
+        try:
+            cut = features(ids[row : row + 1, :length], in_float32=True)[0]  # [D]
+        except (RuntimeError, IndexError, ValueError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise  # which says nothing about the tower
+            return False  # the tower takes only full texts
+        # fp32 noise between the two shapes is some 1e-6 of the norm; an attended pad changes 1e-3 and more.
+        if (cut - whole[row]).norm() > 1e-4 * whole[row].norm():
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""Matchers say whether a text belongs to an image: `blip`."""
