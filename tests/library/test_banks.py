@@ -34,7 +34,7 @@ REFERENCE_FILES = {
 def lists_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of this test's own, where lists are saved however young they are."""
     monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(saved, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(saved_lists, "SETTLED_SECONDS", 0.0)
     return tmp_path / "home" / "lists"
 
 
@@ -246,7 +246,7 @@ def test_an_edited_list_is_read_again_even_with_its_old_size_and_time(tmp_path: 
 def test_a_list_written_this_moment_is_not_saved(tmp_path: Path, lists_folder: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     # Another version within the same tick of the file system's clock would look the same.
-    monkeypatch.setattr(saved, "SETTLED_SECONDS", 60.0)
+    monkeypatch.setattr(saved_lists, "SETTLED_SECONDS", 60.0)
     PhraseBank.from_file(large_list(tmp_path))
     assert not lists_folder.exists()
 
@@ -287,7 +287,7 @@ def test_a_damaged_saved_list_is_made_again(
 
 
 def test_saved_lists_do_not_pile_up(tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved, "KEPT_LISTS", 3)
+    monkeypatch.setattr(saved_lists, "KEPT_LISTS", 3)
     for number in range(6):
         PhraseBank.from_file(large_list(tmp_path, f"phrase{number}"))
     assert len(list(lists_folder.iterdir())) == 3

@@ -167,7 +167,7 @@ def large_file(folder: Path) -> Path:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(saved, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(saved_lists, "SETTLED_SECONDS", 0.0)
     return tmp_path / "home"
 
 
