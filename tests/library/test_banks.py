@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interrogator import BankError, PhraseBank, load_banks
-from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list
+from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list, saved_lists
 from interrogator.phrases import Joined, Phrases, Repeated
 
 ROOT = Path(__file__).parents[2]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interrogator import BankError, EmbeddingCache, Interrogator, PhraseBank
+from interrogator.banks import saved_lists
 from interrogator.embeddings import PROBE_PHRASES, EncoderIdentity, KeptList, Listing
 from interrogator.phrases import Phrases
 from interrogator.pipeline.phrase_table import PhraseTable
