@@ -31,11 +31,19 @@ from .errors import (
 if TYPE_CHECKING:
     from . import catalog, dataset, demo, images
     from .banks import PhraseBank, load_banks
-    from .captioners import BlipCaptioner, BlipMatcher, Captioner, CaptionOptions, SamplingOptions, sample_captions
+    from .captioners import CaptionOptions, Sampled, SamplingOptions
+    from .captioners.blip.captioner import BlipCaptioner
+    from .captioners.sampling import sample_captions
     from .embeddings import EmbeddingCache
-    from .encoders import Encoder, OpenClipEncoder
+    from .encoders.open_clip.encoder import OpenClipEncoder
     from .hub import model_folders
-    from .pipeline import Interrogation, Interrogator, Mode, RankedPhrase, assemble, load
+    from .matchers.blip import BlipMatcher
+    from .model_pool import ModelPool
+    from .models import Captioner, Encoder, Matcher, Tag, Tagger
+    from .modes import Mode
+    from .pipeline import Interrogation, Interrogator, RankedPhrase, assemble, load
+    from .reading import Candidate, Reading
+    from .registry import load_captioner, load_encoder, load_matcher, load_tagger
 
 __version__ = "0.1.0"
 
@@ -44,6 +52,7 @@ __all__ = [
     "BlipCaptioner",
     "BlipMatcher",
     "CacheError",
+    "Candidate",
     "CaptionOptions",
     "Captioner",
     "DeviceError",
@@ -53,16 +62,22 @@ __all__ = [
     "Interrogation",
     "Interrogator",
     "InterrogatorError",
+    "Matcher",
     "Mode",
     "ModelError",
     "ModelLoadError",
     "ModelNotFoundError",
+    "ModelPool",
     "OpenClipEncoder",
     "PhraseBank",
     "RankedPhrase",
+    "Reading",
     "RequestError",
     "RunStopped",
+    "Sampled",
     "SamplingOptions",
+    "Tag",
+    "Tagger",
     "UnknownModelError",
     "__version__",
     "assemble",
@@ -72,25 +87,30 @@ __all__ = [
     "images",
     "load",
     "load_banks",
+    "load_captioner",
+    "load_encoder",
+    "load_matcher",
+    "load_tagger",
     "model_folders",
     "sample_captions",
 ]
 
-_MODULES = {"catalog": ".catalog", "dataset": ".dataset", "demo": ".demo", "images": ".images"}
+_MODULES = {name: f".{name}" for name in ("catalog", "dataset", "demo", "images")}
 _HOMES = {
     ".banks": ("PhraseBank", "load_banks"),
-    ".captioners": (
-        "BlipCaptioner",
-        "BlipMatcher",
-        "CaptionOptions",
-        "Captioner",
-        "SamplingOptions",
-        "sample_captions",
-    ),
+    ".captioners": ("CaptionOptions", "Sampled", "SamplingOptions"),
+    ".captioners.blip.captioner": ("BlipCaptioner",),
+    ".captioners.sampling": ("sample_captions",),
     ".embeddings": ("EmbeddingCache",),
-    ".encoders": ("Encoder", "OpenClipEncoder"),
+    ".encoders.open_clip.encoder": ("OpenClipEncoder",),
     ".hub": ("model_folders",),
-    ".pipeline": ("Interrogation", "Interrogator", "Mode", "RankedPhrase", "assemble", "load"),
+    ".matchers.blip": ("BlipMatcher",),
+    ".model_pool": ("ModelPool",),
+    ".models": ("Captioner", "Encoder", "Matcher", "Tag", "Tagger"),
+    ".modes": ("Mode",),
+    ".pipeline": ("Interrogation", "Interrogator", "RankedPhrase", "assemble", "load"),
+    ".reading": ("Candidate", "Reading"),
+    ".registry": ("load_captioner", "load_encoder", "load_matcher", "load_tagger"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

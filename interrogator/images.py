@@ -15,9 +15,10 @@ import threading
 import warnings
 import zlib
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from .errors import ImageReadError
@@ -92,6 +93,40 @@ def decode_image(data: bytes, name: str = "image") -> Image.Image:
     if not data:
         raise ImageReadError(name, "is empty")
     return _decoded(io.BytesIO(data), name)
+
+
+ImageSource = Image.Image | str | PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8]
+"""What a picture may be given as: in memory, the path of its file, its bytes, an open file, or an array [H, W, C]."""
+
+
+def as_image(source: ImageSource) -> Image.Image:
+    """The picture that is given in any of the forms of `ImageSource`; one in memory comes back as it is.
+
+    Arrays are uint8 [H, W], [H, W, 3] or [H, W, 4]. Raises ImageReadError.
+    """
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, (str, PathLike)):
+        return open_image(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return decode_image(bytes(source))
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if callable(getattr(source, "read", None)):
+        try:
+            return decode_image(source.read(), str(getattr(source, "name", "image")))
+        except OSError as error:
+            raise ImageReadError("image", f"cannot be read: {error.strerror or error}") from error
+    raise ImageReadError("image", f"is neither a picture nor the name of one but a {type(source).__name__}")
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in array.shape:
+        raise ImageReadError(
+            "image", f"is an array of {array.dtype} {list(array.shape)}, not of uint8 [height, width, 1, 3 or 4]"
+        )
+    return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.ndim == 3 and channels == 1 else array))
 
 
 def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:

@@ -32,14 +32,14 @@ def run(task: Task) -> Result:
     folder, blip = task.scratch / "pictures", task.scratch / "blip"
     draw(folder, task.sizes.pictures)
     models.write_blip(blip, WORDS, task.model)
-    theirs = BlipCaptioner.load(str(blip), "cpu", "fp32")
+    theirs = BlipCaptioner.load(blip, device="cpu", dtype="fp32")
     clock = Clock("cpu")
     dtypes = {"fp32": _ASKED_FP32} | ({"auto": _ASKED_DEFAULT} if cpu_multiplies_bf16() else {})
     measured = {dtype: Pairs() for dtype in dtypes}
     for number in range(task.times):
         peer = clock.run(lambda: loop(theirs.module, theirs.processor, folder, task.scratch / "peer", tokens(task)))
         for dtype, pairs in measured.items():
-            captioner = theirs if dtype == "fp32" else BlipCaptioner.load(str(blip), "cpu", dtype)
+            captioner = theirs if dtype == "fp32" else BlipCaptioner.load(blip, device="cpu", dtype=dtype)
             out = task.scratch / f"{dtype}-{number}"
             pairs.peer.append(peer)
             pairs.ours.append(clock.run(lambda: ours(captioner, folder, out, tokens(task))))  # noqa: B023  run at once

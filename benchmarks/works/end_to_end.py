@@ -76,7 +76,7 @@ def write(scratch: Path, model: str, sizes: Sizes) -> dict[str, Any]:
     lists = peer.lists(material.data_folder(sizes, scratch))
     phrases = [phrase for labels in lists.values() for phrase in labels]
     models.write_blip(scratch / "blip", phrases, "blip-large" if sizes.list_lines is None else TINY.end_to_end_model)
-    encoder = OpenClipEncoder.load(f"local-dir:{folder}", "cpu")
+    encoder = OpenClipEncoder.load(folder, device="cpu")
     material.write_tables(scratch, sizes, encoder, int(encoder.identity().width))
     return {}
 
@@ -118,8 +118,8 @@ def peer_side(scratch: Path, model: str, sizes: Sizes) -> dict[str, Any]:
 
 def our_side(scratch: Path, model: str, sizes: Sizes) -> dict[str, Any]:
     """Ours, whole, loaded as a user loads it: seconds, steps of the chain, peak memory."""
-    encoder = OpenClipEncoder.load(f"local-dir:{scratch / 'clip'}", "cpu")
-    captioner = BlipCaptioner.load(str(scratch / "blip"), "cpu")
+    encoder = OpenClipEncoder.load(scratch / "clip", device="cpu")
+    captioner = BlipCaptioner.load(scratch / "blip", device="cpu")
     banks = load_banks([material.data_folder(sizes, scratch), scratch / "trendings.txt"])
     options = CaptionOptions(max_new_tokens=sizes.caption_tokens)
     ci = Interrogator(captioner, encoder, banks, EmbeddingCache(scratch / "our-cache"), options)

@@ -26,7 +26,7 @@ def run(task: Task) -> Result:
         return features
 
     def ours() -> Tensor:
-        return both.encoder.embed_images([image])
+        return both.encoder.embed([both.encoder.prepare(image)])
 
     theirs()
     ours()

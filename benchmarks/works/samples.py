@@ -22,7 +22,7 @@ def run(task: Task) -> Result:
     """Measure it, both in float32 with the same weights and settings: one picture in, captions out."""
     blip = task.scratch / "blip"
     models.write_blip(blip, WORDS, task.model)
-    captioner = BlipCaptioner.load(str(blip), "cpu", "fp32")
+    captioner = BlipCaptioner.load(blip, device="cpu", dtype="fp32")
     model: Any = captioner.module
     picture, count = material.picture(), task.sizes.samples
     options = SamplingOptions(count=count, top_p=_TOP_P, min_new_tokens=_TOKENS, max_new_tokens=_TOKENS)
@@ -38,7 +38,7 @@ def run(task: Task) -> Result:
         return captions
 
     def ours() -> list[str]:
-        return [sample.text for sample in captioner.sample([picture], ["picture"], options)[0]]
+        return [sample.text for sample in captioner.sample([captioner.prepare(picture)], ["picture"], options)[0]]
 
     theirs()
     ours()

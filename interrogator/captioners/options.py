@@ -1,17 +1,12 @@
-"""What a captioner is, and how captions are decoded."""
+"""How captions are decoded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import torch
-from PIL import Image
+from typing import Any
 
 from ..errors import RequestError
-from ..progress import Progress
 from .strip import DEFAULT_STRIP
 
 _LEAST = {"max_new_tokens": 1, "min_new_tokens": 0, "num_beams": 1, "no_repeat_ngram_size": 0, "batch_size": 1}
@@ -72,18 +67,3 @@ class CaptionOptions:
 
 
 DEFAULT_OPTIONS = CaptionOptions()
-
-
-class Captioner(Protocol):
-    """Anything that writes captions; a model of your own that has these can stand in."""
-
-    @property
-    def module(self) -> torch.nn.Module:
-        """The one home of the weights; a host may move it between devices."""
-        ...
-
-    def caption(
-        self, images: Sequence[Image.Image], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
-    ) -> list[str]:
-        """One caption an image, in their order. progress(done, total) counts images; it may raise to cancel."""
-        ...

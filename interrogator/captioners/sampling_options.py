@@ -1,4 +1,4 @@
-"""How captions are sampled."""
+"""How captions are sampled, and what comes of it."""
 
 from __future__ import annotations
 
@@ -77,6 +77,29 @@ class SamplingOptions:
             batch_size=self.batch_size,
             strip=self.strip,
         )
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One sampled caption.
+
+    Attributes:
+        text: as `Captioner.caption` gives it.
+        tokens: its token ids, without prefix and end token.
+        log_probability: natural logarithm of the probability that the model gives to these tokens after the prefix,
+            its end token included where it ended by itself; by the model alone, before temperature and penalties.
+        ended: whether it ended by itself and not at the length limit.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    log_probability: float
+    ended: bool
+
+    @property
+    def mean_log_probability(self) -> float:
+        """The log-probability a token, the end token counted where it is there."""
+        return self.log_probability / max(1, len(self.tokens) + self.ended)
 
 
 def greedy(options: CaptionOptions) -> SamplingOptions:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from ..catalog import preset as find_preset
 from ..embeddings import import_reference_table
 from ..pipeline.loader import embedding_cache
+from ..registry import load_encoder
 from .prompt import with_consent
 from .terminal import put, put_json, say
 
 if TYPE_CHECKING:
-    from ..encoders import OpenClipEncoder
+    from ..models import Encoder
 
 
 def list_cache(args: argparse.Namespace) -> int:
@@ -42,9 +43,9 @@ def import_cache(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load_encoder(args: argparse.Namespace, download: bool) -> OpenClipEncoder:
-    from ..encoders import OpenClipEncoder
-
+def _load_encoder(args: argparse.Namespace, download: bool) -> Encoder:
     row = find_preset(args.preset)
-    dtype = row.dtype_for(args.dtype)
-    return OpenClipEncoder.load(args.encoder or row.encoder, args.device, dtype, args.checkpoint, download)
+    return load_encoder(
+        args.encoder or row.encoder, device=args.device, dtype=row.dtype_for(args.dtype), checkpoint=args.checkpoint,
+        download=download,
+    )  # fmt: skip

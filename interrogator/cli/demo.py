@@ -12,7 +12,8 @@ from PIL import Image
 
 from .. import demo as demo_models
 from ..errors import RequestError
-from ..pipeline import Interrogation, Mode, RankedPhrase, load
+from ..modes import Mode
+from ..pipeline import Interrogation, RankedPhrase, load
 from .demo_page import demo_page
 from .terminal import Bar, put, say
 

@@ -63,7 +63,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     caption.add_argument("--no-repeat-ngram", type=int, default=0, metavar="N", help="no N words in a row twice")
     caption.add_argument("--strip", type=Path, metavar="FILE", help="list of words to take out of captions")
     _bank_options(parser)
-    parser.set_defaults(run=_command("prompting", "prompt"))
+    parser.set_defaults(run=_command("prompt", "prompt"))
 
 
 def _caption(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ def _caption(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--caption-prefix", default="", metavar="TEXT", help="words the captioner starts from")
     models.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X", help="above 1 repeats less")
     _bank_options(parser)
-    parser.set_defaults(run=_command("captioning", "caption"))
+    parser.set_defaults(run=_command("caption", "caption"))
 
 
 def _running_options(group: argparse._ArgumentGroup) -> None:
@@ -147,7 +147,7 @@ def _rank(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many phrases (default: 10)")
     _models_options(parser)
     _bank_options(parser)
-    parser.set_defaults(run=_command("prompting", "rank"))
+    parser.set_defaults(run=_command("prompt", "rank"))
 
 
 def _models_options(parser: argparse.ArgumentParser) -> None:

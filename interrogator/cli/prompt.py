@@ -18,9 +18,10 @@ from ..captioners import DEFAULT_OPTIONS, DEFAULT_STRIP, CaptionOptions, load_st
 from ..catalog import preset as find_preset
 from ..errors import ImageReadError, InterrogatorError, ModelNotFoundError, RequestError
 from ..images import open_image
-from ..pipeline import Interrogation, Interrogator, Mode, load
+from ..modes import Mode
+from ..pipeline import Interrogation, Interrogator, load
 from ..pipeline.loader import NONE
-from ..pipeline.modes import Search
+from ..pipeline.prompt_builder import SearchOptions
 from .terminal import Bar, ask, put, put_json, say
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ _DEFAULT_GROUP = 8
 
 def prompt(args: argparse.Namespace) -> int:
     """Write a prompt for each image; an image that cannot be read is named and the rest goes on."""
-    Search.of(Mode.of(args.mode), **_search_options(args))  # a number out of range shows before a model takes its time
+    # A number out of range shows before a model takes its time.
+    SearchOptions.of(Mode.of(args.mode), **_search_options(args))
     if not any(map(os.path.exists, args.images)):
         # Nothing to wait for the models for.
         return 1 if _prompt_group(args, None, args.images) else 0
@@ -117,8 +119,9 @@ def _load(args: argparse.Namespace, captioner: str | None, encoder: str | None) 
     return with_consent(
         args,
         lambda download, bar: load(
-            args.preset, captioner, encoder, banks, args.device, args.dtype, args.cache_dir, download, bar,
-            args.checkpoint, options,
+            args.preset, captioner=captioner, encoder=encoder, banks=banks, device=args.device, dtype=args.dtype,
+            cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
+            caption_options=options,
         ),
     )  # fmt: skip
 
@@ -166,9 +169,8 @@ def with_consent(args: argparse.Namespace, loading: Callable[[bool, Bar], T]) ->
 
 def _prepare(ci: Interrogator) -> None:
     """Open or make the table of phrase embeddings, with a bar of its own."""
-    device = next(ci.encoder.module.parameters()).device
-    dtype = str(getattr(ci.encoder, "dtype", "")).removeprefix("torch.")
-    say(f"device {device} {dtype}, encoder {ci.encoder.name}, {sum(map(len, ci.banks))} phrases")
+    dtype = str(ci.encoder.dtype).removeprefix("torch.")
+    say(f"device {ci.encoder.device} {dtype}, encoder {ci.encoder.name}, {sum(map(len, ci.banks))} phrases")
     with Bar("embedding phrases", unit="phrase") as bar:
         ci.table(bar)
 

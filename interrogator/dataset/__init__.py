@@ -8,7 +8,7 @@ from .engines.processes import work_in_processes
 from .finish import Summary
 from .records import Item, Record
 from .run import Run
-from .settings import QUALITIES, Settings
+from .settings import Settings
 from .text import Wording
 from .text.token_count import count_tokens
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .captioning.models import Models
 
 __all__ = [
-    "QUALITIES",
     "Item",
     "Models",
     "Record",

@@ -8,22 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from ..catalog import preset as find_preset
 from ..errors import RequestError
+from ..modes import Mode
+from ..needs import FIELDS, Needs, needs_of
+from ..qualities import QUALITIES, Quality
 from .text import OWN_NAMES, Policy, Wording
-
-QUALITIES = {
-    "greedy": "one caption, the likeliest word each time",
-    "beam": "one caption, three beams",
-    "best-of-n": "sampled captions, of which CLIP picks the one most like the picture",
-    "capfilt": "one sampled caption; marked for review where BLIP does not find that it matches (CapFilt)",
-    "laion-coco": "forty sampled captions, five picked by CLIP, one of them by a second CLIP model (LAION-COCO)",
-}
-"""Ways to a caption, by name, and what each does."""
-
-
-# How many of its forty captions LAION-COCO keeps for the second model.
-SHORT_LIST = 5
-_MODES = ("caption", "classic", "fast", "best", "negative")
 
 
 @dataclass(frozen=True)
@@ -76,28 +66,28 @@ class Settings:
     wording: Wording = field(default_factory=Wording)
     policy: Policy = "skip"
     separator: str = ", "
+    tagger: str | None = None
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
-        self._check_name("quality", tuple(QUALITIES))
-        self._check_name("mode", _MODES)
+        mode, quality = Mode.of(self.mode), Quality.of(self.quality)
         self._check_name("policy", get_args(Policy))
         self._check_numbers()
-        most = {"best-of-n": self.samples, "laion-coco": SHORT_LIST}.get(self.quality, 1)
+        most = QUALITIES[quality].kept or self.samples
         if self.several > most:
             raise RequestError(
                 f"quality {self.quality} makes {most} to keep, not {self.several}: take best-of-n and more"
             )
-        if self.several > 1 and self.mode != "caption":
+        if self.several > 1 and mode is not Mode.CAPTION:
             raise RequestError("several captions a picture go with mode caption only")
-        if self.wording.forbidden and self.quality == "beam":
+        if self.wording.forbidden and quality is Quality.BEAM:
             raise RequestError("forbidden words go with every quality but beam")
-        if self.mode == "caption" and "phrases" in self.wording.names:
+        if mode is Mode.CAPTION and "phrases" in self.wording.names:
             raise RequestError("{phrases} goes with the modes that take phrases; in mode caption, name a bank or role")
 
     def _check_name(self, name: str, known: tuple[str, ...]) -> None:
         if getattr(self, name) not in known:
-            raise RequestError(f"no {name} is called {getattr(self, name)!r}; there is {', '.join(known)}")
+            raise RequestError(f"unknown {name} {getattr(self, name)!r}; choose from {', '.join(known)}")
 
     def _check_numbers(self) -> None:
         for name in ("samples", "several", "phrases", "max_tokens"):
@@ -109,19 +99,34 @@ class Settings:
             raise RequestError(f"repetition_penalty has to be above 0, not {self.repetition_penalty}")
 
     @property
-    def wants_encoder(self) -> bool:
-        """Whether a CLIP model is needed."""
-        return (
-            self.score
-            or self.mode != "caption"
-            or self.quality in ("best-of-n", "laion-coco")
-            or bool(self.template_fields)
+    def needs(self) -> Needs:
+        """The roles whose models are needed."""
+        return needs_of(
+            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score
         )
 
     @property
+    def model_names(self) -> dict[Any, str]:
+        """By role that is needed: the name of its model."""
+        row = find_preset(self.preset)
+        names = {
+            "captioner": self.captioner or row.captioner, "tagger": self.tagger or row.tagger,
+            "encoder": self.encoder or row.encoder, "matcher": self.matcher, "reranker": self.second_encoder,
+        }  # fmt: skip
+        for role in sorted(self.needs):
+            if not names[role]:
+                raise RequestError(f"preset {self.preset} has no {role}: name one")
+        return {role: name for role, name in names.items() if role in self.needs and name}
+
+    @property
     def template_fields(self) -> tuple[str, ...]:
-        """The banks and roles that the template names."""
-        return tuple(sorted(self.wording.names.difference(OWN_NAMES, ["caption"])))
+        """The names in the template that stand for something a model says."""
+        return tuple(sorted(self.wording.names.difference(OWN_NAMES)))
+
+    @property
+    def template_banks(self) -> tuple[str, ...]:
+        """The banks and roles of banks that the template names."""
+        return tuple(name for name in self.template_fields if name not in FIELDS)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds them."""

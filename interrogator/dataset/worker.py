@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from .captioning.images import Picture, Prepare, Reader, finish
-from .captioning.result import Written
+from .captioning.result import CaptionResult
 from .context import Workplace
 from .progress import Watched
 from .records import Item, Record
@@ -28,7 +28,7 @@ class Captions(Protocol):
 
     prepare: Prepare
 
-    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[CaptionResult]:
         """What there is to say of each picture. `progress(done, total)` in pictures may raise to stop."""
 
 
@@ -37,7 +37,7 @@ class Nobody:
 
     prepare: Prepare = MappingProxyType({})
 
-    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[Written]:
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[CaptionResult]:
         raise AssertionError("nothing was to be captioned")
 
 
@@ -116,7 +116,7 @@ class Worker:
             for item in opened.items
         ]
 
-    def _record(self, item: Item, before: str | None, picture: Picture | None, written: Written | None) -> Record:
+    def _record(self, item: Item, before: str | None, picture: Picture | None, written: CaptionResult | None) -> Record:
         record = Record(item.key, "kept", "its caption was there before", item.source, before=before)
         if item.trouble:
             return failed(record, item.trouble)
@@ -126,17 +126,26 @@ class Worker:
             return failed(replace(record, sha256=picture.sha256), picture.error)
         return self._captioned(record, picture, written)
 
-    def _captioned(self, record: Record, picture: Picture, written: Written) -> Record:
+    def _captioned(self, record: Record, picture: Picture, written: CaptionResult) -> Record:
         """The record of a picture that was captioned."""
         settings, size = self._place.settings, (picture.width, picture.height)
         texts = [
-            worded(each.text, written.phrases, picture.item, settings.wording, self._count, size)
-            for each in written.captions
+            worded(
+                each.text,
+                picture.item,
+                settings.wording,
+                self._count,
+                size,
+                caption=each.text if settings.mode == "caption" else written.caption,
+                phrases=written.phrases,
+                tags=written.tags,
+            )
+            for each in written.texts
         ]  # the best first
         flags = (*written.flags, *texts[0].flags, *(("animated",) if picture.animated else ()))
         seen = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, looks=picture.looks,
-            scores=written.captions[0].scores, flags=flags,
+            scores=written.texts[0].scores, flags=flags,
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(seen, "the caption came out empty")

@@ -1,7 +1,5 @@
-"""Encoders turn images and texts into vectors of one space: the protocol, and any open_clip model behind it."""
+"""Encoders turn images and texts into vectors of one space.
 
-from .open_clip.encoder import OpenClipEncoder
-from .open_clip.files import locate
-from .protocol import Encoder
-
-__all__ = ["Encoder", "OpenClipEncoder", "locate"]
+tokens      token ids with any open_clip tokenizer, and without reading a text twice
+open_clip/  the family open_clip
+"""

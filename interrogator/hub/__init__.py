@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .files import FileSet, fetch_file, fetch_files, find_file, find_files, repo_cache
-from .places import home, local_folder, model_folders, models_dir
+from .files import FileSet, fetch_file, fetch_files, find_file, find_files, is_repo_id, repo_cache
+from .places import home, local_folder, model_folders, models_dir, offer_of
 
 __all__ = [
     "FileSet",
@@ -12,8 +12,10 @@ __all__ = [
     "find_file",
     "find_files",
     "home",
+    "is_repo_id",
     "local_folder",
     "model_folders",
     "models_dir",
+    "offer_of",
     "repo_cache",
 ]

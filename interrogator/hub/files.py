@@ -100,7 +100,7 @@ def fetch_files(
     if found is not None:
         return found
     wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), tuple(optional))
-    if not _REPO_ID.fullmatch(repo_id) or ".." in repo_id:
+    if not is_repo_id(repo_id):
         raise ModelNotFoundError(_no_folder(repo_id, wanted))
     if not download:
         raise ModelNotFoundError(
@@ -139,6 +139,11 @@ def fetch_file(
         repo_id, any_of=(alternatives,), revision=revision, download=download, size=size, progress=progress
     )
     return _first(folder, alternatives)
+
+
+def is_repo_id(name: str) -> bool:
+    """Whether a name may be that of a repository: `org/name`, or `name` alone."""
+    return bool(_REPO_ID.fullmatch(name)) and ".." not in name
 
 
 def _first(folder: Path, alternatives: Sequence[str]) -> Path:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from os import PathLike
+from typing import Any, TypeVar, Unpack
 
 import torch
 from PIL import Image
@@ -17,13 +18,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..batches import in_batches
-from ..captioners.blip.checkpoint import find_blip, load_blip_matcher
+from ..captioners.blip.checkpoint import load_blip_matcher
 from ..captioners.blip.text_layers import KeysValues, embed, image_keys_values, text_layers
-from ..captioners.blip.vision import read_images, shrunk
-from ..devices import choose_device, choose_dtype
+from ..captioners.blip.vision import Pixels, prepare, read_images
 from ..errors import ModelError, RequestError
-from ..images import to_rgb
+from ..models import Located
 from ..progress import Progress, told_between_layers
+from ..registry import LoadOptions, load_as
 
 MAX_TEXT_TOKENS = 35
 """Texts are cut to so many tokens, first and last token among them: `max_txt_len` of LAVIS and BLIP's retrieval."""
@@ -31,6 +32,7 @@ MAX_TEXT_TOKENS = 35
 _ENC = "[ENC]"
 _IMAGES_AT_ONCE = 8
 _TEXTS_AT_ONCE = 64  # about one image
+_WORKING_BYTES = 2_000_000_000  # eight images and 64 texts each, large model, float32
 
 Found = TypeVar("Found")
 
@@ -55,9 +57,12 @@ class BlipMatcher:
         module: the model, `transformers.BlipForImageTextRetrieval`; it may be moved between devices at any time.
         processor: `transformers.BlipProcessor`: image processor and tokenizer.
         name: hub id, folder, or whatever it was called.
+        origin: where it was found.
     """
 
-    def __init__(self, model: Any, processor: Any, name: str = "blip-itm") -> None:
+    family = "blip"
+
+    def __init__(self, model: Any, processor: Any, name: str = "blip-itm", *, origin: Located | None = None) -> None:
         """Wrap a loaded model and its processor, in that model's dtype and wherever it is.
 
         Raises ModelError: it is not built as a BLIP for retrieval.
@@ -69,68 +74,84 @@ class BlipMatcher:
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
+        self.origin = origin or Located("matcher", name, self.family)
 
     @classmethod
     def load(
-        cls,
-        name: str = "Salesforce/blip-itm-base-coco",
-        device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "auto",
-        download: bool = False,
-        progress: Progress | None = None,
-        revision: str | None = None,
+        cls, name: str | PathLike[str] = "Salesforce/blip-itm-base-coco", **options: Unpack[LoadOptions]
     ) -> BlipMatcher:
-        """Load a matcher.
+        """Load a matcher by hub id or folder.
 
-        Args:
-            name: hub id or folder.
-            device, dtype: see `choose_device` and `choose_dtype`.
-            download: whether missing files may be fetched from the Hugging Face hub.
-            progress: called with bytes done and bytes in all while downloading; may raise to cancel.
-            revision: branch, tag or commit on the hub.
-
-        Raises:
-            ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
-            ModelLoadError: the files are no BLIP for retrieval, damaged or incomplete. No layer is ever left random.
-            DeviceError: no such device or dtype here.
+        options: device, dtype, download, progress, revision; see `registry.load_model`, also for what is raised. No
+        layer is ever left random.
         """
-        place = choose_device(device)
-        compute = choose_dtype(dtype, place)
-        model, processor = load_blip_matcher(find_blip(str(name), download, progress, revision))
-        return cls(model.to(device=place, dtype=compute), processor, str(name))
+        return load_as(cls, "matcher", name, **options)
+
+    @classmethod
+    def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> BlipMatcher:
+        """Build the model that was located. Raises ModelLoadError: its files are damaged, or lack a tensor."""
+        assert located.folder is not None
+        model, processor = load_blip_matcher(located.folder)
+        return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights, in which it computes."""
+        return next(self.module.parameters()).dtype
+
+    @property
+    def working_bytes(self) -> int:
+        """Memory of one call beside the weights, generously."""
+        return _WORKING_BYTES
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """An image as `match` takes it: uint8 [H, W, 3] at the size that the model reads. Raises ImageReadError."""
+        return prepare(self.processor, image)
 
     def match(
         self,
-        images: Sequence[Image.Image],
+        prepared: Sequence[Pixels],
         texts: Sequence[Sequence[str]],
-        enc_token: bool = True,
         progress: Progress | None = None,
-    ) -> list[list[float]]:
-        """For each image the probability that each of its texts belongs to it, 0 to 1, by the matching head.
+        *,
+        enc_token: bool = True,
+    ) -> Tensor:
+        """The probability that a text belongs to an image, by the matching head: float32 [B, N] on the CPU.
 
-        texts: for each image its own, any number of them, cut to `MAX_TEXT_TOKENS` tokens.  enc_token: begin texts with
-        the token [ENC], as in training (LAVIS, BLIP's `train_retrieval.py`); False begins with [CLS], as transformers'
-        own `BlipForImageTextRetrieval` is used.  progress(done, total): images finished and in all; may raise to
-        cancel.
+        texts: for each prepared image its own, any number of them, cut to `MAX_TEXT_TOKENS` tokens; behind a list that
+        is shorter than N the row is NaN.  enc_token: begin texts with the token [ENC], as in training (LAVIS, BLIP's
+        `train_retrieval.py`); False begins with [CLS], as transformers' own `BlipForImageTextRetrieval` is used.
+        progress(done, total): images finished and in all; may raise to cancel.
 
-        Where memory runs out, it goes on with fewer texts at a time, then with fewer images. Raises RequestError (not a
-        list of texts for each image, or [ENC] asked of a model that has none) and ImageReadError.
+        Where memory runs out, it goes on with fewer texts at a time, then with fewer images. Raises RequestError: not a
+        list of texts for each image, or [ENC] asked of a model that has none.
         """
         first = self._enc() if enc_token else None
-        return self._each_image(images, texts, lambda states, some: self._probabilities(states, some, first), progress)
+        found = self._each_image(
+            prepared, texts, lambda states, some: self._probabilities(states, some, first), progress
+        )
+        rows = torch.full((len(found), max(map(len, found), default=0)), float("nan"))  # [B, N]
+        for row, probabilities in zip(rows, found, strict=True):
+            row[: len(probabilities)] = torch.tensor(probabilities)
+        return rows
 
     def similarity(
-        self, images: Sequence[Image.Image], texts: Sequence[Sequence[str]], progress: Progress | None = None
+        self, prepared: Sequence[Pixels], texts: Sequence[Sequence[str]], progress: Progress | None = None
     ) -> list[list[float]]:
         """For each image the cosine of its embedding and that of each of its texts, by the contrastive heads.
 
         Arguments and errors as of `match`; these texts always begin with [CLS].
         """
-        return self._each_image(images, texts, self._cosines, progress)
+        return self._each_image(prepared, texts, self._cosines, progress)
 
     def compare(
         self,
-        images: Sequence[Image.Image],
+        prepared: Sequence[Pixels],
         texts: Sequence[Sequence[str]],
         enc_token: bool = True,
         progress: Progress | None = None,
@@ -142,32 +163,28 @@ class BlipMatcher:
             pairs = zip(self._probabilities(states, some, first), self._cosines(states, some), strict=True)
             return [[Match(*pair) for pair in zip(*of_image, strict=True)] for of_image in pairs]
 
-        return self._each_image(images, texts, both, progress)
-
-    def shrunk(self, image: Image.Image) -> Image.Image:
-        """A picture at the size that the model reads it in; answers about it are those about the picture itself."""
-        return shrunk(self.processor, image)
+        return self._each_image(prepared, texts, both, progress)
 
     def _each_image(
         self,
-        images: Sequence[Image.Image],
+        prepared: Sequence[Pixels],
         texts: Sequence[Sequence[str]],
         judge: Callable[[Tensor, Sequence[Sequence[str]]], list[list[Found]]],
         progress: Progress | None,
     ) -> list[list[Found]]:
         """What `judge` says of batches of images, given as states [B, P, width], and their texts."""
-        _check(images, texts)
+        _check(prepared, texts)
 
         def work(start: int, stop: int) -> list[list[Found]]:
-            batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
+            batch = prepared[start:stop]
             with told_between_layers(self.module, progress) as tell, torch.inference_mode():
-                tell(start, len(images))
+                tell(start, len(prepared))
                 if not any(texts[start:stop]):
                     return [[] for _ in batch]
                 return judge(read_images(self.module, self.processor, batch), texts[start:stop])
 
         results: list[list[Found]] = []
-        for found in in_batches(len(images), _IMAGES_AT_ONCE, work, self._device):
+        for found in in_batches(len(prepared), _IMAGES_AT_ONCE, work, self.device):
             results += found
         if progress is not None and results:
             progress(len(results), len(results))
@@ -185,7 +202,7 @@ class BlipMatcher:
             for kept, row, of_image in zip(found, logits.float().softmax(-1)[..., 1].tolist(), some, strict=True):
                 kept += row[: len(of_image)]
 
-        for _ in in_batches(max(map(len, texts)), _TEXTS_AT_ONCE, work, self._device):
+        for _ in in_batches(max(map(len, texts)), _TEXTS_AT_ONCE, work, self.device):
             pass
         return found
 
@@ -209,11 +226,11 @@ class BlipMatcher:
         images = normalize(model.vision_proj(states[:, 0]).float(), dim=-1)  # [B, E]
         distinct = list(dict.fromkeys(text for some in texts for text in some))
         rows = in_batches(
-            len(distinct), _TEXTS_AT_ONCE, lambda start, stop: self._embedded(distinct[start:stop]), self._device
+            len(distinct), _TEXTS_AT_ONCE, lambda start, stop: self._embedded(distinct[start:stop]), self.device
         )
         cosines = (images @ torch.cat(list(rows)).T).tolist()  # [B, texts]
-        place = {text: number for number, text in enumerate(distinct)}
-        return [[row[place[text]] for text in some] for row, some in zip(cosines, texts, strict=True)]
+        column = {text: number for number, text in enumerate(distinct)}
+        return [[row[column[text]] for text in some] for row, some in zip(cosines, texts, strict=True)]
 
     def _embedded(self, texts: list[str]) -> Tensor:
         """Unit embeddings of texts, float32 [n, E]; they are read without an image."""
@@ -227,7 +244,7 @@ class BlipMatcher:
         given = self.processor.tokenizer(
             texts, padding="longest", truncation=True, max_length=MAX_TEXT_TOKENS, padding_side="right",
             return_tensors="pt",
-        ).to(self._device)  # fmt: skip
+        ).to(self.device)  # fmt: skip
         return given["input_ids"], given["attention_mask"].bool()
 
     def _enc(self) -> int:
@@ -239,12 +256,8 @@ class BlipMatcher:
             raise RequestError(f"{self.name} has no token {_ENC}; ask without it (enc_token=False)")
         return found
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.module.parameters()).device
 
-
-def _check(images: Sequence[Image.Image], texts: Sequence[Sequence[str]]) -> None:
+def _check(images: Sequence[Pixels], texts: Sequence[Sequence[str]]) -> None:
     if len(texts) != len(images):
         raise RequestError(f"{len(images)} images need as many lists of texts, not {len(texts)}")
     for number, some in enumerate(texts):

@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from os import PathLike
-from typing import Any
+import threading
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from torch import Tensor
 
 from ..banks import PhraseBank
-from ..captioners import DEFAULT_OPTIONS, Captioner, CaptionOptions
+from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, KeptList, Listing
-from ..encoders import Encoder
 from ..errors import RequestError
-from ..images import open_image
+from ..images import ImageSource, as_image
+from ..models import Captioner, Encoder, Matcher, Tag, Tagger
+from ..modes import Mode
+from ..needs import needs_of
 from ..progress import Progress, Retold
-from ..prompts import cut_at_word
+from ..prompts import cut_at_word, join
 from ..ranking import Scores, similarities
+from ..reading import Models, Reading, read
 from ..rows import Rows
-from .modes import METHODS, Search, Sitting
+from ..taggers import select_tags
+from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
-from .results import Interrogation, Mode, RankedPhrase
+from .prompt_builder import METHODS, PromptBuilder, SearchOptions
 
 logger = logging.getLogger("interrogator")
 
-ImageOrPath = Image.Image | str | PathLike[str]
-
 # Images decoded and held at a time by `interrogate_many`.
 _GROUP = 16
+_ENCODER = frozenset({"encoder"})
 
 
 class Interrogator:
-    """Turns images into prompts with a captioner, an encoder and phrase banks.
+    """Turns images into prompts with models by role and phrase banks.
 
     The table of phrase embeddings is made, or opened from the cache, when the first mode needs it.
     """
@@ -47,22 +48,31 @@ class Interrogator:
         banks: Sequence[PhraseBank],
         cache: EmbeddingCache | None = None,
         caption_options: CaptionOptions = DEFAULT_OPTIONS,
+        *,
+        tagger: Tagger | None = None,
+        matcher: Matcher | None = None,
     ) -> None:
         """Put the parts together; nothing is computed yet.
 
         Args:
             captioner: None where captions are given, or none are wanted.
-            encoder: None is enough for mode `caption` only.
+            encoder: None is enough for the modes `caption` and `tags`.
             banks: in the order that breaks ties; of a phrase in two banks the first counts.
             cache: where text embeddings are kept between runs; None keeps them in memory.
             caption_options: how captions are decoded.
+            tagger, matcher: None where neither mode nor template asks for them.
         """
-        self.captioner = captioner
-        self._encoder = encoder
+        self.models = Models(captioner, tagger, encoder, matcher)
         self.banks = list(banks)
         self.cache = cache
         self.caption_options = caption_options
         self._table: PhraseTable | None = None
+        self._table_lock = threading.Lock()
+
+    @property
+    def captioner(self) -> Captioner | None:
+        """The captioner, or None."""
+        return self.models.captioner
 
     @property
     def encoder(self) -> Encoder:
@@ -71,13 +81,13 @@ class Interrogator:
         Raises:
             RequestError: this interrogator has none.
         """
-        if self._encoder is None:
-            raise RequestError("this interrogator has no encoder, so it can only write captions")
-        return self._encoder
+        self.models.check(_ENCODER)
+        assert self.models.encoder is not None
+        return self.models.encoder
 
     def interrogate(
         self,
-        image: ImageOrPath,
+        image: ImageSource,
         mode: str = "best",
         caption: str | None = None,
         min_phrases: int = 8,
@@ -90,8 +100,8 @@ class Interrogator:
         """A prompt for one image.
 
         Args:
-            image: a PIL image or the path of one.
-            mode: caption, classic, fast, best or negative.
+            image: a PIL image, the path of one, a numpy array [H, W, C] uint8, the bytes of a file, or a file object.
+            mode: best, fast, classic, caption, negative or tags.
             caption: what is in the picture; None lets the captioner write it, "" means no caption.
             min_phrases: steps of the chain (best, negative) that may lower similarity; more than `max_phrases`
                 means all of them.
@@ -105,8 +115,8 @@ class Interrogator:
 
         Raises:
             ImageReadError: the path is no picture.
-            RequestError: an unknown mode, a number out of its range, no captioner and no caption, or nothing to make a
-                prompt of.
+            RequestError: an unknown mode, a number out of its range, no model for a role that the mode needs, or
+                nothing to make a prompt of.
         """
         return self.interrogate_many(
             [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle
@@ -114,7 +124,7 @@ class Interrogator:
 
     def interrogate_many(
         self,
-        images: Sequence[ImageOrPath],
+        images: Sequence[ImageSource],
         mode: str = "best",
         caption: str | Sequence[str | None] | None = None,
         min_phrases: int = 8,
@@ -129,20 +139,39 @@ class Interrogator:
         caption: one for all, or one for each image.
         """
         asked = Mode.of(mode)
-        search = Search.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        search = SearchOptions.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
             raise RequestError(f"{len(captions)} captions were given for {len(images)} images")
+        needs = needs_of(asked, score=asked is Mode.CAPTION and self.models.encoder is not None)
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
-            group = [_opened(image) for image in images[start : start + _GROUP]]
-            results += self._group(group, captions[start : start + _GROUP], asked, search, progress)
+            group = slice(start, start + _GROUP)
+            readings = self.read(images[group], needs, captions=captions[group], progress=progress)
+            results += [self._composed(reading, asked, search, progress) for reading in readings]
         return results
 
-    def interrogate_embeddings(
+    def read(
         self,
-        embeddings: Tensor,
-        captions: Sequence[str],
+        images: Sequence[ImageSource],
+        needs: Iterable[str],
+        *,
+        captions: Sequence[str | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Reading]:
+        """What the models say of images, each read once, whatever is composed of it; see `reading.read`.
+
+        needs: roles, such as {"captioner", "encoder"}; `needs.needs_of` tells those of a mode.
+        """
+        opened = [as_image(image) for image in images]
+        return read(
+            opened, frozenset(needs), self.models, captions=captions, caption_options=self.caption_options,
+            progress=progress,
+        )  # fmt: skip
+
+    def compose(
+        self,
+        reading: Reading,
         mode: str = "best",
         min_phrases: int = 8,
         max_phrases: int | None = None,
@@ -150,21 +179,14 @@ class Interrogator:
         beams: int = 1,
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
-    ) -> list[Interrogation]:
-        """Prompts for images that were captioned and embedded before; further arguments as in `interrogate`.
-
-        Args:
-            embeddings: of the images, [B, D] unit rows of this interrogator's encoder.
-            captions: one for each; "" means no caption.
-        """
+    ) -> Interrogation:
+        """A prompt of what the models said of an image; arguments and errors as in `interrogate`."""
         asked = Mode.of(mode)
-        search = Search.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
-        if asked is Mode.CAPTION and not all(captions):
-            raise RequestError("mode caption was asked for with an empty caption, so there is no prompt")
-        return [self._prompt(*pair, asked, search, progress) for pair in zip(embeddings, captions, strict=True)]
+        search = SearchOptions.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        return self._composed(reading, asked, search, progress)
 
     def rank(
-        self, image: ImageOrPath, bank: str | None = None, top: int = 10, progress: Progress | None = None
+        self, image: ImageSource, bank: str | None = None, top: int = 10, progress: Progress | None = None
     ) -> list[RankedPhrase]:
         """The phrases most like an image, most similar first.
 
@@ -174,78 +196,97 @@ class Interrogator:
         Raises:
             BankError: no such bank is switched on.
         """
+        return self.rank_many([image], bank, top, progress)[0]
+
+    def rank_many(
+        self, images: Sequence[ImageSource], bank: str | None = None, top: int = 10, progress: Progress | None = None
+    ) -> list[list[RankedPhrase]]:
+        """`rank` of many images, embedded in batches."""
         table = self.table(progress)
-        places = table.merged if bank is None else table.bank(bank)
-        scores = table.scores(self._embed([_opened(image)], progress)[0])  # [N]
-        chosen = table.candidates(scores, places, top)
-        return sorted(_ranked(table, scores, chosen), key=lambda phrase: -phrase.similarity)
+        positions = table.merged if bank is None else table.bank(bank)
+        ranked = []
+        for reading in self.read(images, _ENCODER, progress=progress):
+            assert reading.embedding is not None
+            scores = table.scores(reading.embedding)  # [N]
+            chosen = table.candidates(scores, positions, top)
+            ranked.append(sorted(_ranked(table, scores, chosen), key=lambda phrase: -phrase.similarity))
+        return ranked
 
-    def similarity(self, image: ImageOrPath, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Cosine similarity of an image with each text: float32 [n_texts]."""
-        embedding = self._embed([_opened(image)])[0]  # [D]
-        return _numpy(similarities(embedding, self.encoder.encode_texts(list(texts))))
+    def tag(self, image: ImageSource, progress: Progress | None = None) -> list[Tag]:
+        """The tags that the tagger holds true of an image, the most probable first.
 
-    def image_embedding(self, image: ImageOrPath) -> npt.NDArray[np.float32]:
+        Raises RequestError: there is no tagger.
+        """
+        (reading,) = self.read([image], {"tagger"}, progress=progress)
+        return select_tags(reading.tags or ())
+
+    def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
+        """Cosine similarity of an image with each text: float32 [n_texts]; a str is one text."""
+        row: npt.NDArray[np.float32] = self.similarity_many([image], [texts] if isinstance(texts, str) else texts)[0]
+        return row
+
+    def similarity_many(
+        self, images: Sequence[ImageSource], texts: Sequence[str], progress: Progress | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Cosine similarity of images with texts: float32 [n_images, n_texts]."""
+        rows = self.encoder.encode_texts(list(texts), progress)  # [N, D]
+        readings = self.read(images, _ENCODER, progress=progress)
+        embeddings = [reading.embedding for reading in readings if reading.embedding is not None]
+        found: npt.NDArray[np.float32] = np.stack([_numpy(similarities(row, rows)) for row in embeddings])
+        return found
+
+    def image_embedding(self, image: ImageSource) -> npt.NDArray[np.float32]:
         """The encoder's embedding of an image: float32 [D], unit length."""
-        return _numpy(self._embed([_opened(image)])[0])
+        (reading,) = self.read([image], _ENCODER)
+        assert reading.embedding is not None
+        return _numpy(reading.embedding)
 
     def table(self, progress: Progress | None = None) -> PhraseTable:
         """The phrases of all banks with their embeddings; made once, from the cache where that has them."""
-        if self._table is None:
-            self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder)
-        return self._table
+        with self._table_lock:
+            if self._table is None:
+                self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder)
+            return self._table
 
     def _text_rows(self, texts: Listing, progress: Progress | None) -> KeptList:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache where one is there."""
         if self.cache is None:
-            rows = self.encoder.encode_texts(list(texts.phrases), **_told(progress)).half()  # rounded as in the cache
+            rows = self.encoder.encode_texts(list(texts.phrases), progress).half()  # rounded as in the cache
             return KeptList(Rows([rows]), texts.notes)
         steps = Retold(progress) if progress else None
-        inside = _told(steps.again if steps else None)
+        inside = steps.again if steps else None
         store = self.cache.open(self.encoder.identity())
-        kept = store.listed(texts, lambda missing: self.encoder.encode_texts(missing, **inside), steps)
-        return KeptList(kept.rows.to(next(self.encoder.module.parameters()).device), kept.notes)
+        kept = store.listed(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
+        return KeptList(kept.rows.to(self.encoder.device), kept.notes)
 
-    def _group(
-        self, images: list[Image.Image], captions: Sequence[str | None], mode: Mode, search: Search,
-        progress: Progress | None,
-    ) -> list[Interrogation]:  # fmt: skip
-        said = self._captions(images, captions, mode, progress)
-        if mode is Mode.CAPTION and self._encoder is None:
-            return [Interrogation(caption, caption, None, [], mode.value) for caption in said]
-        embeddings = self._embed(images, progress)  # [B, D]
-        return [self._prompt(*pair, mode, search, progress) for pair in zip(embeddings, said, strict=True)]
-
-    def _prompt(
-        self, embedding: Tensor, caption: str, mode: Mode, search: Search, progress: Progress | None
+    def _composed(
+        self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None
     ) -> Interrogation:
-        """The answer for the embedding [D] of an image and what is said of it."""
+        """The answer of a mode for what the models said of an image."""
+        caption = reading.caption
+        if mode is Mode.TAGS:
+            return self._tagged(reading)
         if mode is Mode.CAPTION:
-            return self._captioned(caption, embedding)
-        sitting = Sitting(self.encoder, self.table(progress), embedding, self._fitting(caption), progress)
-        draft = METHODS[mode](sitting, search)
-        phrases = _ranked(sitting.table, sitting.scores, draft.places)
-        return Interrogation(draft.prompt, caption, draft.similarity, phrases, mode.value)
+            return self._captioned(caption, reading.embedding)
+        if reading.embedding is None:
+            raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder, too")
+        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
+        scored = METHODS[mode](builder, search)
+        phrases = _ranked(builder.table, builder.scores, scored.positions)
+        tags = select_tags(reading.tags or ())
+        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags)
 
-    def _captions(
-        self, images: list[Image.Image], given: Sequence[str | None], mode: Mode, progress: Progress | None
-    ) -> list[str]:
-        """The captions given, with those written that are missing and wanted."""
-        wanted = [place for place, caption in enumerate(given) if caption is None and mode is not Mode.NEGATIVE]
-        written: list[str] = []
-        if wanted:
-            if self.captioner is None:
-                raise RequestError("there is no captioner: load one, or give a caption ('' for a prompt without one)")
-            asked = [images[place] for place in wanted]
-            written = self.captioner.caption(asked, self.caption_options, **_told(progress))
-        filled = [caption or "" for caption in given]
-        for place, caption in zip(wanted, written, strict=True):
-            filled[place] = caption
-        if mode is Mode.CAPTION and not all(filled):
+    def _tagged(self, reading: Reading) -> Interrogation:
+        tags = select_tags(reading.tags or ())
+        if not tags:
+            raise RequestError("the tagger holds no tag true of this image, so there is no prompt")
+        return Interrogation(join(*(tag.text for tag in tags)), reading.caption, None, [], Mode.TAGS.value, tags)
+
+    def _captioned(self, caption: str, embedding: Tensor | None) -> Interrogation:
+        if not caption:
             raise RequestError("mode caption was asked for with an empty caption, so there is no prompt")
-        return filled
-
-    def _captioned(self, caption: str, embedding: Tensor) -> Interrogation:
+        if embedding is None:
+            return Interrogation(caption, caption, None, [], Mode.CAPTION.value)
         prompt = self._fitting(caption)
         similarity = float(similarities(embedding, self.encoder.encode_texts([prompt]))[0])
         return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value)
@@ -258,22 +299,10 @@ class Interrogator:
             logger.warning("the caption has %d tokens of at most %d and was cut to: %s", tokens, most, cut)
         return cut
 
-    def _embed(self, images: list[Image.Image], progress: Progress | None = None) -> Tensor:
-        return self.encoder.embed_images(images, **_told(progress))  # [B, D]
 
-
-def _opened(image: ImageOrPath) -> Image.Image:
-    return image if isinstance(image, Image.Image) else open_image(image)
-
-
-def _ranked(table: PhraseTable, scores: Scores, places: Sequence[int]) -> list[RankedPhrase]:
-    found = zip(places, scores.at(places).tolist(), strict=True)
-    return [RankedPhrase(table.texts[place], table.banks[place].name, similarity) for place, similarity in found]
-
-
-def _told(progress: Progress | None) -> dict[str, Any]:
-    # A stand-in for a captioner or encoder need not know the argument as long as nobody watches.
-    return {} if progress is None else {"progress": progress}
+def _ranked(table: PhraseTable, scores: Scores, positions: Sequence[int]) -> list[RankedPhrase]:
+    found = zip(positions, scores.at(positions).tolist(), strict=True)
+    return [RankedPhrase(table.texts[each], table.banks[each].name, similarity) for each, similarity in found]
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:

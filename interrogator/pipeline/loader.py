@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import hub
 from ..banks import PhraseBank, load_banks
-from ..captioners import DEFAULT_OPTIONS, BlipCaptioner, Captioner, CaptionOptions, find_blip
+from ..captioners import DEFAULT_OPTIONS, CaptionOptions
+from ..catalog import DEFAULT_PRESET, ROLES, Role
 from ..catalog import preset as find_preset
 from ..embeddings import EmbeddingCache
-from ..encoders import Encoder, OpenClipEncoder, locate
 from ..errors import ModelNotFoundError
+from ..model_pool import ModelPool
+from ..models import Captioner, Encoder, Located, Matcher, Tagger
 from ..progress import Progress
+from ..registry import locate
 from .interrogator import Interrogator
 
 NONE = "none"
 
 
 def load(
-    preset: str = "sd15",
+    preset: str = DEFAULT_PRESET,
+    *,
     captioner: str | Captioner | None = None,
+    tagger: str | Tagger | None = None,
     encoder: str | Encoder | None = None,
+    matcher: str | Matcher | None = None,
     banks: Iterable[str | PathLike[str] | PhraseBank] | None = None,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
@@ -34,12 +41,12 @@ def load(
     checkpoint: str | PathLike[str] | None = None,
     caption_options: CaptionOptions = DEFAULT_OPTIONS,
 ) -> Interrogator:
-    """Load captioner, encoder and banks.
+    """Load models and banks.
 
     Args:
         preset: demo, small, sd15, sd21 or sdxl; what is not named otherwise comes from it.
-        captioner: hub id or folder of a BLIP, a Captioner, or "none" to do without.
-        encoder: a name as `OpenClipEncoder.load` takes it, an Encoder, or "none" (mode `caption` needs none).
+        captioner, tagger, encoder, matcher: a name as `load_captioner` and its like take it, a loaded model, or "none"
+            to do without.
         banks: names, files, folders (see `load_banks`) or banks.
         device: auto, cpu, cuda, cuda:1, mps ...
         dtype: auto, fp32, bf16 or fp16.
@@ -53,39 +60,45 @@ def load(
         UnknownModelError, ModelNotFoundError, ModelLoadError, BankError, DeviceError.
     """
     row = find_preset(preset)
-    dtype = row.dtype_for(dtype)
+    given = {"captioner": captioner, "tagger": tagger, "encoder": encoder, "matcher": matcher}
+    asked: dict[Role, Any] = {role: row.model(role) if given[role] is None else given[role] for role in ROLES}
     phrase_banks = _banks(row.banks if banks is None else banks)
-    eye: str | Encoder | None = row.encoder if encoder is None else encoder
-    voice: str | Captioner | None = row.captioner if captioner is None else captioner
-    _fetch(eye, voice, checkpoint, download, progress)
-    if isinstance(eye, str):
-        eye = None if eye == NONE else OpenClipEncoder.load(eye, device, dtype, checkpoint, download, progress)
-    if isinstance(voice, str):
-        voice = None if voice == NONE else BlipCaptioner.load(voice, device, dtype, download, progress)
-    return Interrogator(voice, eye, phrase_banks, embedding_cache(cache_dir), caption_options)
+    names = {role: str(model) for role, model in asked.items() if isinstance(model, (str, PathLike)) and model != NONE}
+    located = locate_all(names, checkpoint=checkpoint, download=download, progress=progress)
+    pool = ModelPool()
+    number_format = row.dtype_for(dtype)
+    models: dict[Role, Any] = {}
+    for role, model in asked.items():
+        if role in located:
+            model = pool.load(role, located[role].name, located=located[role], device=device, dtype=number_format)
+        models[role] = None if model == NONE else model
+    return Interrogator(
+        models["captioner"], models["encoder"], phrase_banks, embedding_cache(cache_dir), caption_options,
+        tagger=models["tagger"], matcher=models["matcher"],
+    )  # fmt: skip
 
 
-def _fetch(
-    encoder: object,
-    captioner: object,
-    checkpoint: str | PathLike[str] | None,
-    download: bool,
-    progress: Progress | None,
-) -> None:
-    """Bring the files of both models here, or say in one message what both of them lack, before either is built."""
+def locate_all(
+    names: Mapping[Role, str], *, checkpoint: str | PathLike[str] | None = None, download: bool = False,
+    progress: Progress | None = None,
+) -> dict[Role, Located]:  # fmt: skip
+    """Find the files of all models, or say in one message what all of them lack, before any is built.
+
+    Arguments as of `registry.locate`; the checkpoint is the encoder's.
+    """
+    found: dict[Role, Located] = {}
     missing: list[ModelNotFoundError] = []
-    try:
-        if isinstance(encoder, str) and encoder != NONE:
-            locate(encoder, checkpoint, download, progress)
-    except ModelNotFoundError as error:
-        missing.append(error)
-    try:
-        if isinstance(captioner, str) and captioner != NONE:
-            find_blip(captioner, download, progress)
-    except ModelNotFoundError as error:
-        missing.append(error)
+    for role, name in names.items():
+        weights = checkpoint if role == "encoder" else None
+        try:
+            found[role] = locate(role, name, checkpoint=weights, download=download, progress=progress)
+        except ModelNotFoundError as error:
+            missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
     if missing:
         raise ModelNotFoundError("; ".join(map(str, missing))) from missing[0]
+    return found
 
 
 def embedding_cache(cache_dir: str | PathLike[str] | None = None) -> EmbeddingCache:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..encoders import Encoder
+from ..models import Encoder
 from ..progress import Progress
 from ..ranking import TIE, similarities
 
@@ -33,14 +32,14 @@ class Scorer:
         self.encoder = encoder
         self.embedding = embedding
         self.sign = sign
-        self._told: dict[str, Any] = {} if progress is None else {"progress": progress}
-        # An encoder of our own has `dtype`; a stand-in for one may leave it out, and is taken at its word.
-        self._reduced = getattr(encoder, "dtype", torch.float32) != torch.float32
-        self._exact: dict[str, Any] = {"dtype": torch.float32} if self._reduced else {}
+        self._progress = progress
+        self._reduced = encoder.dtype != torch.float32
+        # An encoder whose own is float32 is never asked for another.
+        self._exact = torch.float32 if self._reduced else None
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Scores [N] of texts, exact."""
-        rows = self.encoder.encode_texts(list(texts), **self._told, **self._exact)  # [N, D]
+        rows = self.encoder.encode_texts(list(texts), self._progress, self._exact)  # [N, D]
         return self.sign * similarities(self.embedding, rows)
 
     def __call__(self, prompt: str, phrases: Sequence[str], best: int = 1) -> Tensor:
@@ -48,7 +47,7 @@ class Scorer:
 
         The `best` highest, and whatever ties with them, are exact and above all others.
         """
-        rows = self.encoder.encode_continuations(prompt, phrases, **self._told)  # [N, D]
+        rows = self.encoder.encode_continuations(prompt, phrases, self._progress)  # [N, D]
         scores = self.sign * similarities(self.embedding, rows)
         if not self._reduced or not len(phrases):
             return scores
@@ -64,7 +63,7 @@ class Scorer:
         while wanted.any():
             places = torch.nonzero(wanted).flatten()
             rows = self.encoder.encode_continuations(
-                prompt, [phrases[place] for place in places.tolist()], **self._told, **self._exact
+                prompt, [phrases[place] for place in places.tolist()], self._progress, self._exact
             )  # [n, D]
             exact[places] = self.sign * similarities(self.embedding, rows).cpu()
             known = ~exact.isnan()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ..banks import ROLES, bank_names, role_of
 from ..errors import RequestError
+from ..models import Tag
 from ..prompts import SEPARATOR
-from .results import RankedPhrase
+from .interrogation import RankedPhrase
 
-CAPTION = "caption"
 PHRASES = "phrases"
 
 # `{{`, `}}`, a name in braces, or a brace that belongs to nothing.
@@ -22,53 +22,86 @@ _SPACES = re.compile(r"[^\S\r\n]+")
 _STRAY_SPACES = re.compile(r" +(?=[,\r\n])|(?<=[\r\n]) +")
 
 
-def assemble(template: str, caption: str, phrases: Sequence[RankedPhrase], banks: Iterable[str] = ()) -> str:
-    """Fill a template with a caption and phrases.
+def assemble(
+    template: str,
+    caption: str,
+    phrases: Sequence[RankedPhrase],
+    banks: Iterable[str] = (),
+    *,
+    tags: Sequence[Tag] = (),
+    prompt: str = "",
+) -> str:
+    """Fill a template with a caption, phrases and tags.
 
     Args:
-        template: text with names in braces: `caption`; `phrases` for all phrases; a role (artists, mediums,
-            movements, sites, flavors, negative) for those whose bank has it; a bank for those that stand in it. A
-            field without anything to hold leaves no comma and no space behind. `{{` and `}}` are braces.
+        template: text with names in braces: `caption`; `tags`; `prompt` for the whole prompt of a mode; `phrases` for
+            all phrases; a role (artists, mediums, movements, sites, flavors, negative) for those whose bank has it; a
+            bank for those that stand in it. A phrase goes into the narrowest field that the template has for it: with
+            `{lighting}, {flavors}` no phrase comes twice. A field without anything to hold leaves no comma and no space
+            behind. `{{` and `}}` are braces.
         caption: may be "".
         phrases: go into each field in this order, with commas between.
         banks: names of banks that are fields even where no phrase of theirs was taken, beside the built-in ones.
+        tags: go into `{tags}` in this order, with commas between.
+        prompt: what `{prompt}` stands for.
 
     Raises:
         RequestError: a name that is none of these, a brace that belongs to nothing, or nothing to fill in.
     """
-    prompt = _tidied(_BRACES.sub(lambda found: _filled(found, template, caption, phrases, [*banks]), template))
-    if not prompt.strip():
+    content = _Content(template, {"caption": caption, "prompt": prompt, "tags": _listed(tags)}, phrases, [*banks])
+    filled = _tidied(_BRACES.sub(content.filled, template))
+    if not filled.strip():
         raise RequestError(f"nothing to fill in: the template {template!r} comes out empty")
-    return prompt
+    return filled
 
 
-def _filled(
-    found: re.Match[str], template: str, caption: str, phrases: Sequence[RankedPhrase], banks: Sequence[str]
-) -> str:
-    """What takes the place of a pair of braces in the template."""
-    name = found["name"]
-    if name is not None:
-        return caption if name.strip() == CAPTION else SEPARATOR.join(_texts(name.strip(), phrases, banks))
-    if found[0] in ("{{", "}}"):
-        return found[0][0]
-    raise RequestError(
-        f"the template {template!r} is broken: the {found[0]} at character {found.start() + 1} belongs to nothing "
-        "(a brace itself is written {{ or }})"
-    )
+def field_names(template: str) -> frozenset[str]:
+    """The names in a template's braces."""
+    return frozenset(found["name"].strip() for found in _BRACES.finditer(template) if found["name"] is not None)
 
 
-def _texts(name: str, phrases: Sequence[RankedPhrase], banks: Sequence[str]) -> list[str]:
-    """The phrases that a field of this name holds."""
-    if name == PHRASES:
-        return [phrase.text for phrase in phrases]
-    if name in ROLES:
-        return [phrase.text for phrase in phrases if role_of(phrase.bank) == name]
-    fields = [*bank_names(), *banks, *(phrase.bank for phrase in phrases)]
-    if name not in fields:
-        known = list(dict.fromkeys([CAPTION, PHRASES, *ROLES, *fields]))
-        near = get_close_matches(name, known, n=4, cutoff=0.5)
-        raise RequestError(f"a template has no field {{{name}}}; there is {', '.join(dict.fromkeys([*near, *known]))}")
-    return [phrase.text for phrase in phrases if phrase.bank == name]
+class _Content:
+    """What the fields of one template hold."""
+
+    def __init__(
+        self, template: str, texts: Mapping[str, str], phrases: Sequence[RankedPhrase], banks: Sequence[str]
+    ) -> None:
+        self._template = template
+        self._names = field_names(template)
+        self._texts = texts
+        self._phrases = phrases
+        self._banks = [*bank_names(), *banks, *(phrase.bank for phrase in phrases)]
+
+    def filled(self, found: re.Match[str]) -> str:
+        """What takes the place of a pair of braces."""
+        name = found["name"]
+        if name is not None:
+            return self._field(name.strip())
+        if found[0] in ("{{", "}}"):
+            return found[0][0]
+        raise RequestError(
+            f"the template {self._template!r} is broken: the {found[0]} at character {found.start() + 1} belongs to "
+            "nothing; write {{ or }} for a brace itself"
+        )
+
+    def _field(self, name: str) -> str:
+        if name in self._texts:
+            return self._texts[name]
+        if name not in (PHRASES, *ROLES, *self._banks):
+            known = list(dict.fromkeys([*self._texts, PHRASES, *ROLES, *self._banks]))
+            near = get_close_matches(name, known, n=4, cutoff=0.5)
+            choice = ", ".join(dict.fromkeys([*near, *known]))
+            raise RequestError(f"unknown field {{{name}}} in a template; choose from {choice}")
+        return _listed([phrase for phrase in self._phrases if self._home(phrase) == name])
+
+    def _home(self, phrase: RankedPhrase) -> str | None:
+        """The narrowest of the template's fields that a phrase belongs to."""
+        fields = (phrase.bank, role_of(phrase.bank), PHRASES)
+        return next((name for name in fields if name in self._names), None)
+
+
+def _listed(words: Iterable[RankedPhrase | Tag]) -> str:
+    return SEPARATOR.join(word.text for word in words)
 
 
 def _tidied(text: str) -> str:

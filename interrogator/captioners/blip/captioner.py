@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any, Unpack
 
 import torch
 from PIL import Image
 
 from ...batches import in_batches
-from ...devices import choose_device, choose_dtype
 from ...errors import RequestError
-from ...images import to_rgb
+from ...models import Ability, Located
 from ...progress import Progress, told_between_layers
+from ...registry import LoadOptions, load_as
 from ..options import DEFAULT_OPTIONS, CaptionOptions
-from ..sampling_options import SamplingOptions, greedy
+from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
 from ..strip import strip_words
-from .checkpoint import find_blip, load_blip
+from .checkpoint import load_blip
 from .decoder import Decoder
 from .forbidden_words import ForbiddenWords
-from .vision import read_images, shrunk
+from .sampler import Sampler
+from .vision import Pixels, prepare, read_images
 
-if TYPE_CHECKING:
-    from .sampler import Sampled
+_WORKING_BYTES = 2_000_000_000
 
 
 class BlipCaptioner:
@@ -32,66 +33,78 @@ class BlipCaptioner:
         module: the model, `transformers.BlipForConditionalGeneration`; it may be moved between devices at any time.
         processor: `transformers.BlipProcessor`: image processor and tokenizer.
         name: hub id, folder, or whatever it was called.
+        origin: where it was found.
     """
 
-    def __init__(self, model: Any, processor: Any, name: str = "blip") -> None:
+    family = "blip"
+    abilities: frozenset[Ability] = frozenset({"beams", "sampling", "prefix", "forbidden words"})
+
+    def __init__(self, model: Any, processor: Any, name: str = "blip", *, origin: Located | None = None) -> None:
         """Wrap a loaded model and its processor, in that model's dtype and wherever it is."""
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
+        self.origin = origin or Located("captioner", name, self.family)
 
     @classmethod
     def load(
-        cls,
-        name: str = "Salesforce/blip-image-captioning-large",
-        device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "auto",
-        download: bool = False,
-        progress: Progress | None = None,
-        revision: str | None = None,
+        cls, name: str | PathLike[str] = "Salesforce/blip-image-captioning-large", **options: Unpack[LoadOptions]
     ) -> BlipCaptioner:
-        """Load a captioner.
+        """Load a captioner by hub id or folder.
 
-        Args:
-            name: hub id or folder.
-            device, dtype: see `choose_device` and `choose_dtype`.
-            download: whether missing files may be fetched from the Hugging Face hub.
-            progress: called with bytes done and bytes in all while downloading; may raise to cancel.
-            revision: branch, tag or commit on the hub.
-
-        Raises:
-            ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
-            ModelLoadError: the files are no BLIP, damaged or incomplete. No layer is ever left random.
-            DeviceError: no such device or dtype here.
+        options: device, dtype, download, progress, revision; see `registry.load_model`, also for what is raised. No
+        layer is ever left random.
         """
-        place = choose_device(device)
-        compute = choose_dtype(dtype, place)
-        model, processor = load_blip(find_blip(str(name), download, progress, revision))
-        return cls(model.to(device=place, dtype=compute), processor, str(name))
+        return load_as(cls, "captioner", name, **options)
+
+    @classmethod
+    def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> BlipCaptioner:
+        """Build the model that was located. Raises ModelLoadError: its files are damaged, or lack a tensor."""
+        assert located.folder is not None
+        model, processor = load_blip(located.folder)
+        return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights, in which it computes."""
+        return next(self.module.parameters()).dtype
+
+    @property
+    def working_bytes(self) -> int:
+        """Eight images through BLIP large in float32, generously."""
+        return _WORKING_BYTES
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """An image as `caption` takes it: uint8 [H, W, 3] at the size that the model reads. Raises ImageReadError."""
+        return prepare(self.processor, image)
 
     def caption(
-        self, images: Sequence[Image.Image], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+        self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
     ) -> list[str]:
-        """One caption an image, in their order, without the prefix unless `options.keep_prefix`.
+        """One caption for each prepared image, in order, without the prefix unless `options.keep_prefix`.
 
-        images: PIL images of any mode.  progress(done, total): images finished and in all; called several times a
-        second, in the thread of the caller, also inside the model; what it raises stops the work and comes out here.
+        progress(done, total): images finished and in all; called several times a second, in the thread of the caller,
+        also inside the model; what it raises stops the work and comes out here.
 
-        Where memory runs out, it goes on with half as many images at a time. Raises RequestError (prefix and length do
-        not fit the model) and ImageReadError (not a picture).
+        Where memory runs out, it goes on with half as many images at a time. Raises RequestError: prefix and length do
+        not fit the model.
         """
         prompt = self.prompt_ids(options)
 
         def write(start: int, stop: int) -> list[list[int]]:
-            batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
             with told_between_layers(self.module, progress) as tell, torch.inference_mode():
-                tell(start, len(images))
-                states = read_images(self.module, self.processor, batch)  # [b, P, width]
+                tell(start, len(prepared))
+                states = read_images(self.module, self.processor, prepared[start:stop])  # [b, P, width]
                 search = self._greedy if options.num_beams == 1 else self._beams
                 return search(states, prompt, options)
 
         captions: list[str] = []
-        for batch in in_batches(len(images), options.batch_size, write, self._device):
+        for batch in in_batches(len(prepared), options.batch_size, write, self.device):
             captions += [self.text_of(prompt, tokens, options) for tokens in batch]
         if progress is not None and captions:
             progress(len(captions), len(captions))
@@ -99,32 +112,51 @@ class BlipCaptioner:
 
     def sample(
         self,
-        images: Sequence[Image.Image],
+        prepared: Sequence[Pixels],
         keys: Sequence[str],
-        options: SamplingOptions,
+        options: SamplingOptions = DEFAULT_SAMPLING,
         progress: Progress | None = None,
     ) -> list[list[Sampled]]:
-        """Several captions an image; see `sample_captions`."""
-        from .sampler import sample_captions  # which knows what a BlipCaptioner is
+        """`options.count` captions for each prepared image, in order.
 
-        return sample_captions(self, images, keys, options, progress)
+        keys: a name for each image, such as its path. Random numbers depend on seed, key, number of the caption,
+        position and token only: an image gets the same captions whatever it is in a batch with, wherever it stands
+        there, however many threads there are and however many captions are asked for (the first of 40 is the first of
+        1). This holds up to rounding: another batch changes scores in their last bits, and another token comes with a
+        chance of about the size of that change: in the order of 1e-5 a token in fp32, 1e-2 in bf16, less where one
+        token is much the likeliest.
 
-    def shrunk(self, image: Image.Image) -> Image.Image:
-        """A picture at the size that the model reads it in; its caption is that of the picture itself.
-
-        For those who keep many pictures waiting: the rest of a large one would only take up memory.
+        progress as in `caption`. Where memory runs out it goes on with fewer captions at a time, then with fewer
+        images. Raises RequestError (options that do not fit the model, keys that do not fit the images) and ModelError
+        (the model is not built as a BLIP).
         """
-        return shrunk(self.processor, image)
+        if len(keys) != len(prepared):
+            raise RequestError(f"{len(prepared)} images need as many keys, not {len(keys)}")
+        caption_options = options.caption_options
+        prompt = self.prompt_ids(caption_options)
+        forbidden = ForbiddenWords(options.forbidden, self.processor.tokenizer)
+        sampler = Sampler(
+            self.module, prompt, options, forbidden, lambda tokens: self.text_of(prompt, tokens, caption_options)
+        )
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.module.parameters()).device
+        def write(start: int, stop: int) -> list[list[Sampled]]:
+            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+                tell(start, len(prepared))
+                states = read_images(self.module, self.processor, prepared[start:stop])  # [b, P, width]
+                return sampler.captions(states, keys[start:stop])
+
+        results: list[list[Sampled]] = []
+        for found in in_batches(len(prepared), sampler.images_at_once, write, self.device):
+            results += found
+        if progress is not None and results:
+            progress(len(results), len(results))
+        return results
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: what the decoder is given after its start token."""
         ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
-        room = config.text_config.max_position_embeddings - 1  # one place for the start token
+        room = config.text_config.max_position_embeddings - 1  # one position for the start token
         if len(ids) + options.max_new_tokens > room:
             raise RequestError(
                 f"a prefix of {len(ids)} tokens and max_new_tokens={options.max_new_tokens} "
@@ -135,7 +167,7 @@ class BlipCaptioner:
     def _greedy(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width]: the likeliest each time."""
         decoder = Decoder(self.module, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
-        return [told.tokens for told in decoder.write(decoder.read(states), [""] * len(states), range(1))]
+        return [text.tokens for text in decoder.write(decoder.read(states), [""] * len(states), range(1))]
 
     def _beams(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width], by beam search; padded where one ends sooner."""

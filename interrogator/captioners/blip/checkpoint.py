@@ -16,23 +16,9 @@ from typing import Any
 
 import torch
 
-from ... import hub
-from ...catalog import known_model
 from ...errors import ModelLoadError
-from ...progress import Progress
 
 logger = logging.getLogger("interrogator")
-
-BLIP_FILES = hub.FileSet(
-    required=("config.json", "tokenizer_config.json"),
-    any_of=(
-        ("model.safetensors", "pytorch_model.bin"),
-        ("preprocessor_config.json", "processor_config.json"),  # the second is how transformers 5 saves it
-        ("tokenizer.json", "vocab.txt"),
-    ),
-    optional=("special_tokens_map.json", "generation_config.json"),
-)
-"""What a folder with a BLIP holds; `Salesforce/blip-image-captioning-base` and `blip-itm-base-coco` are laid out so."""
 
 # Parameters of the caption head that may be one tensor, of which a file then holds only one. transformers 5 ties both
 # pairs; 4.50 ties the bias only, and where the file has `decoder.bias` alone it says nothing and loses its values.
@@ -44,24 +30,6 @@ _TIED = (
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
 # What transformers and its readers raise for damaged files, besides the safetensors and pickle errors named below.
-
-
-def find_blip(name: str, download: bool = False, progress: Progress | None = None, revision: str | None = None) -> Path:
-    """The folder with all files of a BLIP, by hub id or folder.
-
-    Raises ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
-    """
-    row = known_model(name)
-    return hub.fetch_files(
-        name,
-        BLIP_FILES.required,
-        any_of=BLIP_FILES.any_of,
-        optional=BLIP_FILES.optional,
-        revision=revision or (row.revision if row else None),
-        download=download,
-        size=row.size if row else None,
-        progress=progress,
-    )
 
 
 def load_blip(folder: Path) -> tuple[Any, Any]:
@@ -95,7 +63,6 @@ def _read_folder(
     from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
     from safetensors import SafetensorError
 
-    _check_kind(folder)
     try:
         with _quiet_transformers():
             processor = _load_processor(folder)
@@ -104,13 +71,6 @@ def _read_folder(
     except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
         raise ModelLoadError(f"{folder} holds no BLIP that can be read: {_first_line(error)}") from error
     return model, info, processor, stored
-
-
-def _check_kind(folder: Path) -> None:
-    """Refuse other models by name; transformers would only warn and then fill a BLIP with random numbers."""
-    kind = _read_json(folder / "config.json").get("model_type")
-    if kind != "blip":
-        raise ModelLoadError(f"{folder} holds a model of type {kind!r}, not a BLIP (type 'blip')")
 
 
 def _load_weights(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:

@@ -23,7 +23,7 @@ _WORTH_CUTTING = 0.75  # at most this part of the batch goes on: copying its cac
 
 
 @dataclass
-class Told:
+class Hypothesis:
     """One text while it is written, and when it is: sample number `sample` about image number `image`."""
 
     image: int
@@ -42,7 +42,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Seen:
+class EncodedImages:
     """What all texts about the images begin with.
 
     Attributes:
@@ -81,7 +81,7 @@ class Decoder:
         self.draw = Draw(rules.temperature, rules.top_k, rules.top_p)
         self.forbidden = forbidden
 
-    def read(self, states: Tensor) -> Seen:
+    def read(self, states: Tensor) -> EncodedImages:
         """Read images, [B, P, width], and the prompt after them: once, for any number of texts."""
         image = image_keys_values(self.layers, states)
         ids = torch.tensor(self.prompt, device=states.device).expand(len(states), 1, -1)  # [B, 1, 1 + p]
@@ -91,14 +91,14 @@ class Decoder:
             own = layer.own.keys_values(hidden.flatten(0, 1))
             hidden = layer.forward(hidden, own, image_part, causal=True)
             prompt.append(own)
-        return Seen(image, prompt, self.head(hidden[:, 0, -1]))
+        return EncodedImages(image, prompt, self.head(hidden[:, 0, -1]))
 
-    def write(self, seen: Seen, keys: Sequence[str], samples: range) -> list[Told]:
+    def write(self, seen: EncodedImages, keys: Sequence[str], samples: range) -> list[Hypothesis]:
         """The texts with these sample numbers about each image, in the order (image, sample).
 
         keys: one an image, for its random numbers (see `choosing`).
         """
-        every = [Told(image, sample) for image in range(len(keys)) for sample in samples]
+        every = [Hypothesis(image, sample) for image in range(len(keys)) for sample in samples]
         batch = _Batch(seen, len(samples), len(self.prompt), self.rules.max_new_tokens, list(every))
         logits = seen.logits.repeat_interleave(len(samples), dim=0)  # [R, V]
         history = torch.tensor(self.prompt, device=logits.device).expand(len(every), -1)  # [R, 1 + p]
@@ -113,7 +113,7 @@ class Decoder:
             logits = self._step(history[:, -1], batch)
         return every
 
-    def _next(self, logits: Tensor, history: Tensor, texts: list[Told], keys: Sequence[str], step: int) -> Tensor:
+    def _next(self, logits: Tensor, history: Tensor, texts: list[Hypothesis], keys: Sequence[str], step: int) -> Tensor:
         """Choose the next token of each row, [R], and hand it to its text."""
         scores = logits.to(torch.float32, copy=True)  # [R, V]
         total = scores.logsumexp(dim=-1)  # [R]
@@ -129,7 +129,7 @@ class Decoder:
                 text.take(token, log_probability, self.end)
         return chosen
 
-    def _banned(self, text: Told, step: int) -> list[int]:
+    def _banned(self, text: Hypothesis, step: int) -> list[int]:
         if text.ended:
             return []
         banned = [self.end] if step < self.rules.min_new_tokens else []
@@ -154,7 +154,7 @@ class Decoder:
 class _Batch:
     """The caches of texts that are being written: R = images * n rows, those about an image side by side."""
 
-    def __init__(self, seen: Seen, samples: int, prompt: int, new: int, texts: list[Told]) -> None:
+    def __init__(self, seen: EncodedImages, samples: int, prompt: int, new: int, texts: list[Hypothesis]) -> None:
         self.texts = texts
         self.images = len(seen.logits)
         self.image = seen.image

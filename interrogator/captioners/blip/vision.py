@@ -6,24 +6,37 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ...images import to_rgb
 
+Pixels = npt.NDArray[np.uint8]
+
 _CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
 
 
-def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Tensor:
-    """What the vision tower makes of RGB images: [B, P, width], the class token first, in the dtype of the weights.
+def prepare(processor: Any, image: Image.Image) -> Pixels:
+    """A picture at the size that the model reads it in: uint8 [H, W, 3]. Any mode and size; raises ImageReadError.
 
-    On a CPU a few go through the tower at once: there more are no faster, and progress is told between layers, of which
-    one takes seconds for eight images of a large model.
+    What the model says of it is what it says of the picture. A quarter of the memory that float32 pixels take.
+    """
+    size = processor.image_processor.size
+    resample = Image.Resampling(int(processor.image_processor.resample))
+    return np.array(to_rgb(image).resize((size["width"], size["height"]), resample))
+
+
+def read_images(model: Any, processor: Any, prepared: Sequence[Pixels]) -> Tensor:
+    """What the vision tower makes of prepared images, uint8 [H, W, 3] each: [B, P, width] in the dtype of the weights.
+
+    The class token stands first. On a CPU a few go through the tower at once: there more are no faster, and progress is
+    told between layers, of which one takes seconds for eight images of a large model.
     """
     weight = next(model.parameters())
     few = _at_once(model)
-    groups = [images[start : start + few] for start in range(0, len(images), few)] if few else [images]
+    groups = [prepared[start : start + few] for start in range(0, len(prepared), few)] if few else [prepared]
     states = []
     for group in groups:
         pixels = pixels_of(processor, group, weight.device)  # [b, 3, H, W]
@@ -31,15 +44,14 @@ def read_images(model: Any, processor: Any, images: Sequence[Image.Image]) -> Te
     return torch.cat(states)  # [B, P, width]
 
 
-def pixels_of(processor: Any, images: Sequence[Image.Image], device: torch.device) -> Tensor:
-    """Pixels of RGB images on a device, float32 [B, 3, H, W], within rounding those of BLIP's image processor.
+def pixels_of(processor: Any, prepared: Sequence[Pixels], device: torch.device) -> Tensor:
+    """Pixels of prepared images on a device, float32 [B, 3, H, W], within rounding those of BLIP's image processor.
 
     Bytes are moved and scaled there: moving the numbers would take four times as long, and making them on the CPU
     longer than a GPU takes for the model.
     """
     rules = processor.image_processor
-    # A copy: torch warns of memory that may not be written to.
-    raw = torch.from_numpy(np.stack([np.array(shrunk(processor, image)) for image in images]))  # uint8 [B, H, W, 3]
+    raw = torch.from_numpy(np.stack(prepared))  # uint8 [B, H, W, 3]
     pixels = raw.to(device).permute(0, 3, 1, 2).float()  # [B, 3, H, W]
     if rules.do_rescale:
         pixels = pixels * rules.rescale_factor
@@ -56,13 +68,3 @@ def _at_once(model: Any) -> int:
         return 0
     scores = positions.shape[1] ** 2 * model.config.vision_config.num_attention_heads  # of one image and layer
     return max(1, _CPU_SCORES // int(scores))
-
-
-def shrunk(processor: Any, image: Image.Image) -> Image.Image:
-    """A picture at the size that a model reads it in, RGB; what the model says of it is what it says of the picture.
-
-    For those who keep many pictures waiting: the rest of a large one would only take up memory.
-    """
-    size = processor.image_processor.size
-    resample = Image.Resampling(int(processor.image_processor.resample))
-    return to_rgb(image).resize((size["width"], size["height"]), resample)

@@ -1,193 +1,163 @@
-"""The models of a run: prepared pictures in, captions out."""
+"""The models of a run: prepared pictures in, texts out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
-from ...banks import load_banks
-from ...captioners import BlipCaptioner, BlipMatcher, Captioner, Sampled, SamplingOptions
+from ...banks import PhraseBank, load_banks
 from ...catalog import preset as find_preset
-from ...encoders import OpenClipEncoder
+from ...embeddings import EmbeddingCache
+from ...model_pool import ModelPool
+from ...models import Captioner, Encoder, Matcher, Tag, Tagger
+from ...modes import Mode
 from ...pipeline import Interrogator, RankedPhrase
-from ...pipeline.loader import embedding_cache
+from ...pipeline.loader import embedding_cache, locate_all
 from ...progress import Progress
+from ...reading import Candidate, Reading
+from ...taggers import select_tags
 from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
 from ..text import choose
-from .images import Picture, Prepare
-from .residency import Residents
-from .result import Candidate, Written
-from .strategies import WAYS
-
-__all__ = ["MATCHES", "Candidate", "Models", "Voice", "Written"]
+from .images import Picture
+from .result import CaptionResult
+from .roles import Roles, prepared
+from .strategies import STRATEGIES
 
 # A caption with a lower probability of matching is noise (CapFilt, BLIP's author in salesforce/BLIP#46).
 MATCHES = 0.5
 
 
-class Voice(Captioner, Protocol):
-    """A captioner that datasets are captioned with: `BlipCaptioner`, or a stand-in."""
-
-    def sample(
-        self, images: Sequence[Image.Image], keys: Sequence[str], options: SamplingOptions,
-        progress: Progress | None = None,
-    ) -> Sequence[Sequence[Sampled]]:  # fmt: skip
-        """Several captions an image; see `sample_captions`."""
-
-    def shrunk(self, image: Image.Image) -> Image.Image:
-        """A picture at the size that the model reads it in."""
-
-
 class Models:
-    """The models that settings ask for, loaded: what turns pictures into captions.
+    """The models that settings ask for, loaded: what turns pictures into texts.
 
     Attributes:
-        prepare: what each model wants of a picture; called in threads, once a picture.
+        prepare: by role what its model wants of a picture; called in threads, once a picture.
     """
 
     def __init__(
-        self, settings: Settings, captioner: Voice | None, interrogator: Interrogator | None = None,
-        second: OpenClipEncoder | None = None, matcher: BlipMatcher | None = None, residents: Residents | None = None,
+        self, settings: Settings, captioner: Captioner | None = None, encoder: Encoder | None = None,
+        banks: Sequence[PhraseBank] = (), cache: EmbeddingCache | None = None, *, tagger: Tagger | None = None,
+        matcher: Matcher | None = None, reranker: Encoder | None = None, pool: ModelPool | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
 
         Args:
-            captioner: None in mode negative only.
-            interrogator: with the encoder and the banks, where settings want an encoder.
-            second: for quality laion-coco.
-            matcher: for quality capfilt.
-            residents: who moves the models; None leaves them where they are.
+            captioner, encoder, tagger, matcher: None where the settings do not need them.
+            banks, cache: as of `Interrogator`.
+            reranker: a second encoder, for quality laion-coco.
+            pool: who moves the models; None leaves them where they are.
+
+        Raises RequestError: a model is missing, or the captioner cannot do what is asked.
         """
         self.settings = settings
-        self.captioner = captioner
-        self.interrogator = interrogator
-        self.second = second
-        self.matcher = matcher
-        self.residents = residents or Residents()
-        self.prepare: Prepare = dict(self._prepared())
+        self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool())
+        self.prepare = self.roles.prepare
+        self._interrogator = Interrogator(captioner, encoder, banks, cache)
 
     @classmethod
     def load(
-        cls, settings: Settings, device: str = "auto", download: bool = False, cache_dir: Any = None,
-        progress: Progress | None = None,
+        cls, settings: Settings, device: str = "auto", download: bool = False,
+        cache_dir: str | PathLike[str] | None = None, progress: Progress | None = None,
     ) -> Models:  # fmt: skip
         """Load what the settings need, as `interrogator.load` does, and raise what it raises."""
         row = find_preset(settings.preset)
-        dtype = row.dtype_for(settings.dtype)
-        where: dict[str, Any] = {"device": device, "dtype": dtype, "download": download, "progress": progress}
-        captioner = interrogator = second = matcher = None
-        residents = Residents()
-        if settings.mode != "negative":
-            captioner = residents.load(lambda: BlipCaptioner.load(settings.captioner or row.captioner, **where))
-        if settings.wants_encoder:
+        names = settings.model_names
+        located = locate_all(
+            {role: name for role, name in names.items() if role != "reranker"}, download=download, progress=progress
+        )
+        pool = ModelPool()
+        options: dict[str, Any] = {
+            "device": device, "dtype": row.dtype_for(settings.dtype), "download": download, "progress": progress,
+        }  # fmt: skip
+        models: dict[str, Any] = {
+            role: pool.load(role, names[role], located=found, **options) for role, found in located.items()
+        }
+        if "reranker" in names:
+            models["reranker"] = pool.load("encoder", names["reranker"], **options)
+        banks: list[PhraseBank] = []
+        if "encoder" in names:
             block = (*settings.block, *settings.wording.forbidden)
             banks = load_banks(settings.banks or row.banks, block, settings.quota, settings.artists)  # type: ignore[arg-type]
-            encoder = residents.load(lambda: OpenClipEncoder.load(settings.encoder or row.encoder, **where))
-            interrogator = Interrogator(captioner, encoder, banks, embedding_cache(cache_dir))
-        if settings.quality == "laion-coco":
-            second = residents.load(lambda: OpenClipEncoder.load(settings.second_encoder, **where))
-        if settings.quality == "capfilt":
-            matcher = residents.load(lambda: BlipMatcher.load(settings.matcher, **where))
-        return cls(settings, captioner, interrogator, second, matcher, residents)
+        return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, **models)
 
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
-        encoder = self.interrogator.encoder if self.interrogator else None
-        found = {
-            "captioner": self.captioner,
-            "encoder": encoder,
-            "second encoder": self.second,
-            "matcher": self.matcher,
-        }
         return {
-            role: {**described(model), "device": str(self.residents.device_of(model))}
-            for role, model in found.items()
-            if model is not None
+            role: {**described(model), "device": str(self.roles.pool.device_of(model))}
+            for role, model in self.roles.items()
         }
 
-    def write(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[Written]:
-        """Captions and phrases of pictures, in their order; may be cancelled by the progress."""
+    def write(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:
+        """Texts, phrases and tags of pictures, in their order; may be cancelled by the progress."""
         count = len(pictures)
-        captioned = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
-        rows = self._embedded(pictures, share(progress, 0.0, 0.0, count))  # [B, D] or None
-        found: list[list[Candidate]] = [[] for _ in pictures]
-        if self.captioner is not None:
-            found = WAYS[self.settings.quality](
-                self, pictures, _each(rows, count), share(progress, 0.0, captioned, count)
+        read = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
+        readings = self._readings(pictures, share(progress, 0.0, read, count))
+        composing = share(progress, read, 1.0, count)
+        return [self._result(reading, composing) for reading in readings]
+
+    def _readings(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
+        """What the models say of pictures, each read once."""
+        rows: Sequence[Tensor | None] = [None] * len(pictures)
+        tags: Sequence[list[Tag] | None] = [None] * len(pictures)
+        captions: list[list[Candidate]] = [[] for _ in pictures]
+        if self.roles.encoder is not None:
+            rows = list(self.roles.use("encoder").embed(prepared("encoder", pictures), progress))  # [B, D]
+        if self.roles.tagger is not None:
+            tags = self.roles.use("tagger").tag(prepared("tagger", pictures), progress)
+        if self.roles.captioner is not None:
+            captions = STRATEGIES[self.settings.quality](self.roles, pictures, rows, progress)
+        return [self._reading(*answers) for answers in zip(captions, tags, rows, strict=True)]
+
+    def _reading(self, candidates: list[Candidate], tags: list[Tag] | None, row: Tensor | None) -> Reading:
+        """The candidates with the best first that has all required and no forbidden words; the best if none has."""
+        flags: tuple[str, ...] = ()
+        if candidates:
+            scores = [-float(number) for number in range(len(candidates))]
+            chosen = choose([each.text for each in candidates], scores, self.settings.wording)
+            best = candidates[chosen or 0]
+            candidates = [best, *(each for each in candidates if each is not best)]
+            flags = ("review",) if best.scores.get("itm", 1.0) < MATCHES else ()
+        return Reading(tuple(candidates), None if tags is None else tuple(tags), row, flags)
+
+    def _result(self, reading: Reading, progress: Progress | None) -> CaptionResult:
+        """The texts of the settings' mode, and what the template names beside them."""
+        tags = select_tags(reading.tags or ())
+        texts: Sequence[Candidate] = reading.captions[: self.settings.several] or (Candidate(""),)
+        phrases: list[RankedPhrase] = []
+        if self.settings.mode != Mode.CAPTION.value:
+            if self.roles.encoder is not None:
+                self.roles.use("encoder")
+            composed = self._interrogator.compose(
+                reading, self.settings.mode, max_phrases=self.settings.max_phrases, progress=progress
             )
-        written = [self._chosen(candidates) for candidates in found]
-        if self.settings.mode != "caption":
-            written = self._as_prompts(written, rows, share(progress, captioned, 1.0, count))
-        told = share(progress, 1.0, 1.0, count)
-        return [self._with_phrases(*pair, told) for pair in zip(written, _each(rows, count), strict=True)]
-
-    def _prepared(self) -> Iterator[tuple[str, Callable[[Image.Image], Any]]]:
-        if self.captioner is not None:
-            yield "captioner", self.captioner.shrunk
-        if self.interrogator is not None:
-            yield "encoder", self.interrogator.encoder.preprocess
-        if self.second is not None:
-            yield "second", self.second.preprocess
-        if self.matcher is not None:
-            yield "matcher", self.matcher.shrunk
-
-    def _embedded(self, pictures: Sequence[Picture], progress: Progress | None) -> Tensor | None:
-        if self.interrogator is None:
-            return None
-        encoder: Any = self.residents.use(self.interrogator.encoder)
-        rows: Tensor = encoder.embed_pixels([picture.ready["encoder"] for picture in pictures], progress)
-        return rows
-
-    def _chosen(self, candidates: list[Candidate]) -> Written:
-        """The best that has all required and no forbidden words first; the best of all where none has."""
-        if not candidates:
-            return Written([Candidate("")])
-        place = choose([each.text for each in candidates], [-float(n) for n in range(len(candidates))],
-                       self.settings.wording)  # fmt: skip
-        best = candidates[place or 0]
-        order = [best, *(each for each in candidates if each is not best)]
-        low = best.scores.get("itm", 1.0) < MATCHES
-        return Written(order[: self.settings.several], flags=("review",) if low else ())
-
-    def _as_prompts(self, written: list[Written], rows: Tensor | None, progress: Progress | None) -> list[Written]:
-        """Prompts in the settings' mode in place of the captions."""
-        assert self.interrogator is not None and rows is not None
-        captions = [each.captions[0].text for each in written]
-        self.residents.use(self.interrogator.encoder)
-        results = self.interrogator.interrogate_embeddings(
-            rows, captions, self.settings.mode, max_phrases=self.settings.max_phrases, progress=progress
-        )
-        prompts = []
-        for each, result in zip(written, results, strict=True):
             # What was found of the caption alone stays, but for its similarity, which is now the prompt's.
-            scores = {name: score for name, score in each.captions[0].scores.items() if name != "clip"}
-            if result.similarity is not None:
-                scores["clip"] = float(result.similarity)
-            prompts.append(Written([Candidate(result.prompt, scores)], result.phrases, each.flags))
-        return prompts
+            scores = {name: score for name, score in texts[0].scores.items() if name != "clip"}
+            if composed.similarity is not None:
+                scores["clip"] = float(composed.similarity)
+            texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
+        phrases += self._template_phrases(reading, phrases, progress)
+        return CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
 
-    def _with_phrases(self, written: Written, row: Tensor | None, progress: Progress | None) -> Written:
-        """With the phrases that the template names, most similar first."""
-        if not self.settings.template_fields or row is None or self.interrogator is None:
-            return written
-        self.residents.use(self.interrogator.encoder)
-        table = self.interrogator.table(progress)
-        scores = table.scores(row)
-        taken = {phrase.text for phrase in written.phrases}
-        phrases = list(written.phrases)
-        for name in self.settings.template_fields:
-            if name == "phrases":
-                continue
-            for place in table.top(scores, table.bank(name), self.settings.phrases):
-                if table.texts[place] not in taken:
-                    phrases.append(RankedPhrase(table.texts[place], table.banks[place].name, scores[place]))
-        return Written(written.captions, phrases, written.flags)
-
-
-def _each(rows: Tensor | None, count: int) -> list[Tensor | None]:
-    return [None] * count if rows is None else list(rows)
+    def _template_phrases(
+        self, reading: Reading, taken: Sequence[RankedPhrase], progress: Progress | None
+    ) -> list[RankedPhrase]:
+        """The phrases of the banks and roles that the template names, most similar first, less those taken."""
+        names = self.settings.template_banks
+        if not names or reading.embedding is None:
+            return []
+        self.roles.use("encoder")
+        table = self._interrogator.table(progress)
+        scores = table.scores(reading.embedding)
+        known = {phrase.text for phrase in taken}
+        found: list[RankedPhrase] = []
+        for name in names:
+            for index in table.top(scores, table.bank(name), self.settings.phrases):
+                if table.texts[index] not in known:
+                    known.add(table.texts[index])
+                    found.append(RankedPhrase(table.texts[index], table.banks[index].name, scores[index]))
+        return found

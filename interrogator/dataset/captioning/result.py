@@ -1,37 +1,34 @@
-"""What the models say of a picture."""
+"""What the models say of a picture, as a run takes it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ...models import Tag
+from ...reading import Candidate
 
 if TYPE_CHECKING:
     from ...pipeline import RankedPhrase
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """One caption of a picture, and what is known of it by name of the score."""
-
-    text: str
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-    def with_score(self, name: str, score: float) -> Candidate:
-        """The same with one more score."""
-        return replace(self, scores={**self.scores, name: score})
+__all__ = ["Candidate", "CaptionResult"]
 
 
 @dataclass(frozen=True)
-class Written:
+class CaptionResult:
     """What the models say of a picture.
 
     Attributes:
-        captions: the best first; at least one.
+        texts: of the mode, the best first; at least one. In mode caption these are the captions.
+        caption: what the captioner says; "" where none was asked.
         phrases: that the template or the mode asked for.
+        tags: that hold, the most probable first.
         flags: what is to be said of it; see `Record.flags`.
     """
 
-    captions: Sequence[Candidate]
+    texts: Sequence[Candidate]
+    caption: str = ""
     phrases: Sequence[RankedPhrase] = ()
+    tags: Sequence[Tag] = ()
     flags: tuple[str, ...] = ()

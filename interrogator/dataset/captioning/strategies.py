@@ -1,20 +1,18 @@
-"""The ways to a caption: what each quality asks of the models. All give candidates, the best first."""
+"""The ways to a caption: what each quality asks of the roles. All give candidates, the best first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from ...captioners import LAION_COCO, CaptionOptions, SamplingOptions
 from ...progress import Progress
-from ..settings import SHORT_LIST
+from ...qualities import SHORT_LIST, Quality
+from ...reading import Candidate
 from .images import Picture
-from .result import Candidate
-
-if TYPE_CHECKING:
-    from .models import Models
+from .roles import Roles, prepared
 
 # Pictures whose captions are written together: the more, the less often the weights are read for a token. Keys and
 # values of each, 42 MB in float32, have to fit; beams have three times as many.
@@ -25,80 +23,80 @@ _BEAMS, _LEAST_TOKENS = 3, 5
 Rows = Sequence["Tensor | None"]
 """The embedding [D] of each picture, None where there is no encoder."""
 
-Way = Callable[["Models", Sequence[Picture], Rows, "Progress | None"], list[list[Candidate]]]
+Strategy = Callable[[Roles, Sequence[Picture], Rows, "Progress | None"], list[list[Candidate]]]
 
 
-def _greedy(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    if not models.settings.wording.forbidden:
-        return _scored(models, _captions(models, pictures, progress, batch_size=_AT_ONCE), rows, progress)
+def _greedy(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
+    if not roles.settings.wording.forbidden:
+        return _scored(roles, _captions(roles, pictures, progress, batch_size=_AT_ONCE), rows, progress)
     # Greedy by the sampler, which knows words that may not be written.
-    options = _sampling(models, 1, temperature=0.0, min_new_tokens=0)
-    return _scored(models, _sampled(models, pictures, options, progress), rows, progress)
+    options = _sampling(roles, 1, temperature=0.0, min_new_tokens=0)
+    return _scored(roles, _sampled(roles, pictures, options, progress), rows, progress)
 
 
-def _beam(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    least = min(_LEAST_TOKENS, models.settings.max_tokens)
-    found = _captions(models, pictures, progress, num_beams=_BEAMS, min_new_tokens=least)
-    return _scored(models, found, rows, progress)
+def _beam(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
+    least = min(_LEAST_TOKENS, roles.settings.max_tokens)
+    found = _captions(roles, pictures, progress, num_beams=_BEAMS, min_new_tokens=least)
+    return _scored(roles, found, rows, progress)
 
 
-def _best_of_n(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    sampled = _sampled(models, pictures, _sampling(models, models.settings.samples), progress)
-    return [_by(candidates, "clip") for candidates in _scored(models, sampled, rows, progress)]
+def _best_of_n(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
+    sampled = _sampled(roles, pictures, _sampling(roles, roles.settings.samples), progress)
+    return [_by(candidates, "clip") for candidates in _scored(roles, sampled, rows, progress)]
 
 
-def _capfilt(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    assert models.matcher is not None
-    sampled = _sampled(models, pictures, _sampling(models, 1), progress)
-    images = [picture.ready["matcher"] for picture in pictures]
+def _capfilt(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
+    sampled = _sampled(roles, pictures, _sampling(roles, 1), progress)
+    images = prepared("matcher", pictures)
     texts = [[each.text for each in candidates] for candidates in sampled]
-    matches = models.residents.use(models.matcher).match(images, texts, progress=progress)
-    found = _scored(models, sampled, rows, progress)
-    return [_with(candidates, "itm", scores) for candidates, scores in zip(found, matches, strict=True)]
+    matches = roles.use("matcher").match(images, texts, progress)
+    found = _scored(roles, sampled, rows, progress)
+    return [
+        _with(candidates, "itm", scores[: len(candidates)])
+        for candidates, scores in zip(found, matches.tolist(), strict=True)  # [B, N], NaN behind a short list
+    ]
 
 
-def _laion_coco(models: Models, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    assert models.second is not None
+def _laion_coco(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
     options = _sampling(
-        models, LAION_COCO.count, top_p=LAION_COCO.top_p, top_k=LAION_COCO.top_k,
-        min_new_tokens=min(LAION_COCO.min_new_tokens, models.settings.max_tokens),
+        roles, LAION_COCO.count, top_p=LAION_COCO.top_p, top_k=LAION_COCO.top_k,
+        min_new_tokens=min(LAION_COCO.min_new_tokens, roles.settings.max_tokens),
     )  # fmt: skip
-    sampled = _sampled(models, pictures, options, progress)
-    short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(models, sampled, rows, progress)]
-    second = models.residents.use(models.second)
-    seconds = second.embed_pixels([picture.ready["second"] for picture in pictures], progress)  # [B, D2]
+    sampled = _sampled(roles, pictures, options, progress)
+    short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, rows, progress)]
+    second = roles.use("reranker")
+    seconds = second.embed(prepared("reranker", pictures), progress)  # [B, D2]
     return [
         _by(_compared(second, "second", candidates, row, progress), "second")
         for candidates, row in zip(short, seconds, strict=True)
     ]
 
 
-WAYS: dict[str, Way] = {
-    "greedy": _greedy,
-    "beam": _beam,
-    "best-of-n": _best_of_n,
-    "capfilt": _capfilt,
-    "laion-coco": _laion_coco,
+STRATEGIES: dict[str, Strategy] = {
+    Quality.GREEDY.value: _greedy,
+    Quality.BEAM.value: _beam,
+    Quality.BEST_OF_N.value: _best_of_n,
+    Quality.CAPFILT.value: _capfilt,
+    Quality.LAION_COCO.value: _laion_coco,
 }
 
 
 def _captions(
-    models: Models, pictures: Sequence[Picture], progress: Progress | None, **given: Any
+    roles: Roles, pictures: Sequence[Picture], progress: Progress | None, **given: Any
 ) -> list[list[Candidate]]:
     """The one caption of each picture."""
-    assert models.captioner is not None
-    settings = models.settings
+    settings = roles.settings
     options = CaptionOptions(
         max_new_tokens=settings.max_tokens, repetition_penalty=settings.repetition_penalty,
         prefix=settings.caption_prefix, **given,
     )  # fmt: skip
-    captioner = models.residents.use(models.captioner)
-    texts = captioner.caption([picture.ready["captioner"] for picture in pictures], options, progress)
+    captioner = roles.use("captioner")
+    texts = captioner.caption(prepared("captioner", pictures), options, progress)
     return [[Candidate(text)] for text in texts]
 
 
-def _sampling(models: Models, count: int, **given: Any) -> SamplingOptions:
-    settings = models.settings
+def _sampling(roles: Roles, count: int, **given: Any) -> SamplingOptions:
+    settings = roles.settings
     return SamplingOptions(
         count=count, seed=settings.seed, max_new_tokens=settings.max_tokens, prefix=settings.caption_prefix,
         repetition_penalty=settings.repetition_penalty, forbidden=settings.wording.forbidden, batch_size=_AT_ONCE,
@@ -107,27 +105,24 @@ def _sampling(models: Models, count: int, **given: Any) -> SamplingOptions:
 
 
 def _sampled(
-    models: Models, pictures: Sequence[Picture], options: SamplingOptions, progress: Progress | None
+    roles: Roles, pictures: Sequence[Picture], options: SamplingOptions, progress: Progress | None
 ) -> list[list[Candidate]]:
     """Different captions of each picture, in the order they were sampled."""
-    assert models.captioner is not None
-    images = [picture.ready["captioner"] for picture in pictures]
+    images = prepared("captioner", pictures)
     keys = [f"{picture.item.source}/{picture.item.key}" for picture in pictures]
     found = []
-    for samples in models.residents.use(models.captioner).sample(images, keys, options, progress):
+    for samples in roles.use("captioner").sample(images, keys, options, progress):
         first = {each.text: each for each in reversed(samples) if each.text}
         kept = dict.fromkeys(each.text for each in samples if each.text)
         found.append([Candidate(text, {"log_probability": first[text].mean_log_probability}) for text in kept])
     return found
 
 
-def _scored(
-    models: Models, found: list[list[Candidate]], rows: Rows, progress: Progress | None
-) -> list[list[Candidate]]:
+def _scored(roles: Roles, found: list[list[Candidate]], rows: Rows, progress: Progress | None) -> list[list[Candidate]]:
     """The candidates with their similarity, where there is an encoder to tell."""
-    if models.interrogator is None:
+    if roles.encoder is None:
         return found
-    encoder = models.residents.use(models.interrogator.encoder)
+    encoder = roles.use("encoder")
     return [
         candidates if row is None else _compared(encoder, "clip", candidates, row, progress)
         for candidates, row in zip(found, rows, strict=True)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from ...captioners import find_blip
-from ...encoders import locate
-from ...errors import ModelError
+from ...models import Model
 
 _VALUES = 8
 
 
-def described(model: Any) -> dict[str, str]:
+def described(model: Model) -> dict[str, str]:
     """A model's name, where it runs and in what, a fingerprint of its weights, and the hub's revision if known."""
-    first = next(model.module.parameters())
-    dtype = str(getattr(model, "dtype", None) or first.dtype).removeprefix("torch.")
-    told = {"name": model.name, "device": str(first.device), "dtype": dtype, "weights": fingerprint(model.module)}
-    return {**told, **revision(model.name)}
+    dtype = str(model.dtype).removeprefix("torch.")
+    found = {"name": model.name, "device": str(model.device), "dtype": dtype}
+    if model.module is not None:
+        found["weights"] = fingerprint(model.module)
+    if model.origin.revision is not None:
+        found["revision"] = model.origin.revision
+    return found
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -37,17 +36,3 @@ def fingerprint(module: nn.Module) -> str:
         for part in (flat[:_VALUES], flat[-_VALUES:]):
             found.update(repr(part.double().tolist()).encode())
     return found.hexdigest()[:16]
-
-
-def revision(name: str) -> dict[str, str]:
-    """The commit of a model of the hub, as its folder in the cache is called; nothing for one that lies elsewhere."""
-    folder = _folder(name)
-    return {"revision": folder.name} if folder is not None and folder.parent.name == "snapshots" else {}
-
-
-def _folder(name: str) -> Path | None:
-    with suppress(ModelError):
-        return find_blip(name)
-    with suppress(ModelError):
-        return locate(name).checkpoint.parent
-    return None

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import RequestError
+from ...models import Tag
 from ..records import Item
 from .rules import Wording, with_names
 from .words import Token, holds, repeated, shown, tidy, tokens_of
@@ -35,29 +36,36 @@ class Worded:
 
 
 def worded(
-    caption: str,
-    phrases: Sequence[RankedPhrase],
+    prompt: str,
     item: Item,
     wording: Wording,
     count: Callable[[str], int],
     size: tuple[int, int] = (0, 0),
+    *,
+    caption: str | None = None,
+    phrases: Sequence[RankedPhrase] = (),
+    tags: Sequence[Tag] = (),
 ) -> Worded:
-    """What becomes of a caption: strip, replace, template and trigger, prefix and suffix, tidied, cut.
+    """What becomes of a text: strip, replace, template and trigger, prefix and suffix, tidied, cut.
 
     Args:
+        prompt: the text of the mode, which `{prompt}` stands for.
+        caption: what `{caption}` stands for; None where it is the text of the mode.
         phrases: what `{phrases}`, roles and banks in the template stand for.
+        tags: what `{tags}` stands for.
         count: tokens of a text; not fewer for a longer one.
         size: width and height of the picture; 0 is unknown and leaves the field empty.
     """
-    cleaned = tidy(wording.cleaned(caption))
-    body = _assembled(cleaned, phrases, wording, _values(item, wording, size))
+    cleaned = tidy(wording.cleaned(prompt))
+    said = cleaned if caption is None else tidy(wording.cleaned(caption))
+    body = _assembled(cleaned, said, phrases, tags, wording, _values(item, wording, size))
     tokens = tokens_of(f"{wording.prefix} {body} {wording.suffix}")
     over = 0 < wording.max_tokens < count(shown(tokens))
     if over:
         tokens = _cut(tokens, wording, count)
     text = shown(tokens)
     found = {
-        "empty_caption": not (cleaned if "caption" in wording.names else text),
+        "empty_caption": not _has_words(text, cleaned, said, wording),
         "over_limit": over,
         "missing_trigger": bool(wording.trigger) and not holds(text, tidy(wording.trigger)),
         "missing_word": not _has_required(text, wording),
@@ -95,14 +103,25 @@ def _values(item: Item, wording: Wording, size: tuple[int, int]) -> dict[str, st
     }  # fmt: skip
 
 
-def _assembled(caption: str, phrases: Sequence[RankedPhrase], wording: Wording, values: Mapping[str, str]) -> str:
+def _has_words(text: str, prompt: str, caption: str, wording: Wording) -> bool:
+    """Whether the models' part of a text says anything."""
+    parts = {"prompt": prompt, "caption": caption}
+    named = [part for name, part in parts.items() if name in wording.names]
+    return bool(text) and (any(named) or not named)
+
+
+def _assembled(
+    prompt: str, caption: str, phrases: Sequence[RankedPhrase], tags: Sequence[Tag], wording: Wording,
+    values: Mapping[str, str],
+) -> str:  # fmt: skip
     """The template filled in, and the trigger in front where the template does not name it."""
-    text = caption
+    text = prompt
     if wording.template != Wording.template:
         from ...pipeline.templates import assemble
 
         try:
-            text = assemble(with_names(wording.template, values), caption, phrases, wording.banks)
+            template = with_names(wording.template, values)
+            text = assemble(template, caption, phrases, wording.banks, tags=tags, prompt=prompt)
         except RequestError:  # the template is right, as was found when it was checked: there is nothing to fill in
             text = ""
     if wording.trigger and "trigger" not in wording.names and not holds(text, tidy(wording.trigger)):

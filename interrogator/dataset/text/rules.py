@@ -24,8 +24,9 @@ class Wording:
         strip: words and phrases taken out, whatever their case; commas and articles are mended.
         replace: pairs of a word or phrase, whatever its case, and what takes its place; one pair after the other.
         replace_regex: the same with regular expressions (`re`), where `\\1` is a group.
-        template: `{caption}` and what is around it; names are those of `interrogator.assemble` (phrases, roles, banks)
-            and trigger, key, stem, folder (the last one of the key), width and height.
+        template: names in braces and what is around them: prompt (the text of the mode, which in mode caption is the
+            caption), caption, tags, phrases, roles and banks (see `interrogator.assemble`), and trigger, key, stem,
+            folder (the last one of the key), width and height.
         trigger: a word for the thing that is trained. A template without `{trigger}` gets it in front, unless the
             caption has it.
         prefix: put in front of all, with a space between; with a comma if it ends in one.
@@ -37,7 +38,7 @@ class Wording:
     """
 
     trigger: str = ""
-    template: str = "{caption}"
+    template: str = "{prompt}"
     prefix: str = ""
     suffix: str = ""
     strip: tuple[str, ...] = ()
@@ -82,10 +83,10 @@ class Wording:
         if self.template == Wording.template:
             return
         if not tidy(self.template):
-            raise RequestError("the template is empty; {caption} is the caption as it is")
+            raise RequestError("the template is empty; {prompt} is the text as it is")
         from ...pipeline.templates import assemble  # brings in torch, which a caption as it is can do without
 
-        assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", (), self.banks)
+        assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", (), self.banks, prompt="x")
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -15,20 +15,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...batches import in_batches
-from ...devices import choose_device, choose_dtype
 from ...embeddings import PROBE_PHRASES, EncoderIdentity
 from ...images import to_rgb
+from ...models import Located
 from ...progress import Progress, told_between_layers
+from ...registry import LoadOptions, load_as
 from ...text_tower import CausalTower
 from ..tokens import Ints32, Ints64, Tokens
 from .builder import build_model, build_tokenizer
-from .files import locate
 from .text_features import TextFeatures, padding_is_idle
 from .trial import proven_tower
 
 logger = logging.getLogger("interrogator")
 
 _IMAGE_BATCH = 16
+_WORKING_BYTES = 1_500_000_000
 
 # Token positions in one forward pass: some 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
 _POSITIONS = 4096
@@ -42,7 +43,7 @@ class OpenClipEncoder:
 
     def __init__(
         self, model: Any, preprocess: Callable[[Image.Image], Tensor], tokenizer: Any, name: str,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | None = None, *, origin: Located | None = None,
     ) -> None:  # fmt: skip
         """Wrap a loaded model.
 
@@ -53,11 +54,14 @@ class OpenClipEncoder:
             name: for messages and the name of the cache folder.
             dtype: what to compute in. None is the dtype of the weights; bfloat16 or float16 over float32 weights
                 runs under autocast, so that the weights as loaded stay at hand.
+            origin: where the model was found.
         """
         self.model = model.eval().requires_grad_(False)
         self.preprocess = preprocess
         self.tokenizer = tokenizer
         self.name = name
+        self.origin = origin or Located("encoder", name)
+        self.family = "open_clip"
         self.weights_dtype = _weights_dtype(model)
         self.dtype = dtype or self.weights_dtype
         length = getattr(tokenizer, "context_length", None) or model.context_length
@@ -70,35 +74,27 @@ class OpenClipEncoder:
         self._identity: EncoderIdentity | None = None
 
     @classmethod
-    def load(
-        cls,
-        name: str,
-        device: str | torch.device = "auto",
-        dtype: str | torch.dtype = "auto",
-        checkpoint: str | PathLike[str] | None = None,
-        download: bool = False,
-        progress: Progress | None = None,
-    ) -> OpenClipEncoder:
+    def load(cls, name: str | PathLike[str], **options: Unpack[LoadOptions]) -> OpenClipEncoder:
         """Load a model by name.
 
         Args:
-            name: `ARCH/TAG` as open_clip lists them, `hf-hub:ORG/REPO`, `local-dir:FOLDER`, or `ARCH` with a
-                checkpoint. The activation is the one the weights were trained with (`ViT-L-14/openai` is QuickGELU);
-                for a bare `ARCH` it is the architecture's, so name `ViT-L-14-quickgelu` for such a checkpoint.
-            device: auto, cpu, cuda, cuda:1, mps ...
-            dtype: auto, fp32, bf16 or fp16; see `devices.choose_dtype`.
-            checkpoint: a weights file (safetensors, or a pickle that loads with `weights_only`).
-            download: whether missing files may be fetched from the Hugging Face hub.
-            progress: called with (bytes done, bytes in all) while downloading; may raise to cancel.
+            name: `ARCH/TAG` as open_clip lists them, a folder or hub id with an `open_clip_config.json`,
+                `hf-hub:ORG/REPO`, `local-dir:FOLDER`, or `ARCH` with a checkpoint. The activation is the one the
+                weights were trained with (`ViT-L-14/openai` is QuickGELU); for a bare `ARCH` it is the architecture's,
+                so name `ViT-L-14-quickgelu` for such a checkpoint.
+            options: device, dtype, checkpoint, download, progress, revision; see `registry.load_model`.
 
         Raises:
             UnknownModelError, ModelNotFoundError, ModelLoadError, DeviceError.
         """
-        place = choose_device(device)
-        compute = choose_dtype(dtype, place)
-        sources = locate(name, checkpoint, download, progress)
-        model, preprocess = build_model(sources)
-        return cls(model.to(place), preprocess, build_tokenizer(sources), name, compute)
+        return load_as(cls, "encoder", name, **options)
+
+    @classmethod
+    def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> OpenClipEncoder:
+        """Build the model that was located. Raises ModelLoadError: its files are damaged, or of another model."""
+        model, preprocess = build_model(located.parts)
+        tokenizer = build_tokenizer(located.parts)
+        return cls(model.to(device), preprocess, tokenizer, located.name, dtype, origin=located)
 
     @property
     def module(self) -> nn.Module:
@@ -108,28 +104,26 @@ class OpenClipEncoder:
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
-    def embed_images(self, images: Sequence[Image.Image], progress: Progress | None = None) -> Tensor:
-        """Embeddings of images: float32 [N, D], rows of unit length. Images of any mode and size.
+    @property
+    def working_bytes(self) -> int:
+        """The largest chunk of texts under search, or a batch of images, at ViT-L width in float32."""
+        return _WORKING_BYTES
+
+    def prepare(self, image: Image.Image) -> Tensor:
+        """An image as `embed` takes it: float32 [3, H, W]. Images of any mode and size."""
+        return self.preprocess(to_rgb(image))
+
+    def embed(self, prepared: Sequence[Tensor], progress: Progress | None = None) -> Tensor:
+        """Embeddings of prepared images: float32 [B, D], rows of unit length.
 
         Where memory runs out, it goes on with half as many images at a time.
         """
-        return self._embedded(
-            len(images), lambda start, stop: [self.preprocess(to_rgb(image)) for image in images[start:stop]], progress
-        )
-
-    def embed_pixels(self, pixels: Sequence[Tensor], progress: Progress | None = None) -> Tensor:
-        """As `embed_images`, of images that `preprocess` has prepared: [3, H, W] each."""
-        return self._embedded(len(pixels), lambda start, stop: pixels[start:stop], progress)
-
-    def _embedded(
-        self, count: int, pixels_of: Callable[[int, int], Sequence[Tensor]], progress: Progress | None
-    ) -> Tensor:
-        """Unit rows [N, D] of so many images, whose pixels are asked for batch by batch."""
+        count = len(prepared)
         with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
 
             def embed(start: int, stop: int) -> Tensor:
                 tell(start, count)
-                pixels = torch.stack(list(pixels_of(start, stop)))  # [B, 3, H, W]
+                pixels = torch.stack(list(prepared[start:stop]))  # [B, 3, H, W]
                 features = self.model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
                 return F.normalize(features.float(), dim=-1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ...progress import Progress
 
 logger = logging.getLogger("interrogator")
 
-LOCAL_DIR = "local-dir:"
+LOCAL_DIR = "local-dir:"  # before a folder, for open_clip
 HF_HUB = "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
 # The names of weights on the hub (open_clip/constants.py). `model.safetensors` there is in the format of transformers.
@@ -39,7 +40,7 @@ TOKENIZER_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json", "merges.
 
 
 @dataclass
-class Sources:
+class Parts:
     """The parts of one open_clip model, all on disk.
 
     Attributes:
@@ -61,30 +62,60 @@ class Sources:
     tokenizer: Path | None = None
     text_config: Path | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie."""
+        return self.checkpoint.parent
 
-def locate(
-    name: str, checkpoint: str | PathLike[str] | None = None, download: bool = False, progress: Progress | None = None
-) -> Sources:
-    """Find all parts of a model by name: `arch/tag`, `arch` with a checkpoint, `hf-hub:REPO` or `local-dir:FOLDER`.
+
+def find_parts(
+    name: str,
+    folder: Path | None,
+    *,
+    checkpoint: str | PathLike[str] | None = None,
+    download: bool = False,
+    progress: Progress | None = None,
+) -> Parts | None:
+    """Find all parts of a model: in `folder`, or by name: `arch/tag`, `arch` with a checkpoint, or `hf-hub:REPO`.
+
+    Returns None for a name that is none of these: no architecture of open_clip comes first in it.
 
     Raises:
-        UnknownModelError: open_clip knows no such architecture or tag.
+        UnknownModelError: open_clip knows the architecture but not the tag, or a name without weights.
         ModelNotFoundError: files are missing; names every one, secondary files too, and where they may be put.
         ModelLoadError: a configuration cannot be read.
     """
     find = _Finder(download, progress)
     weights = Path(checkpoint).expanduser() if checkpoint else None
-    if name.startswith((LOCAL_DIR, HF_HUB)):
+    if folder is not None or name.startswith(HF_HUB):
         if weights is not None:
             raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
-        sources = _from_folder(name, find)
+        parts = _from_folder(name, folder, find)
+    elif not _is_architecture(name, weights):
+        return None
     else:
-        sources = _from_architecture(name, weights, find)
-    if sources is not None:
-        _find_tokenizer(sources, find)
+        parts = _from_architecture(name, weights, find)
+    if parts is not None:
+        _find_tokenizer(parts, find)
     find.raise_missing(name)
-    assert sources is not None
-    return sources
+    assert parts is not None
+    return parts
+
+
+def _is_architecture(name: str, checkpoint: Path | None) -> bool:
+    """Whether a name begins with an architecture of open_clip.
+
+    Raises UnknownModelError: it does not, and can be nothing else or nearly does.
+    """
+    import open_clip
+
+    known = open_clip.list_models()
+    architecture = name.partition("/")[0]
+    if architecture in known:
+        return True
+    if checkpoint is not None or get_close_matches(architecture, known, n=1, cutoff=0.85):
+        raise UnknownModelError(unknown("open_clip architecture", architecture, known))
+    return False
 
 
 class _Finder:
@@ -110,25 +141,23 @@ class _Finder:
             raise ModelNotFoundError(f"{name} is not complete: {parts}") from self.missing[0]
 
 
-def _from_folder(name: str, find: _Finder) -> Sources | None:
-    names: tuple[str, ...]
-    if name.startswith(LOCAL_DIR):
-        repo, names = str(Path(name.removeprefix(LOCAL_DIR)).expanduser()), FOLDER_WEIGHT_FILES
-    else:
-        repo, names = name.removeprefix(HF_HUB), WEIGHT_FILES
-    folder = find.files(repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS))
-    if folder is None:
+def _from_folder(name: str, folder: Path | None, find: _Finder) -> Parts | None:
+    repo = name.removeprefix(HF_HUB) if folder is None else str(folder)
+    names: tuple[str, ...] = WEIGHT_FILES if folder is None else FOLDER_WEIGHT_FILES
+    found = find.files(repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS))
+    if found is None:
         return None
+    folder = found
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         model_cfg = config["model_cfg"]
         _ = model_cfg["text_cfg"].get, model_cfg["vision_cfg"].get  # both are tables
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelLoadError(f"{folder / CONFIG_FILE} is no open_clip configuration ({error!r})") from error
-    return Sources(f"{LOCAL_DIR}{folder}", model_cfg, _weights_in(folder))
+    return Parts(f"{LOCAL_DIR}{folder}", model_cfg, _weights_in(folder))
 
 
-def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Sources | None:
+def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Parts | None:
     import open_clip
 
     architecture, _, tag = name.partition("/")
@@ -152,14 +181,14 @@ def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Sou
     quick_gelu = tag_cfg.get("quick_gelu", False) if tag else None
     preprocess = {key: tag_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag_cfg}
     # A missing weights file is told at the end, together with a missing tokenizer.
-    return Sources(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)
+    return Parts(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)
 
 
 def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
     """open_clip's rule for `hf_hub`: `org/repo/file`, or `org/repo/` for the default file names."""
     repo, _, file = hf_hub.rpartition("/")
     names = (file.rpartition(".")[0] + ".safetensors", file) if file else WEIGHT_FILES
-    row = known_model(name)
+    row = known_model("encoder", name)
     about = {"size": row.size, "revision": row.revision} if row else {}
     folder = find.files(repo, any_of=(names,), **about)
     return None if folder is None else next(folder / n for n in names if (folder / n).is_file())
@@ -171,19 +200,19 @@ def _shared_settings(tag_cfgs: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in first.items() if all(cfg.get(key) == value for cfg in tag_cfgs)}
 
 
-def _find_tokenizer(sources: Sources, find: _Finder) -> None:
+def _find_tokenizer(parts: Parts, find: _Finder) -> None:
     """Hugging Face tokenizers and text towers live in repositories of their own; the model's folder comes first."""
-    text_cfg = sources.model_cfg["text_cfg"]
-    own = Path(sources.model_name.removeprefix(LOCAL_DIR)) if sources.model_name.startswith(LOCAL_DIR) else None
+    text_cfg = parts.model_cfg["text_cfg"]
+    own = Path(parts.model_name.removeprefix(LOCAL_DIR)) if parts.model_name.startswith(LOCAL_DIR) else None
     tokenizer, tower = text_cfg.get("hf_tokenizer_name"), text_cfg.get("hf_model_name")
     if tokenizer:
         if own and any((own / name).is_file() for name in TOKENIZER_FILES):
-            sources.tokenizer = own
+            parts.tokenizer = own
         else:
             repo = _inside(own, tokenizer)
-            sources.tokenizer = find.files(repo, any_of=(TOKENIZER_FILES,), optional=TOKENIZER_EXTRAS)
+            parts.tokenizer = find.files(repo, any_of=(TOKENIZER_FILES,), optional=TOKENIZER_EXTRAS)
     if tower:
-        sources.text_config = find.files(_inside(own, tower), required=("config.json",))
+        parts.text_config = find.files(_inside(own, tower), required=("config.json",))
 
 
 def _inside(folder: Path | None, name: str) -> str:

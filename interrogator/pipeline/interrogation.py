@@ -1,35 +1,12 @@
-"""What an interrogation answers, and the modes it can be asked in."""
+"""What an interrogation answers."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import RequestError
+from ..models import Tag
 from ..prompts import escape_brackets
-
-
-class Mode(str, Enum):
-    """How caption and ranked phrases become a prompt."""
-
-    CAPTION = "caption"
-    CLASSIC = "classic"
-    FAST = "fast"
-    BEST = "best"
-    NEGATIVE = "negative"
-
-    @classmethod
-    def of(cls, name: str) -> Mode:
-        """The mode of this name.
-
-        Raises:
-            RequestError: there is none; lists those there are.
-        """
-        try:
-            return cls(name)
-        except ValueError as error:
-            raise RequestError(f"no mode is called {name!r}; there is {', '.join(m.value for m in cls)}") from error
 
 
 @dataclass(frozen=True)
@@ -51,6 +28,7 @@ class Interrogation:
         similarity: cosine of image and prompt; None where no encoder was there to tell (mode `caption` only).
         phrases: the phrases in the prompt, in its order.
         mode: the mode that was asked for.
+        tags: the tags that a tagger holds true, the most probable first.
     """
 
     prompt: str
@@ -58,6 +36,7 @@ class Interrogation:
     similarity: float | None
     phrases: list[RankedPhrase]
     mode: str
+    tags: list[Tag] = field(default_factory=list)
 
     @property
     def escaped_prompt(self) -> str:

@@ -16,26 +16,24 @@ from ..banks import FLAVORS
 from ..chain import Candidate, Chain, grow
 from ..duplicates import Repeats
 from ..embeddings import KeepsTokens
-from ..encoders import Encoder
 from ..errors import RequestError
+from ..models import Encoder
+from ..modes import MODES, Mode
 from ..progress import Progress, Retold
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
 from ..rows import Places
 from .phrase_table import PhraseTable
-from .results import Mode
 from .scorer import Scorer
 
 # How many phrases the chain chooses from: the reference's `flavor_intermediate_count`.
 POOL = 2048
-DEFAULT_PHRASES = {Mode.CLASSIC: 3}
-DEFAULT_MAX_PHRASES = 32
 # Phrases looked through at a time, the most similar first, for those that repeat nothing.
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchOptions:
     """How many phrases a mode takes, how wide it looks for them, and which it passes over.
 
     Passing over repeats goes for the phrases of best, fast and negative and for the flavors of classic; the words of
@@ -71,26 +69,26 @@ class Search:
     @classmethod
     def of(
         cls, mode: Mode, min_phrases: int, max_phrases: int | None, beams: int, avoid_repeats: bool, min_angle: float
-    ) -> Search:
+    ) -> SearchOptions:
         """What was asked of a mode; `max_phrases` None is the mode's default.
 
         Raises:
             RequestError: a number is out of its range.
         """
-        most = DEFAULT_PHRASES.get(mode, DEFAULT_MAX_PHRASES) if max_phrases is None else max_phrases
+        most = MODES[mode].phrases if max_phrases is None else max_phrases
         return cls(min_phrases, most, beams, avoid_repeats, min_angle)
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A prompt, its cosine with the image, and the places in the table of the phrases in it."""
+class ScoredPrompt:
+    """A prompt, its cosine with the image, and the positions in the table of the phrases in it."""
 
     prompt: str
     similarity: float
-    places: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
 
 
-class Sitting:
+class PromptBuilder:
     """One image before one table: what the modes share while a prompt is made."""
 
     def __init__(
@@ -109,7 +107,7 @@ class Sitting:
         self.progress = progress
         self.scores = table.scores(embedding)  # [N]
 
-    def classic(self, search: Search) -> Draft:
+    def classic(self, search: SearchOptions) -> ScoredPrompt:
         """`{caption}, {medium} {artist}, {site}, {movement}, {flavors}`; a slot without a bank is left out."""
         medium, artist, site, movement = (
             self.table.top(self.scores, self.table.slot(role), 1)
@@ -127,38 +125,38 @@ class Sitting:
         groups = [group for group in (second, site, movement, *([f] for f in flavors)) if group]
         return self._fitted(head, head_places, groups)
 
-    def fast(self, search: Search) -> Draft:
+    def fast(self, search: SearchOptions) -> ScoredPrompt:
         """The caption and the phrases most like the image, whatever bank they come from."""
         tops = self._top(self.table.merged, search)
         return self._fitted(self.caption, (), [[place] for place in tops])
 
-    def best(self, search: Search) -> Draft:
+    def best(self, search: SearchOptions) -> ScoredPrompt:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
         pool = self.table.candidates(self.scores, self.table.merged, POOL)
         start = Chain(self.caption, self._similarity(self.caption) if self.caption else 0.0)
-        drafts = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
+        scoreds = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
         if self.caption:
-            drafts.insert(0, Draft(self.caption, start.score))
-        drafts = [draft for draft in drafts if draft.prompt]
-        if not drafts:
+            scoreds.insert(0, ScoredPrompt(self.caption, start.score))
+        scoreds = [scored for scored in scoreds if scored.prompt]
+        if not scoreds:
             raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
-        scores = Scorer(self.encoder, self.embedding).texts([draft.prompt for draft in drafts])
+        scores = Scorer(self.encoder, self.embedding).texts([scored.prompt for scored in scoreds])
         place = first_best(scores)
-        return Draft(drafts[place].prompt, float(scores[place]), drafts[place].places)
+        return ScoredPrompt(scoreds[place].prompt, float(scores[place]), scoreds[place].positions)
 
-    def negative(self, search: Search) -> Draft:
+    def negative(self, search: SearchOptions) -> ScoredPrompt:
         """A prompt as unlike the image as can be, of flavors and the negative bank; the caption is not in it."""
         pool = self.table.negatives(self.scores, POOL)
         if not pool:
             raise RequestError("negative mode needs the bank negative or one of flavors")
-        draft = self._grown(Chain("", 0.0), pool, search, sign=-1)
-        if not draft.prompt:
+        scored = self._grown(Chain("", 0.0), pool, search, sign=-1)
+        if not scored.prompt:
             raise RequestError(
                 "no phrase may be taken, so there is no negative prompt: raise max_phrases or the quotas"
             )
-        return draft
+        return scored
 
-    def _grown(self, start: Chain, pool: Sequence[int], search: Search, sign: int) -> Draft:
+    def _grown(self, start: Chain, pool: Sequence[int], search: SearchOptions, sign: int) -> ScoredPrompt:
         """A chain of the phrases at `pool`; `sign` -1 looks for the least similar prompt."""
         table = self.table
         at = dict(zip(table.texts_at(pool), pool, strict=True))
@@ -177,9 +175,9 @@ class Sitting:
             start, list(candidates.values()), score, self.encoder.fits, search.min_phrases, search.max_phrases,
             search.beams, fresh if search.passes_over else None, steps,
         )  # fmt: skip
-        return Draft(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
+        return ScoredPrompt(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
 
-    def _top(self, places: Places, search: Search, taken: Sequence[int] = ()) -> list[int]:
+    def _top(self, places: Places, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
         """As many of `places` as asked for, the most similar first, within quotas and less those passed over.
 
         Args:
@@ -214,10 +212,10 @@ class Sitting:
         held = Counter(banks[place].name for place in chosen)
         return [p for p in places if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
 
-    def _repeats(self, places: Sequence[int], search: Search) -> Repeats:
+    def _repeats(self, places: Sequence[int], search: SearchOptions) -> Repeats:
         return Repeats(places, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
 
-    def _fitted(self, head: str, head_places: tuple[int, ...], groups: Sequence[Sequence[int]]) -> Draft:
+    def _fitted(self, head: str, head_places: tuple[int, ...], groups: Sequence[Sequence[int]]) -> ScoredPrompt:
         """Head and as many groups of phrases (words of a group go without a comma) as fit the context."""
         pieces = [" ".join(self._texts(group)) for group in groups]
         count = count_that_fit(head, pieces, self.encoder.fits)
@@ -225,7 +223,7 @@ class Sitting:
         if not prompt:
             raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
         places = (*head_places, *(place for group in groups[:count] for place in group))
-        return Draft(prompt, self._similarity(prompt), places)
+        return ScoredPrompt(prompt, self._similarity(prompt), places)
 
     def _similarity(self, text: str) -> float:
         return float(Scorer(self.encoder, self.embedding).texts([text])[0])
@@ -234,9 +232,9 @@ class Sitting:
         return self.table.texts_at(places)
 
 
-METHODS: dict[Mode, Callable[[Sitting, Search], Draft]] = {
-    Mode.CLASSIC: Sitting.classic,
-    Mode.FAST: Sitting.fast,
-    Mode.BEST: Sitting.best,
-    Mode.NEGATIVE: Sitting.negative,
+METHODS: dict[Mode, Callable[[PromptBuilder, SearchOptions], ScoredPrompt]] = {
+    Mode.CLASSIC: PromptBuilder.classic,
+    Mode.FAST: PromptBuilder.fast,
+    Mode.BEST: PromptBuilder.best,
+    Mode.NEGATIVE: PromptBuilder.negative,
 }

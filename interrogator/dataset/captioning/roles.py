@@ -1,0 +1,76 @@
+"""The models of a run by role, and whether they can do what its settings ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from ...errors import RequestError
+from ...model_pool import ModelPool
+from ...models import Captioner, Encoder, Matcher, Samples, Tagger
+from ...qualities import QUALITIES, Quality
+from ..settings import Settings
+from .images import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Roles:
+    """Loaded models by role; None where the settings need none.
+
+    Attributes:
+        reranker: a second encoder, for quality laion-coco.
+        pool: who moves the models.
+    """
+
+    settings: Settings
+    captioner: Captioner | None = None
+    tagger: Tagger | None = None
+    encoder: Encoder | None = None
+    matcher: Matcher | None = None
+    reranker: Encoder | None = None
+    pool: ModelPool = field(default_factory=ModelPool)
+
+    def __post_init__(self) -> None:
+        """Raises RequestError: a role without a model, or a captioner that cannot do what is asked."""
+        for role in sorted(self.settings.needs):
+            if getattr(self, role) is None:
+                raise RequestError(f"these settings need a {role}, and there is none")
+        if self.captioner is not None:
+            self._check_abilities(self.captioner)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Those that are there, by role."""
+        for role in ("captioner", "tagger", "encoder", "matcher", "reranker"):
+            model = getattr(self, role)
+            if model is not None:
+                yield role, model
+
+    @property
+    def prepare(self) -> Mapping[str, Callable[[Image.Image], Any]]:
+        """By role what its model makes of a picture; called in threads."""
+        return {role: model.prepare for role, model in self.items()}
+
+    def use(self, role: str) -> Any:
+        """The model of a role, on its device from now on."""
+        return self.pool.use(getattr(self, role))
+
+    def _check_abilities(self, captioner: Captioner) -> None:
+        settings = self.settings
+        wanted = {ability: f"quality {settings.quality}" for ability in QUALITIES[Quality(settings.quality)].abilities}
+        if settings.wording.forbidden:
+            wanted |= {"sampling": "forbidden words", "forbidden words": "forbidden words"}
+        if settings.caption_prefix:
+            wanted["prefix"] = "a caption prefix"
+        for ability, asked in sorted(wanted.items()):
+            if ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples)):
+                raise RequestError(
+                    f"{captioner.name} cannot do {ability}, which {asked} asks for; choose another model"
+                )
+
+
+def prepared(role: str, pictures: Sequence[Picture]) -> list[Any]:
+    """What the model of a role made of pictures."""
+    return [picture.ready[role] for picture in pictures]

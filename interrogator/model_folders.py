@@ -1,0 +1,111 @@
+"""Which family the model in a folder is of, told by a small file before any weights are read; and models of a host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from . import catalog
+from .catalog import Family, KnownModel, Role
+from .errors import ModelLoadError, ModelNotFoundError
+
+# Folders inside one of a host's that a model may lie in: `org/name` at most.
+_DEPTH = 2
+
+
+def check_family(role: Role, folder: Path) -> Family:
+    """The family of the model in a folder.
+
+    Raises:
+        ModelNotFoundError: the folder has no file that tells.
+        ModelLoadError: it holds a model, but none for this role.
+    """
+    family = family_in(role, folder)
+    if family is not None:
+        return family
+    kinds = catalog.families(role)
+    present = [each for each in kinds if (folder / each.marker.file).is_file()]
+    if not present:
+        files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
+        raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files}")
+    config = _config(folder / present[0].marker.file)
+    what = f"a model of type {config.get('model_type')!r}"
+    if config.get("architectures"):
+        what += f" ({', '.join(map(str, config['architectures']))})"
+    if config.get("auto_map"):
+        what += ", which needs code from its repository; such code is never run"
+    raise ModelLoadError(
+        f"{folder} holds {what}, not a {role} that this version loads: {', '.join(each.name for each in kinds)}"
+    )
+
+
+def family_in(role: Role, folder: Path) -> Family | None:
+    """The family for a role that a folder's marker tells, or None. Raises ModelLoadError: a marker cannot be read."""
+    for family in catalog.families(role):
+        path = folder / family.marker.file
+        if not path.is_file():
+            continue
+        config = _config(path)
+        if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+            continue
+        named = config.get("architectures")
+        allowed = family.architectures.get(role, ())
+        if allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed):
+            continue
+        return family
+    return None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if path.suffix != ".json":
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelLoadError(f"{path} is no configuration: it holds no JSON object")
+    return content
+
+
+def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
+    """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
+
+    Those that the catalog has under a name of its own are left out.
+    """
+    markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    known = {name for row in catalog.MODELS for name in _folder_names(row)}
+    found: dict[str, Path] = {}
+    seen: set[Path] = set()  # a folder for one role may lie in a folder for all
+    for root in folders:
+        for folder in _folders_with(markers, root, _DEPTH):
+            name = folder.relative_to(root).as_posix()
+            if folder in seen or name.casefold() in known or family_in(role, folder) is None:
+                continue
+            seen.add(folder)
+            found.setdefault(f"{root.name}/{name}", folder)
+    return found
+
+
+def _folder_names(row: KnownModel) -> Iterator[str]:
+    """What a folder with a known model may be called below a folder for models, without regard to case."""
+    for name in (row.name, row.source):
+        short = name.rpartition("/")[2]
+        yield from (each.casefold() for each in (name, name.replace("/", "--"), short))
+
+
+def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:
+    """Folders below `root` that hold a file of such a name; what cannot be read is passed over."""
+    try:
+        entries = sorted(entry for entry in root.iterdir() if entry.is_dir())
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        if any((entry / marker).is_file() for marker in markers):
+            found.append(entry)
+        elif depth > 1:
+            found += _folders_with(markers, entry, depth - 1)
+    return found

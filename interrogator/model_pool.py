@@ -1,0 +1,115 @@
+"""ModelPool: what is loaded stays loaded, and models take turns where a device cannot hold all."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Unpack
+
+from .catalog import Role
+from .models import Located, Model
+from .registry import LoadOptions, load, load_model
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ModelPool:
+    """Keeps what is loaded, so that nobody loads a model twice, and moves models where a device cannot hold all.
+
+    Where `on_device` or fewer are loaded none is ever moved, so a host may move them itself. On a CPU none is either:
+    there main memory is where all of them are.
+    """
+
+    def __init__(
+        self, *, keep: int | None = None, on_device: int = 2, wrap: Callable[[Model], Any] | None = None
+    ) -> None:
+        """An empty pool.
+
+        Args:
+            keep: models of each role that stay loaded, those used last; None keeps all.
+            on_device: models on an accelerator at a time; the others wait in main memory until they are wanted.
+            wrap: what a host lays around a model, such as its own memory management.
+        """
+        self._keep = keep
+        self._on_device = on_device
+        self._wrap = wrap or (lambda model: model)
+        self._models: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._homes: OrderedDict[int, tuple[Any, torch.device]] = OrderedDict()  # by module; the last used last
+        self._lock = threading.RLock()
+
+    def load(
+        self, role: Role, name: str | PathLike[str], *, located: Located | None = None, **options: Unpack[LoadOptions]
+    ) -> Any:
+        """A model that was loaded with these options before, or is now.
+
+        Args:
+            located: where it is, if that was found already.
+            options: as of `load_model`. Raises what that does.
+        """
+        key = (role, str(name), *(str(options.get(each)) for each in ("device", "dtype", "checkpoint", "revision")))
+        with self._lock:
+            if key not in self._models:
+                self._make_room()
+                if located is None:
+                    model = load_model(role, name, **options)
+                else:
+                    model = load(located, device=options.get("device", "auto"), dtype=options.get("dtype", "auto"))
+                self._models[key] = self._wrap(model)
+                self._settle(self._models[key])
+            self._models.move_to_end(key)
+            self._forget(role)
+            return self._models[key]
+
+    def add(self, model: Model) -> Model:
+        """Take care of a model that was loaded elsewhere."""
+        with self._lock:
+            self._settle(model)
+        return model
+
+    def use(self, model: Any) -> Any:
+        """The model, on its own device from now on. One that the pool does not know is left alone."""
+        with self._lock:
+            home = self._homes.get(id(model.module)) if model.module is not None else None
+            if home is not None:
+                module, device = home
+                if _device(module) != device:
+                    self._make_room()
+                    module.to(device)
+                self._homes.move_to_end(id(module))
+        return model
+
+    def device_of(self, model: Any) -> torch.device:
+        """The device that a model runs on, wherever it waits now."""
+        home = self._homes.get(id(model.module)) if model.module is not None else None
+        return home[1] if home is not None else model.device
+
+    def _settle(self, model: Any) -> None:
+        if model.module is not None:
+            self._homes[id(model.module)] = (model.module, _device(model.module) or model.device)
+
+    def _make_room(self) -> None:
+        """Let those wait that were used longest ago, until one more may come."""
+        from .devices import release_memory
+
+        there = [home for home in self._homes.values() if home[1].type != "cpu" and _device(home[0]) == home[1]]
+        for module, device in there[: max(0, len(there) - self._on_device + 1)]:
+            module.to("cpu")
+            release_memory(device)
+
+    def _forget(self, role: Role) -> None:
+        """Let go of the models of a role that were used longest ago."""
+        if self._keep is None:
+            return
+        own = [key for key in self._models if key[0] == role]
+        for key in own[: max(0, len(own) - self._keep)]:
+            model = self._models.pop(key)
+            if model.module is not None:
+                self._homes.pop(id(model.module), None)
+
+
+def _device(module: Any) -> torch.device | None:
+    parameter = next(module.parameters(), None)
+    return None if parameter is None else parameter.device

@@ -1,0 +1,224 @@
+"""The only place where a name becomes a model.
+
+    located = locate("captioner", "Salesforce/blip-image-captioning-base", download=True)
+    captioner = load(located, device="auto", dtype="auto")
+
+A name is, in this order: a row of the catalog; a folder, whose family its marker tells; a name of a family's own, such
+as ARCH/TAG of open_clip; the id of a repository on the Hugging Face hub, of which the marker is fetched and read before
+any weights are.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
+
+from . import catalog, hub
+from .catalog import Family, KnownModel, Role
+from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
+from .model_folders import check_family, on_disk
+from .models import Located
+from .progress import Progress
+
+__all__ = [
+    "load",
+    "load_as",
+    "load_captioner",
+    "load_encoder",
+    "load_matcher",
+    "load_model",
+    "load_tagger",
+    "locate",
+    "folder_of",
+    "on_disk",
+]
+
+if TYPE_CHECKING:
+    import torch
+
+    from .models import Captioner, Encoder, Matcher, Model, Tagger
+
+Kind = TypeVar("Kind")
+
+LOCAL_DIR = "local-dir:"
+"""Said of a folder; a folder needs no such word, but names with it are understood."""
+
+_CHECKPOINT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx")
+
+
+def locate(
+    role: Role,
+    name: str | PathLike[str],
+    *,
+    checkpoint: str | PathLike[str] | None = None,
+    download: bool = False,
+    progress: Progress | None = None,
+    revision: str | None = None,
+) -> Located:
+    """Find all files of a model, which are found once: `load` looks for nothing.
+
+    Args:
+        role: captioner, tagger, matcher or encoder.
+        name: a name in the catalog, a folder, a hub id, or a name of a family's own (`ViT-L-14/openai`).
+        checkpoint: a weights file for an architecture that is named without weights.
+        download: whether missing files may be fetched from the Hugging Face hub.
+        progress: called with bytes done and bytes in all while downloading; may raise to cancel.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        UnknownModelError: no family knows the name.
+        ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
+        ModelLoadError: the files are of another kind of model. No weights were fetched or read.
+    """
+    asked = str(name)
+    row = catalog.known_model(role, asked)
+    source = asked.removeprefix(LOCAL_DIR) if row is None else row.source
+    folder = Path(source).expanduser()
+    fetch: dict[str, Any] = {"download": download, "progress": progress}
+    if folder.is_dir():
+        return _in_folder(role, asked, folder, checkpoint, fetch)
+    if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
+        raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
+    for family in catalog.families(role):
+        parts = family.finder and _imported(family.finder)(asked, None, checkpoint=checkpoint, **fetch)
+        if parts:
+            return Located(role, asked, family.name, parts.folder, parts)
+    fetch["revision"] = revision or (row.revision if row else None)
+    return _on_hub(role, asked, source, row, checkpoint, fetch)
+
+
+def load(located: Located, *, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto") -> Model:
+    """Load a model that was located.
+
+    Args:
+        device: auto, cpu, cuda, cuda:1, mps …; see `devices.choose_device`.
+        dtype: auto, fp32, bf16 or fp16; see `devices.choose_dtype`.
+
+    Raises:
+        DeviceError: no such device or dtype here; said before any file is read.
+        ModelLoadError: the files are damaged, or lack a tensor. Nothing is ever left random.
+    """
+    from .devices import choose_device, choose_dtype
+
+    row = catalog.known_model(located.role, located.name)
+    asked = row.dtype if row is not None and dtype == "auto" else dtype
+    chosen = choose_device(device)
+    number_format = choose_dtype(asked, chosen)
+    model: Model = _imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
+    return model
+
+
+class LoadOptions(TypedDict, total=False):
+    """What every load takes beside the name.
+
+    device, dtype: see `load`.  checkpoint, download, progress, revision: see `locate`.
+    """
+
+    device: str | torch.device
+    dtype: str | torch.dtype
+    checkpoint: str | PathLike[str] | None
+    download: bool
+    progress: Progress | None
+    revision: str | None
+
+
+def load_model(role: Role, name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Model:
+    """`load` what `locate` finds; options and errors are theirs."""
+    from .devices import choose_device, choose_dtype
+
+    device, dtype = options.pop("device", "auto"), options.pop("dtype", "auto")
+    choose_dtype(dtype, choose_device(device))  # a mistyped one shows before anything is fetched
+    return load(locate(role, name, **options), device=device, dtype=dtype)  # type: ignore[misc]
+
+
+def load_as(kind: type[Kind], role: Role, name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Kind:
+    """`load_model` for those who name the class: ModelLoadError where the model is of another."""
+    model = load_model(role, name, **options)
+    if not isinstance(model, kind):
+        raise ModelLoadError(f"{name} loads as {type(model).__name__}, not as {kind.__name__}: use load_{role}")
+    return model
+
+
+def load_captioner(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Captioner:
+    """A captioner of any family, by catalog name, hub id or folder; options and errors as of `load_model`."""
+    return cast("Captioner", load_model("captioner", name, **options))
+
+
+def load_tagger(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Tagger:
+    """A tagger of any family, by catalog name, hub id or folder; options and errors as of `load_model`."""
+    return cast("Tagger", load_model("tagger", name, **options))
+
+
+def load_matcher(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Matcher:
+    """A matcher of any family, by catalog name, hub id or folder; options and errors as of `load_model`."""
+    return cast("Matcher", load_model("matcher", name, **options))
+
+
+def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> Encoder:
+    """An encoder of any family, by catalog name, ARCH/TAG, hub id or folder; options and errors as of `load_model`."""
+    return cast("Encoder", load_model("encoder", name, **options))
+
+
+def folder_of(row: KnownModel) -> Path | None:
+    """The folder on this machine that holds a known model, or None. Never asks the network."""
+    files = _family(row.family).files
+    return hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
+
+
+def _in_folder(role: Role, name: str, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
+    return _located(role, name, check_family(role, folder), folder, checkpoint, fetch)
+
+
+def _on_hub(
+    role: Role, name: str, source: str, row: KnownModel | None, checkpoint: Any, fetch: dict[str, Any]
+) -> Located:
+    """A model of the hub: its marker first, its weights only when that is the one of a family for this role."""
+    if row is None or fetch["download"]:
+        family = check_family(role, _marked(role, name, source, fetch))
+    else:
+        family = _family(row.family)
+    files = family.files
+    folder = hub.fetch_files(
+        source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
+        **fetch,
+    )  # fmt: skip
+    check_family(role, folder)
+    return _located(role, name, family, folder, checkpoint, fetch)
+
+
+def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
+    """The folder with the marker of a repository, which is fetched alone."""
+    markers = tuple(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])
+    if found is None and not fetch["download"] and hub.is_repo_id(source):
+        if "/" not in source:
+            known = [row.name for row in catalog.MODELS if row.role == role]
+            raise UnknownModelError(f"{catalog.unknown(role, name, known)}, or name a folder or a repository org/name")
+        raise ModelNotFoundError(
+            f"{source} is not on this machine: put its files into {hub.local_folder(source)}, or {hub.offer_of(None)}"
+        )
+    return hub.fetch_files(source, any_of=(markers,), optional=markers, **fetch)
+
+
+def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
+    if family.finder:
+        options = {key: fetch[key] for key in ("download", "progress")}
+        parts = _imported(family.finder)(name, folder, checkpoint=checkpoint, **options)
+        return Located(role, name, family.name, folder, parts)
+    if checkpoint is not None:
+        raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
+    files = family.files
+    hub.fetch_files(str(folder), required=files.required, any_of=files.any_of)  # or it names what the folder lacks
+    return Located(role, name, family.name, folder)
+
+
+def _family(name: str) -> Family:
+    return next(family for family in catalog.FAMILIES if family.name == name)
+
+
+def _imported(name: str) -> Any:
+    """What `module:attribute` names; a module that begins with a dot is one of this package."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module, __package__), attribute)
