@@ -26,19 +26,20 @@ def check_family(role: Role, folder: Path) -> Family:
     if family is not None:
         return family
     kinds = catalog.families(role)
-    present = [each for each in kinds if (folder / each.marker.file).is_file()]
-    if not present:
+    config = _config(folder / "config.json") if (folder / "config.json").is_file() else {}
+    present = [each for each in catalog.FAMILIES if (folder / each.marker.file).is_file()]
+    if not config and not present:
         files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
-        raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files}")
-    config = _config(folder / present[0].marker.file)
-    what = f"a model of type {config.get('model_type')!r}"
+        raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file that tells one'}")
+    what = f"a model of type {config.get('model_type', 'unknown')!r}"
+    if "model_type" not in config and present:
+        what = f"a model of {present[0].name}"
     if config.get("architectures"):
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    raise ModelLoadError(
-        f"{folder} holds {what}, not a {role} that this version loads: {', '.join(each.name for each in kinds)}"
-    )
+    known = ", ".join(each.name for each in kinds) or "none yet"
+    raise ModelLoadError(f"{folder} holds {what}, not a {role} of a family that this version loads ({known})")
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
