@@ -27,6 +27,7 @@ from .errors import (
     RunStopped,
     UnknownModelError,
 )
+from .version import __version__
 
 if TYPE_CHECKING:
     from . import catalog, dataset, demo, images
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from .pipeline import Interrogation, Interrogator, RankedPhrase, assemble, load
     from .reading import Candidate, Reading
     from .registry import load_captioner, load_encoder, load_matcher, load_tagger
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BankError",

@@ -19,9 +19,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .. import __version__, hub
+from .. import hub
 from ..files import check_sum, keep_newest, write_whole
 from ..phrases import Phrases
+from ..version import __version__
 
 logger = logging.getLogger("interrogator")
 

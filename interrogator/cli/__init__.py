@@ -1,5 +1,13 @@
 """The command line: `interrogator COMMAND …`. Data goes to stdout, everything else to stderr.
 
+    parser     the options of every command
+    prompt     prompt and rank
+    caption    caption: whole datasets
+    engines    which processes caption a dataset
+    banks, cache, models
+    demo       demo, and demo_page its page
+    terminal   lines to stderr, bars, a question
+
 Exit status: 0 all done, 1 some inputs failed (each named), 2 wrong usage, 130 stopped by the user.
 """
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from .. import __version__
 from ..catalog import PRESETS
+from ..version import __version__
 
 MODES = ("best", "classic", "fast", "negative", "caption")
 

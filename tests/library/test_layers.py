@@ -16,45 +16,95 @@ import interrogator
 PACKAGE = Path(interrogator.__file__).parent
 HEAVY = ("torch", "transformers", "open_clip")
 
-# A part may import parts of lower rows, and those of its own row that stand before it.
+# Rows from the bottom up: a module may import modules of lower rows and of its own. The longest name counts, so the
+# options of captioners lie below the captioners, and the protocols between them.
 LAYERS = (
-    ("errors", "progress", "phrases", "whole_files"),
-    ("images", "devices", "batches", "catalog", "hub"),
-    ("prompts", "rows", "ranking", "duplicates", "embeddings", "banks", "text_tower"),
-    ("captioners", "encoders", "chain"),
+    ("errors", "progress", "phrases", "files", "prompts", "version"),
+    ("images", "devices", "batches", "hub", "modes", "qualities"),
+    ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
+    ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
+    ("models", "model_folders"),
+    ("registry", "taggers", "captioners.sampling", "reading"),
+    ("model_pool", "captioners.blip"),
+    ("encoders", "matchers"),
     ("pipeline",),
     ("dataset",),
     ("demo",),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-# The package's own tools for making the demo models may use the library; the library asks the demo for nothing.
-STRANGERS = {"captioners": {"encoders"}, "encoders": {"captioners"}}
+# These do not know each other, though they are of one row.
+STRANGERS = (("captioners.blip", "encoders"), ("encoders", "matchers"), ("taggers", "captioners.blip"))
+
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Parts of the package that a file imports, wherever in the file it does."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def imports(module: str) -> Iterator[str]:
+    """Modules of the package that a module imports, wherever in the file it does, for types as well."""
+    path = MODULES[module]
+    package = path.relative_to(PACKAGE).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-            yield from names
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            assert not (node.module or "").startswith("interrogator"), f"{path}: imports in the package are relative"
-
-
-def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_one_way(path: Path) -> None:
-    part = part_of(path)
-    for imported in imports(path):
-        if part in ("__init__", "__main__") or imported in (part, "__version__"):
+        if not isinstance(node, ast.ImportFrom):
             continue
-        assert LEVEL[imported] <= LEVEL[part], f"{part} imports {imported}"
-        assert imported not in STRANGERS.get(part, ()), f"{part} and {imported} do not know each other"
+        if node.level == 0:
+            assert not (node.module or "").startswith("interrogator"), f"{path}: imports in the package are relative"
+            continue
+        base = ".".join((*package[: len(package) - node.level + 1], *(node.module or "").split("."))).strip(".")
+        for alias in node.names:
+            name = f"{base}.{alias.name}".strip(".")
+            yield name if name in MODULES else base
+
+
+def level_of(module: str) -> tuple[str, int]:
+    """The longest name of `LAYERS` that a module's begins with, and its row."""
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name in LEVEL:
+            return name, LEVEL[name]
+    raise AssertionError(f"{module} has no row in LAYERS")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("", "__main__")])
+def test_imports_go_one_way(module: str) -> None:
+    part, level = level_of(module)
+    for imported in imports(module):
+        assert imported, f"{module} imports the package's face"
+        other, lower = level_of(imported)
+        assert lower <= level, f"{module} imports {imported}, which lies above it"
+        assert (part, other) not in STRANGERS, f"{module} imports {imported}; {part} and {other} do not know each other"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {
+        module: {
+            # A module of a package may be re-exported by that package; that is no circle by itself.
+            other
+            for other in imports(module)
+            if other != module and not (module.startswith(f"{other}.") and MODULES[other].name == "__init__.py")
+        }
+        for module in MODULES
+        if module not in ("", "__main__")
+    }
+    while True:
+        ends = {module for module, others in edges.items() if not others & edges.keys()}
+        if not ends:
+            break
+        edges = {module: others for module, others in edges.items() if module not in ends}
+    assert not edges, f"these import each other in a circle, or something that does: {', '.join(sorted(edges))}"
+
+
+def test_a_folder_of_many_modules_says_what_to_open_for_what() -> None:
+    for module, path in MODULES.items():
+        inside = [each.stem for each in path.parent.glob("*.py") if each.stem != "__init__"]
+        if path.name != "__init__.py" or module == "" or len(inside) <= 6:
+            continue
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        missing = [name for name in inside if name not in text]
+        assert not missing, f"the docstring of {module} does not name {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("path", ["ranking.py", "chain.py", "prompts.py"])

@@ -22,9 +22,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
 from ...errors import RequestError, RunStopped
 from ...files import sync_folder, write_whole
+from ...version import __version__
 from ..settings import Settings
 from ..sources import Source
 
