@@ -54,7 +54,7 @@ def find_blip(name: str, download: bool = False, progress: Progress | None = Non
     row = known_model(name)
     return hub.fetch_files(
         name,
-        BLIP_FILES.required,
+        required=BLIP_FILES.required,
         any_of=BLIP_FILES.any_of,
         optional=BLIP_FILES.optional,
         revision=revision or (row.revision if row else None),

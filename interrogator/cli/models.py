@@ -39,5 +39,5 @@ def models_path(args: argparse.Namespace) -> int:
 
 def _on_disk(model: Model) -> str | None:
     files = BLIP_FILES if model.kind in ("captioner", "matcher") else hub.FileSet(any_of=(WEIGHT_FILES,))
-    folder = hub.find_files(model.source, files.required, any_of=files.any_of)
+    folder = hub.find_files(model.source, required=files.required, any_of=files.any_of)
     return None if folder is None else str(folder)
