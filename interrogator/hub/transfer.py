@@ -12,7 +12,7 @@ our package under a name of its own, and this process should start fast. Lines o
 or, at any time, out {"error": "half a sentence for a person"}. It ends when its stdin closes, so it never outlives the
 process that started it.
 
-Why `http_get` and not `hf_hub_download` for the bytes: from huggingface_hub 1 on, `hf_hub_download` writes to a file
+Why `http_get` and not `hf_hub_download` for the bytes: in newer releases (2.4, 1.33) `hf_hub_download` writes to a file
 with a random name and starts from zero each time (huggingface_hub pull request 4228). `http_get` appends to a file of
 our choice, with the client's own retries. Xet and hf_transfer write chunks out of order, so neither the size of their
 file says how far it is nor can it be continued; `download` switches both off in this process.
