@@ -1,273 +1,234 @@
 """Download chosen files of a Hugging Face repository: into the cache that others share, or into a plain folder.
 
-Why not `hf_hub_download`: it cannot be cancelled (its progress hook differs from release to release and does not
-exist before 1.0) and a download that goes on after "cancel" is worse than a little code. Addresses, tokens,
-sessions, proxies, HF_ENDPOINT and HF_HUB_OFFLINE are still those of `huggingface_hub`. Where files land is up to
-`targets`.
+A process of its own (`transfer`) asks the hub and downloads; this side decides what is wanted and where it goes, tells
+progress from what is on disk, and kills the process to cancel. What has arrived stays, and the next attempt goes on
+from there.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
 import os
+import queue
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from .files import FileSet
-from .targets import Target
+from ..progress import Progress
+from .cache import cache_root, repo_cache, write_reference
+from .file_set import FileSet
+from .transfer import RemoteFile, Transfer, is_whole
 
 logger = logging.getLogger("interrogator")
 
 _POLL_SECONDS = 0.2  # how often progress is told, so how fast a cancel works
-_CHUNK = 1 << 16  # bytes; what is lost when a connection breaks
-_ATTEMPTS = 5  # a connection that brings nothing this many times in a row is given up
+_SCRIPT = Path(__file__).with_name("transfer.py")
+# Neither says how far it is by the size of its file, nor goes on where it was killed.
+_SETTINGS = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_ENABLE_HF_TRANSFER": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 class DownloadFailed(Exception):
     """Why a download did not work, as half a sentence for a person."""
 
 
-class _Cancelled(Exception):
-    """Raised in the worker only, after the caller has left."""
-
-
-@dataclass(frozen=True)
-class _RemoteFile:
-    name: str  # relative to the repository
-    size: int  # bytes
-    sha256: str | None  # only large (LFS) files have one
-    url: str
-
-
-@dataclass
-class _Job:
-    """What the worker and the thread that waits for it share."""
-
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    finished: threading.Event = field(default_factory=threading.Event)
-    done: int = 0  # bytes
-    total: int = 0  # bytes; 0 until the hub has told
-    folder: Path | None = None  # where the files go
-    part: Path | None = None  # the file being written
-    result: Path | None = None
-    error: BaseException | None = None
-
-
 def download_files(
     repo_id: str,
     wanted: FileSet,
-    revision: str | None,
-    target: Target,
-    progress: Callable[[int, int], None] | None,
+    *,
+    revision: str | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Download what `wanted` picks out of a repository; returns the folder of `target` with it.
+    """Download what `wanted` picks out of a repository; returns the folder with it.
 
-    progress(bytes_done, bytes_total) is called in the calling thread. Raises DownloadFailed, and whatever `progress`
-    raises. A file appears under its name only when it is whole; files that are whole stay for the next attempt.
+    folder: a plain folder to download to; None for the Hugging Face cache.  progress(bytes_done, bytes_total) is
+    called in the calling thread; the total is 0 until the hub has answered.
+
+    Raises DownloadFailed, and whatever `progress` raises. A file appears under its name only when it is whole; what
+    has arrived stays for the next attempt.
     """
-    job = _Job()
+    with _TransferProcess(repo_id, revision) as process:
+        listing = process.wait(lambda: progress and progress(0, 0))
+        commit = listing["commit"]
+        files = _choose([RemoteFile(**row) for row in listing["files"]], wanted)
+        target = folder or repo_cache(repo_id) / "snapshots" / commit
+        transfers = [
+            _in_folder(file, commit, folder) if folder else _in_cache(file, commit, repo_cache(repo_id))
+            for file in files
+            if not is_whole(target / file.name, file)
+        ]
+        tally = _Tally(transfers)
+        _announce(repo_id, target, transfers, tally)
+        _check_space(target, tally.total - tally.done())
+        process.send([asdict(transfer) for transfer in transfers])
+        while "finished" not in (message := process.wait(lambda: progress and progress(tally.done(), tally.total))):
+            tally.arrived.add(message["arrived"])
+    if folder is None:
+        write_reference(repo_id, revision or "main", commit)
+    if progress is not None:
+        progress(tally.total, tally.total)
+    return target
 
-    def work() -> None:
+
+class _TransferProcess:
+    """The process that asks the hub and downloads, while the block runs; afterwards it is gone."""
+
+    def __init__(self, repo_id: str, revision: str | None) -> None:
+        self._errors = tempfile.TemporaryFile()
         try:
-            job.result = _download_all(repo_id, wanted, revision, target, job)
-        except BaseException as error:  # noqa: BLE001  handed to the waiting thread, which raises it
-            job.error = error
-            _tidy(job)
-        finally:
-            job.finished.set()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(_SCRIPT)],  # -P: modules beside the script hide no others
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **_SETTINGS},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows: no console window pops up
+            )
+        except OSError as error:
+            self._errors.close()
+            raise DownloadFailed(f"Python ({sys.executable}) cannot be started: {error}") from error
+        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, name=f"download {repo_id}", daemon=True)
+        self._reader.start()
+        # The paths of this process, and its cache: a host may have changed either while it ran.
+        paths = [str(path) for path in sys.path]
+        self.send({"sys_path": paths, "repo_id": repo_id, "revision": revision, "cache": str(cache_root())})
 
-    # A thread of its own, so that a network that stalls in the middle of a read cannot delay a cancel.
-    worker = threading.Thread(target=work, name=f"download {repo_id}", daemon=True)
-    worker.start()
-    try:
-        while not job.finished.wait(_POLL_SECONDS):
-            if progress is not None and job.total:
-                progress(job.done, job.total)
-        if progress is not None and job.error is None:
-            progress(job.total, job.total)
-    finally:
-        job.cancelled.set()
-        worker.join(_POLL_SECONDS)
-        if worker.is_alive():
-            _tidy(job)  # the worker does it too, but a program that ends now ends the worker before that
-    if isinstance(job.error, _network_errors()):
-        raise DownloadFailed(_reason(job.error)) from job.error
-    if job.error is not None:
-        raise job.error
-    assert job.result is not None
-    return job.result
+    def __enter__(self) -> _TransferProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.terminate()
+        try:
+            self._process.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        with suppress(OSError):  # something unsent, and nobody there to read it
+            self._process.stdin.close()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def send(self, message: Any) -> None:
+        """Write one line to the process."""
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has ended; `wait` says why
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def wait(self, meanwhile: Callable[[], object]) -> dict[str, Any]:
+        """The next message of the process; `meanwhile` is called several times a second and may raise."""
+        while True:
+            try:
+                message = self._messages.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                meanwhile()
+                continue
+            if message is None:
+                raise DownloadFailed(f"the process that downloads has died: {self._last_words()}")
+            if "error" in message:
+                raise DownloadFailed(message["error"])
+            return message
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._messages.put(json.loads(line))
+        self._messages.put(None)
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit status {self._process.wait()}"
 
 
-def _download_all(repo_id: str, wanted: FileSet, revision: str | None, target: Target, job: _Job) -> Path:
-    commit, files = _list_remote(repo_id, wanted, revision)
-    folder = target.folder(commit)
-    files = [file for file in files if not _is_whole(folder / file.name, file)]
-    job.total = sum(file.size for file in files)
-    # At a level that shows without any logging set up: nobody should have to wonder what fills the line and the disk.
-    logger.warning(
-        "downloading %s (%s) from %s to %s",
-        ", ".join(file.name for file in files) or "nothing new",
-        human_size(job.total),
-        repo_id,
-        folder,
-    )
-    job.folder = folder
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if job.total > free:
-        raise DownloadFailed(f"it takes {human_size(job.total)} and {folder} has {human_size(free)} free")
-    for file in reversed(files):  # the optional ones first: a folder is taken for whole once it lacks no other
-        _download_one(file, folder / file.name, target.part(folder / file.name), job)
-    target.finish(revision or "main", commit)
-    return folder
+class _Tally:
+    """How much of some transfers is on disk."""
+
+    def __init__(self, transfers: list[Transfer]) -> None:
+        self.total = sum(transfer.file.size for transfer in transfers)  # bytes
+        self.arrived: set[str] = set()  # names
+        self._transfers = transfers
+        self._most = 0
+
+    def done(self) -> int:
+        """Bytes on disk; never fewer than before, though a file has no name while it is moved."""
+        self._most = max(self._most, sum(map(self._of, self._transfers)))
+        return self._most
+
+    def _of(self, transfer: Transfer) -> int:
+        size = transfer.file.size
+        if transfer.file.name in self.arrived or (transfer.blob and Path(transfer.blob).is_file()):
+            return size
+        try:
+            return min(size, Path(transfer.part).stat().st_size)
+        except OSError:
+            return 0
 
 
-def _list_remote(repo_id: str, wanted: FileSet, revision: str | None) -> tuple[str, list[_RemoteFile]]:
-    """The commit that `revision` is now, and the files of it that we want."""
-    from huggingface_hub import HfApi, constants, hf_hub_url
-
-    info = HfApi().model_info(
-        repo_id, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
-    )
-    known = {sibling.rfilename: sibling for sibling in info.siblings or []}
-    missing = wanted.missing(lambda name: name in known)
+def _choose(known: list[RemoteFile], wanted: FileSet) -> list[RemoteFile]:
+    """The files to download, in order: a folder is taken for a model once no file is missing, so weights come last."""
+    by_name = {file.name: file for file in known}
+    missing = wanted.missing(lambda name: name in by_name)
     if missing:
         raise DownloadFailed(f"the repository has no {', no '.join(missing)}")
-    if not info.sha:
-        raise DownloadFailed("the hub did not name a commit")
-    files = []
-    for name in wanted.pick(set(known)):
-        lfs = known[name].lfs
-        url = hf_hub_url(repo_id, name, revision=info.sha)
-        files.append(_RemoteFile(name, known[name].size or 0, lfs.sha256 if lfs else None, url))
-    return info.sha, files
+    needed = set(FileSet(wanted.required, wanted.any_of).pick(set(by_name)))
+    chosen = [by_name[name] for name in wanted.pick(set(by_name))]
+    return sorted(chosen, key=lambda file: (file.name in needed, file.size))
 
 
-def _download_one(file: _RemoteFile, path: Path, part: Path, job: _Job) -> None:
-    """Write to `part`, check, then rename to `path`: the name never stands for half a file."""
-    if job.cancelled.is_set():
-        raise _Cancelled
-    part.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    job.part = part
-    before = job.done
-    digest = hashlib.sha256()
-    try:
-        with part.open("wb") as out:
-            for chunk in _chunks_to_the_end(file.url, job.cancelled):
-                if job.cancelled.is_set():
-                    raise _Cancelled
-                out.write(chunk)
-                digest.update(chunk)
-                job.done = before + out.tell()
-            size = out.tell()
-            out.flush()
-            os.fsync(out.fileno())
-        if size != file.size and file.size:
-            raise DownloadFailed(f"{file.name} came with {size} bytes, not {file.size}")
-        if file.sha256 and digest.hexdigest() != file.sha256:
-            raise DownloadFailed(f"{file.name} came damaged")
-        if job.cancelled.is_set():
-            raise _Cancelled
-        os.replace(part, path)
-    finally:
-        _remove(part)
+def _in_cache(file: RemoteFile, commit: str, base: Path) -> Transfer:
+    """A file of the Hugging Face cache, with the names that `huggingface_hub` gives."""
+    etag = file.etag or f"{commit}-{file.name.replace('/', '-')}"
+    return Transfer(
+        file=file,
+        commit=commit,
+        path=str(base / "snapshots" / commit / file.name),
+        part=str(base / "blobs" / f"{etag}.incomplete"),
+        lock=str(base.parent / ".locks" / base.name / f"{etag}.lock"),
+        blob=str(base / "blobs" / etag) if file.etag else None,
+    )
 
 
-def _chunks_to_the_end(url: str, cancelled: threading.Event) -> Iterator[bytes]:
-    """The bytes of a file; a connection that breaks on the way is taken up again where it broke."""
-    at = failures = 0
-    while True:
-        start = at
-        try:
-            for chunk in _chunks(url, start):
-                at += len(chunk)
-                yield chunk
-            return
-        except _network_errors():
-            failures = failures + 1 if at == start else 0
-            if at == 0 or failures >= _ATTEMPTS or cancelled.is_set():
-                raise
-            time.sleep(min(2.0**failures, 5.0))
+def _in_folder(file: RemoteFile, commit: str, folder: Path) -> Transfer:
+    """A file of a plain folder. What is unfinished lies where `huggingface_hub` keeps it with `local_dir`."""
+    work = folder / ".cache" / "huggingface" / "download"
+    name = file.name.replace("/", "--")
+    return Transfer(
+        file=file,
+        commit=commit,
+        path=str(folder / file.name),
+        part=str(work / f"{name}.{(file.etag or commit)[:16]}.incomplete"),
+        lock=str(work / f"{name}.lock"),
+        blob=None,
+    )
 
 
-def _chunks(url: str, start: int) -> Iterator[bytes]:
-    """The bytes of a file from `start` on. Works with both HTTP clients that `huggingface_hub` has had."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
-
-    # Not compressed, so that sizes and ranges count the bytes of the file.
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with _open(url, headers, float(constants.HF_HUB_DOWNLOAD_TIMEOUT)) as response:
-        hf_raise_for_status(response)
-        if start and response.status_code != 206:
-            raise DownloadFailed("the connection broke and the server cannot continue a download")
-        # requests has iter_content, httpx has iter_bytes.
-        read = response.iter_content if hasattr(response, "iter_content") else response.iter_bytes
-        yield from read(chunk_size=_CHUNK)
+def _announce(repo_id: str, folder: Path, transfers: list[Transfer], tally: _Tally) -> None:
+    names = ", ".join(transfer.file.name for transfer in transfers) or "nothing new"
+    here = f", of which {human_size(tally.done())} are here" if tally.done() else ""
+    # At a level that shows without any logging set up: nobody should have to wonder what fills the line and the disk.
+    logger.warning("downloading %s (%s%s) from %s to %s", names, human_size(tally.total), here, repo_id, folder)
 
 
-@contextmanager
-def _open(url: str, headers: dict[str, str], timeout: float) -> Iterator[Any]:
-    from huggingface_hub.utils import get_session
-
-    session: Any = get_session()  # requests.Session before huggingface_hub 1.0, httpx.Client from there on
-    if callable(getattr(session, "stream", None)):  # requests has an attribute of this name that is a switch
-        with session.stream("GET", url, headers=headers, timeout=timeout) as response:
-            yield response
-    else:
-        with session.get(url, headers=headers, timeout=timeout, stream=True) as response:
-            yield response
-
-
-def _network_errors() -> tuple[type[BaseException], ...]:
-    """What the hub's client raises: OSError (requests, DNS, sockets, disk) and the base class of httpx's errors."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    # httpx errors are no OSErrors; the client's package has had several names, its base class is always this one.
-    return (OSError, HFValidationError, *HfHubHTTPError.__bases__)
-
-
-def _reason(error: BaseException) -> str:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    if isinstance(error, GatedRepoError):
-        return "its page on the hub asks you to accept its terms first"
-    if isinstance(error, RepositoryNotFoundError):
-        return "the hub has no such repository, or it is private"
-    if isinstance(error, RevisionNotFoundError):
-        return "the hub has no such revision of it"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _is_whole(path: Path, file: _RemoteFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.size
-
-
-def _tidy(job: _Job) -> None:
-    """Leave no half-written file behind, and no folder without a file in it."""
-    if job.part is not None:
-        _remove(job.part)
-    if job.folder is not None:
-        with suppress(OSError):  # there are files in it, or it is not there
-            job.folder.rmdir()
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:  # Windows: still open in the worker, which removes it in a moment
-        logger.debug("cannot remove %s yet", path)
+def _check_space(folder: Path, size: int) -> None:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise DownloadFailed(f"it takes {human_size(size)} and {folder} has {human_size(free)} free")
 
 
 def human_size(count: int) -> str:

@@ -7,57 +7,26 @@ A model is named by a folder or by a Hugging Face repository id (`org/name`). It
 3. `models_dir()/org--name` and `models_dir()/name`: plain folders that people may fill by hand;
 4. the Hugging Face cache of this user, which other tools fill too.
 
-Only `fetch_files(..., download=True)` asks the network, through `download.py` beside this file.
+Only `fetch_files(..., download=True)` asks the network, through `download`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from ..errors import ModelNotFoundError
 from ..progress import Progress
-from .places import download_folder, folders_of, local_folder, offer_of
-from .targets import CacheTarget, FolderTarget, Target
-
-# What the hub itself accepts: "name" or "org/name" of letters, digits, dot, dash, underscore.
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-
-
-@dataclass(frozen=True)
-class FileSet:
-    """The files that make a model.
-
-    required: each must be there.  any_of: of each inner sequence one file is enough, the earliest that exists is
-    used.  optional: taken along by a download, never asked for.  Names are relative to the repository, with `/`.
-    """
-
-    required: tuple[str, ...] = ()
-    any_of: tuple[tuple[str, ...], ...] = ()
-    optional: tuple[str, ...] = ()
-
-    def missing(self, is_there: Callable[[str], bool]) -> list[str]:
-        """What is not there, one text a file or choice: `config.json`, `model.safetensors or pytorch_model.bin`."""
-        lacking = [name for name in self.required if not is_there(name)]
-        lacking += [" or ".join(names) for names in self.any_of if not any(is_there(name) for name in names)]
-        return lacking
-
-    def pick(self, names: set[str]) -> list[str]:
-        """The files to take out of `names`: all required, the first there is of each choice, the optional ones."""
-        chosen = [name for name in self.required if name in names]
-        for alternatives in self.any_of:
-            chosen += [name for name in alternatives if name in names][:1]
-        chosen += [name for name in self.optional if name in names]
-        return list(dict.fromkeys(chosen))
+from .cache import cached_snapshots
+from .file_set import FileSet
+from .folders import download_folder, folders_of, is_repo_id, local_folder, offer_of
 
 
 def find_files(
     repo_id: str,
-    required: Sequence[str] = (),
     *,
+    required: Sequence[str] = (),
     any_of: Sequence[Sequence[str]] = (),
     revision: str | None = None,
 ) -> Path | None:
@@ -76,8 +45,8 @@ def find_files(
 
 def fetch_files(
     repo_id: str,
-    required: Sequence[str] = (),
     *,
+    required: Sequence[str] = (),
     any_of: Sequence[Sequence[str]] = (),
     optional: Sequence[str] = (),
     revision: str | None = None,
@@ -91,12 +60,14 @@ def fetch_files(
 
     Arguments as in `find_files`; `optional` files are taken along by a download. download: may the network be used
     when files are missing.  size: how large the download would be, for the message ("1.9 GB").
-    progress(bytes_done, bytes_total) is called five times a second and may raise to cancel; nothing half-written stays.
+    progress(bytes_done, bytes_total) is called several times a second and may raise to cancel; the total is 0 until the
+    hub has answered. No file ever stands under its name unless it is whole; what has arrived by then stays, and the
+    next attempt goes on from there.
 
     Raises ModelNotFoundError: the files are not here and may not, or cannot, be downloaded. It names every file
     wanted and the folder for them.
     """
-    found = find_files(repo_id, required, any_of=any_of, revision=revision)
+    found = find_files(repo_id, required=required, any_of=any_of, revision=revision)
     if found is not None:
         return found
     wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), tuple(optional))
@@ -106,17 +77,17 @@ def fetch_files(
         raise ModelNotFoundError(
             f"{repo_id}{_at(revision)} is not on this machine: {_put_by_hand(repo_id, wanted)}, or {offer_of(size)}"
         )
-    from .download import DownloadFailed, download_files  # only now: the one module that opens connections
+    from .download import DownloadFailed, download_files  # only now: the one module that asks the network
 
     try:
-        return download_files(repo_id, wanted, revision, _target(repo_id), progress)
+        return download_files(repo_id, wanted, revision=revision, folder=download_folder(repo_id), progress=progress)
     except DownloadFailed as error:
         raise ModelNotFoundError(
             f"{repo_id}{_at(revision)} could not be downloaded ({error}): try again, or {_put_by_hand(repo_id, wanted)}"
         ) from error
 
 
-def find_file(repo_id: str, alternatives: Sequence[str], *, revision: str | None = None) -> Path | None:
+def find_file(repo_id: str, *, alternatives: Sequence[str], revision: str | None = None) -> Path | None:
     """The first of `alternatives` (file names, best first) that is on this machine, or None. Never asks the network."""
     folder = find_files(repo_id, any_of=(alternatives,), revision=revision)
     return None if folder is None else _first(folder, alternatives)
@@ -124,8 +95,8 @@ def find_file(repo_id: str, alternatives: Sequence[str], *, revision: str | None
 
 def fetch_file(
     repo_id: str,
-    alternatives: Sequence[str],
     *,
+    alternatives: Sequence[str],
     revision: str | None = None,
     download: bool = False,
     size: str | None = None,
@@ -139,11 +110,6 @@ def fetch_file(
         repo_id, any_of=(alternatives,), revision=revision, download=download, size=size, progress=progress
     )
     return _first(folder, alternatives)
-
-
-def is_repo_id(name: str) -> bool:
-    """Whether a name may be that of a repository: `org/name`, or `name` alone."""
-    return bool(_REPO_ID.fullmatch(name)) and ".." not in name
 
 
 def _first(folder: Path, alternatives: Sequence[str]) -> Path:
@@ -160,45 +126,12 @@ def _is_there(folder: Path, name: str) -> bool:
 
 def _candidates(repo_id: str, revision: str | None) -> Iterator[Path]:
     """Existing folders that may hold the model, best first."""
-    named = Path(repo_id).expanduser()
-    places = [named.absolute()]
-    if _REPO_ID.fullmatch(repo_id):
-        places += folders_of(repo_id)
-    yield from (place for place in dict.fromkeys(places) if repo_id and place.is_dir())
-    if _REPO_ID.fullmatch(repo_id):
+    folders = [Path(repo_id).expanduser().absolute()]
+    if is_repo_id(repo_id):
+        folders += folders_of(repo_id)
+    yield from (folder for folder in dict.fromkeys(folders) if repo_id and folder.is_dir())
+    if is_repo_id(repo_id):
         yield from cached_snapshots(repo_id, revision)
-
-
-def _target(repo_id: str) -> Target:
-    folder = download_folder(repo_id)
-    return CacheTarget(repo_cache(repo_id)) if folder is None else FolderTarget(folder)
-
-
-def repo_cache(repo_id: str) -> Path:
-    """Where the Hugging Face cache keeps a repository (honours HF_HOME, HF_HUB_CACHE). It may not exist."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
-
-
-def cached_snapshots(repo_id: str, revision: str | None) -> Iterator[Path]:
-    """Folders of the Hugging Face cache with this revision; for None `main`, then whatever there is, newest first.
-
-    Reads the documented layout (`refs/<revision>` holds a commit, `snapshots/<commit>/` the files) because
-    `snapshot_download(local_files_only=True)` judges completeness by all files of a repository, not by those we need.
-    """
-    base = repo_cache(repo_id)
-    commit = revision or "main"
-    try:
-        commit = (base / "refs" / commit).read_text(encoding="utf-8").strip() or commit
-    except OSError:  # no such reference: `revision` may itself be a commit
-        pass
-    exact = base / "snapshots" / commit
-    if exact.is_dir():
-        yield exact
-    if revision is None and (base / "snapshots").is_dir():
-        others = [folder for folder in (base / "snapshots").iterdir() if folder.is_dir() and folder != exact]
-        yield from sorted(others, key=lambda folder: (folder.stat().st_mtime, folder.name), reverse=True)
 
 
 def _at(revision: str | None) -> str:

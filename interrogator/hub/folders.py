@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ class _Host:
     offer: str | None = None
 
 
+# What the hub itself accepts: "name" or "org/name" of letters, digits, dot, dash, underscore.
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
 _NO_HOST = _Host()
 _HOST = ContextVar("interrogator_host", default=_NO_HOST)
 
@@ -28,6 +32,7 @@ _HOST = ContextVar("interrogator_host", default=_NO_HOST)
 @contextmanager
 def model_folders(
     folders: Sequence[str | PathLike[str]],
+    *,
     download_to: str | PathLike[str] | None = None,
     offer: str | None = None,
 ) -> Iterator[None]:
@@ -42,19 +47,24 @@ def model_folders(
             like in `folders`. None leaves downloads to the Hugging Face cache.
         offer: how a person allows a download here, said of a model that is missing: "switch on `download`".
     """
-    places = [_absolute(folder) for folder in folders]
+    roots = [_absolute(folder) for folder in folders]
     target = None if download_to is None else _absolute(download_to)
     if target is not None:
-        places.append(target)
-    before = _HOST.set(_Host(tuple(dict.fromkeys(places)), target, offer))
+        roots.append(target)
+    before = _HOST.set(_Host(tuple(dict.fromkeys(roots)), target, offer))
     try:
         yield
     finally:
         _HOST.reset(before)
 
 
+def is_repo_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, `org/name` or `name`."""
+    return ".." not in name and _REPO_ID.fullmatch(name) is not None
+
+
 def home() -> Path:
-    """The library's own folder: $INTERROGATOR_HOME, else the place for caches on this system. Not created here."""
+    """The library's own folder: $INTERROGATOR_HOME, else the folder for caches on this system. Not created here."""
     chosen = os.environ.get("INTERROGATOR_HOME", "").strip()
     if chosen:
         return _absolute(chosen)
