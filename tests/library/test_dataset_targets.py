@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -546,7 +546,7 @@ NAMES = st.text(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of any characters are found on Unix only")
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, derandomize=True)
 @given(captions=st.dictionaries(st.tuples(NAMES, NAMES), TEXTS, min_size=1, max_size=4))
 def test_any_name_and_text_comes_back_from_every_kind(
     captions: dict[tuple[str, str], str], tmp_path_factory: pytest.TempPathFactory

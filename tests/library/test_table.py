@@ -122,7 +122,7 @@ def test_embeddings_and_scores_are_those_of_the_phrases() -> None:
     assert table.top(scores, table.merged, 1) == [9]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.none() | st.integers(0, 6)), min_size=1, max_size=5),
     st.integers(0, 60),
