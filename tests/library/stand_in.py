@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,6 @@ from PIL import Image
 from interrogator.dataset import Run, Settings
 from interrogator.dataset.pictures import Picture
 from interrogator.dataset.written import Candidate, Written
-
-LAST_RESORT = 600.0
-"""Seconds after which a test that waits for an event gives up; no machine is so busy."""
-
-
-def wait_until(happened: Callable[[], bool], what: str, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Wait for an event that `happened` notices; `meanwhile` is called again and again and may raise to end it."""
-    end = time.monotonic() + LAST_RESORT
-    while not happened():
-        if time.monotonic() > end:
-            raise TimeoutError(f"in {LAST_RESORT:.0f} seconds it did not happen that {what}")
-        meanwhile()
-        time.sleep(0.02)
 
 
 class StandIn:

@@ -19,7 +19,8 @@ import interrogator
 from interrogator.dataset import Run, work_in_processes
 from interrogator.errors import ModelNotFoundError, RequestError, RunStopped
 
-from .stand_in import LAST_RESORT, StandIn, count, draw, left_behind, names, records, run, texts, wait_until
+from .stand_in import StandIn, count, draw, left_behind, names, records, run, texts
+from .waiting import LAST_RESORT, wait_until
 
 PICTURES = 96  # a third of them each in the folders a, b and c, which is the order of the shards
 

@@ -26,7 +26,8 @@ from interrogator.dataset.plan import Plan
 from interrogator.dataset.written import Candidate, Written
 from interrogator.errors import RequestError, RunStopped
 
-from .stand_in import LAST_RESORT, StandIn, count, draw, left_behind, names, records, run, texts, wait_until
+from .stand_in import StandIn, count, draw, left_behind, names, records, run, texts
+from .waiting import LAST_RESORT, wait_until
 
 
 def never() -> StandIn:
@@ -355,7 +356,7 @@ class TestGoingOn:
         for path in [*old, fresh]:
             path.write_text("half")
             os.utime(path, (1, 1))
-        os.utime(fresh, (time.time() + 60,) * 2)
+        os.utime(fresh, (time.time() + 3600,) * 2)
         work(tmp_path)
         assert left_behind(tmp_path) == [str(fresh)]
 

@@ -20,6 +20,8 @@ from interrogator import hub
 from interrogator.encoders.sources import locate
 from interrogator.errors import ModelNotFoundError
 
+from .waiting import LAST_RESORT
+
 pytestmark = pytest.mark.models  # the oldest transformers comes with the oldest huggingface_hub
 
 REPO = "maker/tiny"
@@ -262,7 +264,7 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             if at and state.stall:
-                state.released.wait(20)
+                state.released.wait(LAST_RESORT)
             self.wfile.write(body[at : at + (1 << 16)])
 
     def _listing(self) -> dict[str, Any]:
@@ -357,7 +359,7 @@ def download(
     env["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
     code = f"CANCEL = {cancel!r}\nREVISION = {revision!r}\nTO = {to and str(to)!r}\n{SCRIPT}"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=LAST_RESORT, check=False
     )
     assert done.returncode == 0, done.stderr
     return {**json.loads(done.stdout), "log": done.stderr}
