@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interrogator.dataset import looks
-from interrogator.dataset.findings import SHOWN, Finding, find
+from interrogator.dataset.findings import SHOWN, Finding, ScoreSummary, find
 from interrogator.dataset.looks import difference_hash, near_groups
 from interrogator.dataset.records import Record
 from interrogator.dataset.words import Wording
@@ -114,6 +115,34 @@ def test_low_scores_stand_apart_and_in_the_last_twentieth() -> None:
     assert [finding.keys for finding in findings.found if finding.id == "low_match"] == [("7",)]
     assert findings.scores["clip"].count == 100 and findings.scores["clip"].lowest == 0.05
     assert "low_match" not in found([done(str(n), f"{n}", scores={"clip": 0.3}) for n in range(9)])
+
+
+def low(scores: Sequence[float]) -> list[int]:
+    """Which of these scores stand out."""
+    finding = found([done(str(n), f"{n}", scores={"clip": score}) for n, score in enumerate(scores)]).get("low_match")
+    return [] if finding is None else [int(key) for key in finding.keys]
+
+
+def test_low_scores_are_two_deviations_below_the_mean() -> None:
+    bell = [NormalDist(0.3, 0.01).inv_cdf((n + 0.5) / 1000) for n in range(1000)]  # 2.3 % are below, fewer than 5 %
+    assert 22 <= len(low(bell)) <= 24 and low(bell) == list(range(len(low(bell))))
+    assert low([0.3 + 0.01 * (n % 7) for n in range(100)]) == [], "in a narrow range none stands out"
+
+
+def test_of_many_scores_that_stand_apart_only_the_lowest_twentieth_is_told() -> None:
+    scores = [0.1 + n / 1000 for n in range(8)] + [0.3] * 92
+    assert low(scores) == [0, 1, 2, 3, 4]
+
+
+def test_a_matching_head_says_no_below_one_half() -> None:
+    records = [done(str(n), f"{n}", scores={"itm": score}) for n, score in enumerate([0.9, 0.49, 0.5, 0.51, 0.0])]
+    assert found(records)["low_match"].keys == ("1", "4")
+
+
+def test_scores_are_summed_up() -> None:
+    records = [done(str(n), f"{n}", scores={"clip": float(n)}) for n in range(101)]
+    summary = find(records).scores["clip"]
+    assert summary == ScoreSummary(101, 50.0, pytest.approx(850**0.5), 0.0, 5.0, 50.0, 100.0)  # type: ignore[arg-type]
 
 
 def test_keys_are_capped_and_counts_are_not() -> None:

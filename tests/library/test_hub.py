@@ -107,6 +107,15 @@ def test_the_hugging_face_cache_is_read_by_branch_and_by_commit(tmp_path: Path) 
     assert hub.find_files(REPO, ["extra.json"], revision="main") is None
 
 
+def test_without_a_branch_the_newest_snapshot_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    snapshots = [cached(tmp_path, letter * 40, "config.json") for letter in "bcad"]
+    for age, snapshot in enumerate(snapshots):
+        os.utime(snapshot, (1_700_000_000 - age, 1_700_000_000 - age))
+    for snapshot in snapshots:
+        assert hub.find_files(REPO, ["config.json"]) == snapshot
+        (snapshot / "config.json").unlink()
+
+
 def test_folders_of_people_come_before_the_cache(tmp_path: Path) -> None:
     cached(tmp_path, COMMIT, "config.json")
     folder = fill(hub.local_folder(REPO), "config.json")
