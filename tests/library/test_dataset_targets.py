@@ -277,6 +277,34 @@ def test_rows_and_columns_of_others_are_kept(tmp_path: Path, hub: str) -> None:
     assert sorted(load("imagefolder", hub, data_dir=str(tmp_path))["text"]) == ["gone", "old b", "old c"]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "kohya-jsonl"])
+def test_a_cell_that_is_no_text_is_no_caption(tmp_path: Path, kind: str) -> None:
+    source = pictures(tmp_path, "a.png", "b.png", "c.png")
+    name, column = ("file_name", "text") if kind == "jsonl" else ("image_path", "caption")
+    cells = [5, {"x": "y"}, ["one", 5, "two"]]
+    rows = [{name: f"{letter}.png", column: cell} for letter, cell in zip("abc", cells, strict=True)]
+    path = tmp_path / ("metadata.jsonl" if kind == "jsonl" else "meta_cap.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    target = open_target(kind, None, [source])
+    assert [target.before(Item(f"{letter}.png")) for letter in "abc"] == [None, None, "one\ntwo"]
+
+
+def test_a_table_is_read_again_only_when_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pictures(tmp_path, "a.png", "b.png")
+    path = tmp_path / "metadata.jsonl"
+    path.write_text('{"file_name": "a.png", "text": "old"}\n', encoding="utf-8")
+    target = open_target("jsonl", None, [source])
+    loads: list[int] = []
+    load_rows = type(target)._load
+    monkeypatch.setattr(type(target), "_load", lambda table: loads.append(1) or load_rows(table))
+    assert target.before(Item("a.png")) == "old" and not loads
+    target.finish([done("b.png", "new")])
+    assert len(loads) == 1, "what was written is read, what was there was read before"
+    path.write_text('{"file_name": "b.png", "text": "by somebody else"}\n', encoding="utf-8")
+    target.finish([done("a.png", "mine"), kept("b.png")])
+    assert [row["text"] for row in read_rows(path)] == ["mine", "by somebody else"]
+
+
 def test_metadata_of_a_folder_around_or_elsewhere(tmp_path: Path, hub: str) -> None:
     one, two = pictures(tmp_path / "set" / "one", "a.png"), pictures(tmp_path / "set" / "two", "a.png")
     two.number = 1
