@@ -289,6 +289,48 @@ def test_a_cell_that_is_no_text_is_no_caption(tmp_path: Path, kind: str) -> None
     assert [target.before(Item(f"{letter}.png")) for letter in "abc"] == [None, None, "one\ntwo"]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_picture_of_two_sources_has_one_row(tmp_path: Path, kind: str) -> None:
+    whole, part = pictures(tmp_path / "set", "one/a.png", "b.png"), open_source(tmp_path / "set" / "one")
+    part.number = 1
+    target = open_target(kind, tmp_path / "set", [whole, part])
+    records = [done("one/a.png", "first"), done("b.png", "b"), done("a.png", "again", source=1)]
+    left = [*target.write(records), *target.finish(records)]
+    assert left == [LeftOut("a.png", "another picture is called one/a.png, too", 1)]
+    again = open_target(kind, tmp_path / "set", [whole, part])
+    assert [again.before(Item(key)) for key in ("one/a.png", "b.png")] == ["first", "b"]
+
+
+def test_undo_leaves_a_caption_that_somebody_changed_and_says_so(tmp_path: Path) -> None:
+    source = pictures(tmp_path, "a.png", "b.png", "c.png")
+    path = tmp_path / "metadata.jsonl"
+    path.write_text(
+        '{"file_name": "a.png", "text": "old a"}\n{"file_name": "b.png", "text": "old b"}\n', encoding="utf-8"
+    )
+    target = open_target("jsonl", None, [source])
+    records = [done("a.png", "new a", before="old a"), done("b.png", "new b", before="old b"), done("c.png", "new c")]
+    target.finish(records)
+    path.write_text(path.read_text(encoding="utf-8").replace("new b", "mine"), encoding="utf-8")
+    left = target.restore(records)
+    assert [(each.key, each.reason) for each in left] == [
+        ("b.png", "its caption was changed after the run and stays as it is")
+    ]
+    assert read_rows(path) == [{"file_name": "a.png", "text": "old a"}, {"file_name": "b.png", "text": "mine"}]
+    assert [each.key for each in target.restore(records)] == ["b.png"], "what was put back is left alone"
+
+
+def test_undo_puts_a_list_of_captions_back_as_a_list(tmp_path: Path) -> None:
+    source = pictures(tmp_path, "a.png")
+    path = tmp_path / "metadata.jsonl"
+    path.write_text('{"file_name": "a.png", "text": ["one", "two"]}\n', encoding="utf-8")
+    target = open_target("jsonl", None, [source])
+    record = done("a.png", "new", before=target.before(Item("a.png")))
+    target.finish([record])
+    assert read_rows(path) == [{"file_name": "a.png", "text": ["new"]}]
+    assert target.restore([record]) == []
+    assert read_rows(path) == [{"file_name": "a.png", "text": ["one", "two"]}]
+
+
 def test_a_table_is_read_again_only_when_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = pictures(tmp_path, "a.png", "b.png")
     path = tmp_path / "metadata.jsonl"
