@@ -431,6 +431,25 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     assert "sub/b.png" not in restored
 
 
+def test_kohya_names_pictures_without_a_file_by_their_keys(tmp_path: Path) -> None:
+    sources = []
+    for number, name in enumerate(("x.tar", "y.tar")):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            info = tarfile.TarInfo("0.png")
+            info.size = len(png(1))
+            tar.addfile(info, io.BytesIO(png(1)))
+        sources.append(open_source(tmp_path / name, number))
+    keys = [next(iter(source.items())).key for source in sources]
+    records = [done(key, f"from {number}", source=number) for number, key in enumerate(keys)]
+    path = tmp_path / "out" / "meta_cap.json"
+    for some in (sources[:1], sources):
+        assert open_target("kohya-json", path, some).finish(records[: len(some)]) == []
+        rows = json.loads(path.read_text())
+        assert [row["caption"] for row in rows.values()] == ["from 0", "from 1"][: len(some)]
+        assert all(name.endswith(key) for name, key in zip(rows, keys, strict=False))
+        path.unlink()
+
+
 def test_kohya_json_lines(tmp_path: Path) -> None:
     source = pictures(tmp_path, "a.png", "sub/b.png")
     old = '{"image_path": "gone.png", "caption": "g"}\n{"image_path": "a.png", "tags": "t"}\n'
