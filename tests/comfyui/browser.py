@@ -17,7 +17,7 @@ from .server import RUN_SECONDS, Comfy, succeeded
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-LOAD_SECONDS = 120.0
+LOAD_SECONDS = 600.0
 _SETTLE_MS = 1500
 _WIDTH, _HEIGHT = 1600, 1000
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -19,6 +19,8 @@ from interrogator import BankError, PhraseBank, load_banks
 from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list, saved_lists
 from interrogator.phrases import Joined, Phrases, Repeated
 
+from .waiting import LAST_RESORT
+
 ROOT = Path(__file__).parents[2]
 
 REFERENCE_FILES = {
@@ -246,7 +248,7 @@ def test_an_edited_list_is_read_again_even_with_its_old_size_and_time(tmp_path: 
 def test_a_list_written_this_moment_is_not_saved(tmp_path: Path, lists_folder: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     # Another version within the same tick of the file system's clock would look the same.
-    monkeypatch.setattr(saved_lists, "SETTLED_SECONDS", 60.0)
+    monkeypatch.setattr(saved_lists, "SETTLED_SECONDS", float("inf"))
     PhraseBank.from_file(large_list(tmp_path))
     assert not lists_folder.exists()
 
@@ -327,7 +329,7 @@ def test_two_processes_that_read_a_list_at_once_save_it_whole(tmp_path: Path, li
     path = large_list(tmp_path)
     for _ in range(2):
         both = [start_reading(path, tmp_path / "home") for _ in range(2)]
-        answers = [process.communicate(timeout=60) for process in both]
+        answers = [process.communicate(timeout=LAST_RESORT) for process in both]
         assert [process.returncode for process in both] == [0, 0], answers
         assert answers[0][0] == answers[1][0]
     assert [file.suffix for file in lists_folder.iterdir()] == [".phrases"]
@@ -343,7 +345,7 @@ def test_a_read_only_home_is_read(tmp_path: Path) -> None:
         os.chmod(home, 0o555)
         for user in ("nobody", "me", "nobody"):  # nothing saved yet, saved by somebody who may, read by one who may not
             process = start_reading(path, home, user)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=LAST_RESORT)
             assert process.returncode == 0 and len(out.strip()) == 32 and not err, err
 
 

@@ -218,3 +218,27 @@ def test_progress_counts_steps_not_beams() -> None:
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_the_greedy_chain_is_kept_however_often_it_is_the_last() -> None:
+    values = {
+        "a": 0.5, "b": 0.4, "b, c": 0.9, "b, d": 0.8, "a, c": 0.3, "b, c, d": 0.7, "b, c, e": 0.6, "a, c, e": 0.2,
+        "a, c, e, f": 2.0,
+    }  # fmt: skip
+    score = Scorer(lambda text: values.get(text, -1.0))
+    assert grow(Chain("", 0.0), named("abcdef"), score, always, beams=2, max_phrases=4).prompt == "a, c, e, f"
+
+
+def test_the_first_eight_of_thirty_two_steps_may_fall() -> None:
+    def down(count: int) -> float:
+        """What a search answers whose score falls for so many steps and is far higher after one more."""
+        return grow(
+            Chain("x", 0.0),
+            named("abcdefghijkl"),
+            Scorer(lambda text: 9.0 if len(parts(text)) > count + 1 else -len(text)),
+            always,
+        ).score
+
+    assert down(8) == 9.0 and down(9) == 0.0
+    endless = grow(Chain("", 0.0), named([f"p{n}" for n in range(40)]), Scorer(lambda text: float(len(text))), always)
+    assert len(endless.taken) == 32

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
-import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -342,16 +343,22 @@ def test_on_a_cpu_a_large_model_takes_few_images_at_once(
     assert sizes == [2, 2, 2]
 
 
-def test_progress_is_not_called_for_every_layer(blip: BlipCaptioner, images: list[Image.Image]) -> None:
-    calls = 0
+def test_progress_is_called_inside_a_step_only_when_time_has_passed(
+    blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def calls(seconds: float) -> int:
+        """How often it is called by a clock that goes on by so much whenever somebody looks at it."""
+        clock = itertools.count(0.0, seconds)
+        module = sys.modules["interrogator.progress"]
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+        told: list[tuple[int, int]] = []
+        blip.caption(images, RAW, lambda *numbers: told.append(numbers))
+        return len(told)
 
-    def progress(done: int, total: int) -> None:
-        nonlocal calls
-        calls += 1
-
-    begin = time.monotonic()
-    blip.caption(images, RAW, progress)
-    assert calls <= 3 + 10 * (time.monotonic() - begin)
+    steps = calls(0.0)
+    assert 2 <= steps <= 3
+    every = calls(1.0)
+    assert steps < calls(0.01) <= steps + every / 9 < every
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from interrogator.cli import main
 from interrogator.cli.caption import Place, place
 from interrogator.errors import RequestError
 
+from .waiting import LAST_RESORT
+
 ROOT = Path(__file__).parents[2]
 KNOWN = ("SLURM", "RANK", "WORLD_SIZE", "LOCAL_RANK", "OMPI")
 
@@ -181,9 +183,9 @@ def test_a_finished_run_loads_no_model_nor_torch(folder: Path) -> None:
         "sys.exit(status or (9 if heavy else 0))"
     )
     command = [sys.executable, "-c", code, *caption(folder)]
-    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LAST_RESORT)
     assert first.returncode == 9, first.stderr
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LAST_RESORT)
     assert again.returncode == 0, again.stderr
     assert "3 captioned, 0 kept, 0 failed" in again.stderr and "device" not in again.stderr
     assert again.stdout == first.stdout
@@ -199,7 +201,7 @@ def test_at_a_terminal_the_device_is_said_first_and_a_bar_follows(folder: Path) 
     termios.tcsetwinsize(slave, (24, 100))  # a terminal without columns shows no bar
     for _ in range(2):
         command = [sys.executable, "-m", "interrogator", *caption(folder)]
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=slave, check=True, timeout=120)
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=slave, check=True, timeout=LAST_RESORT)
     os.close(slave)
     shown = b""
     try:

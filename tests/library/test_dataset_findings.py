@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from PIL import Image
 from interrogator.dataset.records import Record
 from interrogator.dataset.review import dhash
 from interrogator.dataset.review.dhash import difference_hash, near_groups
-from interrogator.dataset.review.findings import SHOWN, Finding, find
-from interrogator.dataset.text import Wording
+from interrogator.dataset.review.findings import SHOWN, Finding, ScoreSummary, find
+from interrogator.dataset.text import FLAGS, Wording
 from interrogator.demo import creature
 
 
@@ -77,9 +78,9 @@ def test_the_same_picture_and_pictures_that_look_alike() -> None:
 
 def test_names_that_collide() -> None:
     keys = ["a/x.jpg", "a/x.png", "a/X.webp", "b/x.jpg", "c/y.jpg", "C/Y.jpg", "n.1.png", "n.2.png", "caf\u00e9.png"]
-    keys += ["cafe\u0301.png", ".png", "odd\udcff.png"]
+    keys += ["cafe\u0301.png", ".png", "odd\udcff.png", "v.1/x", "v.2/x", "e/.png", "e/.jpg", "f/z.jpg", "f/z.png"]
     told = found([done(key, str(n)) for n, key in enumerate(keys)])
-    assert told["same_stem"].groups == (("a/x.jpg", "a/x.png"),)
+    assert told["same_stem"].groups == (("a/x.jpg", "a/x.png"), ("f/z.jpg", "f/z.png"))
     assert told["same_but_case"].groups == (
         ("a/x.jpg", "a/x.png", "a/X.webp"), ("c/y.jpg", "C/Y.jpg"), ("caf\u00e9.png", "cafe\u0301.png")
     )  # fmt: skip
@@ -116,11 +117,56 @@ def test_low_scores_stand_apart_and_in_the_last_twentieth() -> None:
     assert "low_match" not in found([done(str(n), f"{n}", scores={"clip": 0.3}) for n in range(9)])
 
 
+def test_what_a_run_said_of_a_caption_is_told_though_the_text_does_not_show_it() -> None:
+    for flag in FLAGS:
+        assert list(found([done("a", "sks, a cat", flags=(flag,))], Wording(trigger="sks"))) == [flag]
+
+
+def test_as_many_reasons_are_told_as_a_page_can_show() -> None:
+    words = [f"reason {first}{second}" for first in "abcdefgh" for second in "abcdefgh"]
+    failed = [Record(f"{n}", "failed", word) for n, word in enumerate([*words, words[-1]])]
+    reasons = find(failed).reasons
+    assert len(reasons) == 50 and next(iter(reasons.items())) == (words[-1], 2)
+
+
+def low(scores: Sequence[float]) -> list[int]:
+    """Which of these scores stand out."""
+    finding = found([done(str(n), f"{n}", scores={"clip": score}) for n, score in enumerate(scores)]).get("low_match")
+    return [] if finding is None else [int(key) for key in finding.keys]
+
+
+def test_low_scores_are_two_deviations_below_the_mean() -> None:
+    bell = [NormalDist(0.3, 0.01).inv_cdf((n + 0.5) / 1000) for n in range(1000)]  # 2.3 % are below, fewer than 5 %
+    assert 22 <= len(low(bell)) <= 24 and low(bell) == list(range(len(low(bell))))
+    assert low([0.3 + 0.01 * (n % 7) for n in range(100)]) == [], "in a narrow range none stands out"
+
+
+def test_of_many_scores_that_stand_apart_only_the_lowest_twentieth_is_told() -> None:
+    scores = [0.1 + n / 1000 for n in range(8)] + [0.3] * 92
+    assert low(scores) == [0, 1, 2, 3, 4]
+
+
+def test_a_matching_head_says_no_below_one_half() -> None:
+    records = [done(str(n), f"{n}", scores={"itm": score}) for n, score in enumerate([0.9, 0.49, 0.5, 0.51, 0.0])]
+    assert found(records)["low_match"].keys == ("1", "4")
+    unsure = [done(str(n), f"{n}", scores={"itm": 0.1 if n in (1, 32) else 0.9}) for n in range(40)]
+    assert found(unsure)["low_match"].keys == ("1", "32"), "in the order of the run"
+
+
+def test_scores_are_summed_up() -> None:
+    records = [done(str(n), f"{n}", scores={"clip": float(n)}) for n in range(101)]
+    summary = find(records).scores["clip"]
+    assert summary == ScoreSummary(101, 50.0, pytest.approx(850**0.5), 0.0, 5.0, 50.0, 100.0)  # type: ignore[arg-type]
+
+
 def test_keys_are_capped_and_counts_are_not() -> None:
     many = [done(str(n), "the same words") for n in range(SHOWN + 50)]
     finding = found(many)["duplicate_captions"]
     assert finding.count == SHOWN + 50 and len(finding.keys) == SHOWN == len(finding.groups[0])
     json.dumps(find(many).as_dict())
+    pairs = found([done(str(n), f"the words of {n // 2}") for n in range(2 * SHOWN)])["duplicate_captions"]
+    assert pairs.count == 2 * SHOWN and len(pairs.keys) == SHOWN
+    assert pairs.groups == tuple((str(n), str(n + 1)) for n in range(0, SHOWN, 2))
 
 
 def test_fragments_are_the_longest_ones() -> None:
@@ -128,7 +174,7 @@ def test_fragments_are_the_longest_ones() -> None:
     told = found([done(str(n), caption) for n, caption in enumerate(captions)])
     assert {finding.fragment: finding.count for finding in told.values()} == {"a photo of a": 4, "on a table": 4}
     meant = found([done(str(n), caption) for n, caption in enumerate(captions)], Wording(prefix="a photo of"))
-    assert [finding.fragment for finding in meant.values()] == ["on a table"]
+    assert {id: finding.fragment for id, finding in meant.items()} == {"fragment_1": "on a table"}
     assert found([done(str(n), caption) for n, caption in enumerate(captions[:4])]) == {}
 
 

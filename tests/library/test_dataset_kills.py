@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .waiting import LAST_RESORT
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [
@@ -22,7 +24,7 @@ def killed(*arguments: object) -> dict[str, int]:
     """What `killed_runs` counts. It forks, so it is a process without the threads that pytest and torch may have."""
     found = subprocess.run(
         [sys.executable, "-m", "tests.library.killed_runs", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT, capture_output=True, text=True, timeout=3 * LAST_RESORT, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     told: dict[str, int] = json.loads(found.stdout)

@@ -20,22 +20,40 @@ from interrogator.dataset import Run, work_in_processes
 from interrogator.errors import ModelNotFoundError, RequestError, RunStopped
 
 from .stand_in import StandIn, count, draw, left_behind, names, records, run, texts
+from .waiting import LAST_RESORT, wait_until
 
-PICTURES = 96
+PICTURES = 96  # a third of them each in the folders a, b and c, which is the order of the shards
 
 
 class Present(StandIn):
-    """Leaves a file that names its process when it is loaded; dies at the picture `deadly`."""
+    """Leaves a file that names its process when it is loaded.
 
-    def __init__(self, started: Path, seconds: float, deadly: str, rank: int) -> None:
-        super().__init__(seconds=seconds)
+    Dies at the picture `deadly`. From the folder `held` on it waits, telling how far it is, until `go` is called.
+    """
+
+    def __init__(self, started: Path, deadly: str, held: str, rank: int) -> None:
+        super().__init__()
+        self._started = started
         self._deadly = deadly
+        self._held = held
         (started / f"{time.time_ns()}-{rank}-{os.getpid()}").touch()
 
     def write(self, pictures: Any, progress: Any = None) -> Any:
-        if any(picture.item.key == self._deadly for picture in pictures):
+        keys = [picture.item.key for picture in pictures]
+        if self._deadly in keys:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._held and max(keys) > self._held:
+            wait_until(_word(self._started).exists, "it goes on", lambda: progress(0, len(keys)))
         return super().write(pictures, progress)
+
+
+def _word(started: Path) -> Path:
+    return started.with_name("go")
+
+
+def go(started: Path) -> None:
+    """Let those go on that are held."""
+    _word(started).touch()
 
 
 def no_models() -> Any:
@@ -46,8 +64,8 @@ def broken_models() -> Any:
     raise ZeroDivisionError("a bug")
 
 
-def present(started: Path, seconds: float, deadly: str, rank: int) -> Any:
-    return functools.partial(Present, started, seconds, deadly, rank)
+def present(started: Path, deadly: str, held: str, rank: int) -> Any:
+    return functools.partial(Present, started, deadly, held, rank)
 
 
 @pytest.fixture
@@ -60,7 +78,7 @@ def started(tmp_path: Path) -> Path:
 @pytest.fixture
 def loaders(started: Path) -> Callable[..., Any]:
     """Loaders by rank, which can be sent to another process."""
-    return lambda seconds=0.0, deadly="": functools.partial(present, started, seconds, deadly)
+    return lambda deadly="", held="": functools.partial(present, started, deadly, held)
 
 
 def processes(started: Path) -> list[tuple[int, int]]:
@@ -87,9 +105,10 @@ def test_two_processes_write_what_one_writes_though_one_is_killed(
         if not killed and numbers[0] > PICTURES // 4:
             killed.append(processes(started)[0][1])
             os.kill(killed[0], signal.SIGKILL)
+            go(started)
 
     both = run(many, "overwrite", target)
-    summary = work_in_processes(both, loaders(0.01), count, 2, watch)
+    summary = work_in_processes(both, loaders(held="b"), count, 2, watch)
     assert killed and killed[0] != os.getpid()
     ranks = [rank for rank, _ in processes(started)]
     assert sorted(ranks) in ([0, 0, 1], [0, 1, 1]), "two processes, and one in place of the one that was killed"
@@ -132,8 +151,8 @@ def test_what_stops_a_process_is_told_by_name_and_the_run_goes_on_from_there(
     with pytest.raises(RunStopped, match="ZeroDivisionError: a bug"):
         work_in_processes(run(folder), lambda rank: broken_models, count, 2)
     with pytest.raises(KeyboardInterrupt):
-        work_in_processes(run(folder), loaders(0.02), count, 2, stop)
-    assert len(texts(folder)) < PICTURES
+        work_in_processes(run(folder), loaders(held="b"), count, 2, stop)
+    assert len(texts(folder)) <= PICTURES // 3
     with pytest.raises(RunStopped, match="died 5 times without getting on"):
         work_in_processes(run(folder), loaders(deadly="c/0095.png"), count, 2)
     for _, process in processes(started):
@@ -149,9 +168,17 @@ from tests.library.test_dataset_processes import present
 from interrogator.dataset import work_in_processes
 
 if __name__ == "__main__":
-    folder, started = map(Path, sys.argv[1:])
-    work_in_processes(run(folder, "append"), functools.partial(present, started, 0.02, ""), count, 2)
+    folder, started, held = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    work_in_processes(run(folder, "append"), functools.partial(present, started, "", held), count, 2)
 """
+
+
+def lives(process: int) -> bool:
+    """Whether a process is more than an entry that nobody has asked for its end."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_processes_whose_caller_is_killed_stop_and_nothing_is_doubled(tmp_path: Path, started: Path) -> None:
@@ -166,19 +193,20 @@ def test_processes_whose_caller_is_killed_stop_and_nothing_is_doubled(tmp_path: 
     root = Path(interrogator.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, str(script), str(disturbed), str(started)]
-    for _ in range(2):
+    for number, held in enumerate("bc", start=1):
         before = len(texts(disturbed))
-        caller = subprocess.Popen(command, env=environment, cwd=root)
-        while len(texts(disturbed)) == before and caller.poll() is None:
-            time.sleep(0.02)
-        time.sleep(0.3)
+        caller = subprocess.Popen([*command, held], env=environment, cwd=root)
+
+        def works(caller: subprocess.Popen[bytes] = caller, begun: int = 2 * number, before: int = before) -> bool:
+            assert caller.poll() is None, "it ended by itself"
+            return len(processes(started)) == begun and len(texts(disturbed)) > before
+
+        wait_until(works, "both processes caption")
         caller.kill()
         caller.wait()
-    deadline = time.monotonic() + 60
-    while any(os.path.exists(f"/proc/{process}") for _, process in processes(started)):
-        assert time.monotonic() < deadline, "they go on without anybody who hears them"
-        time.sleep(0.1)
-    subprocess.run(command, env=environment, cwd=root, check=True)
+        wait_until(lambda: not any(lives(process) for _, process in processes(started)), "those stop whom nobody hears")
+        assert len(texts(disturbed)) < PICTURES
+    subprocess.run([*command, ""], env=environment, cwd=root, check=True, timeout=LAST_RESORT)
     assert texts(disturbed) == texts(quiet)
 
 

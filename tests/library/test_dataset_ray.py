@@ -30,20 +30,26 @@ LAST = "0239.png"
 
 
 class StandIn:
-    """Says which colour a picture has, slowly; leaves a file that names its process, like models that were loaded."""
+    """Says which colour a picture has; leaves a file that names its process, like models that were loaded.
 
-    def __init__(self, started: Path, seconds: float, deadly: str, full: str) -> None:
+    From the picture `held` on it waits, telling how far it is, until there is a file `go` beside the folder `started`.
+    """
+
+    def __init__(self, started: Path, held: str, deadly: str, full: str) -> None:
         self.prepare = {"colour": lambda image: image.resize((1, 1)).getpixel((0, 0))}
-        self._seconds = seconds
+        self._held = held
+        self._go = started.with_name("go")
         self._deadly = deadly
         self._full = full
         (started / f"{os.getpid()}-{time.time_ns()}").touch()
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+        while self._held and max(picture.item.key for picture in pictures) >= self._held and not self._go.exists():
+            progress(0, len(pictures))
+            time.sleep(0.02)
         return [self._written(picture) for picture in pictures]
 
     def _written(self, picture: Picture) -> Written:
-        time.sleep(self._seconds)
         if picture.item.key == self._deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         if picture.item.key == self._full:
@@ -85,8 +91,8 @@ class Captioned:
         self.started.mkdir(parents=True)
         self.run = Run([pictures], Settings(), self.out, target, shard_size=8)
 
-    def models(self, seconds: float = 0.0, deadly: str = "", full: str = "") -> Any:
-        return functools.partial(StandIn, self.started, seconds, deadly, full)
+    def models(self, held: str = "", deadly: str = "", full: str = "") -> Any:
+        return functools.partial(StandIn, self.started, held, deadly, full)
 
     def processes(self) -> list[int]:
         return [int(path.name.split("-")[0]) for path in sorted(self.started.iterdir())]
@@ -126,6 +132,7 @@ class KillsOne:
         if self.killed is None and done > PICTURES // 4:
             self.killed = self._captioned.processes()[0]
             os.kill(self.killed, signal.SIGKILL)
+            self._captioned.started.with_name("go").touch()
 
 
 @pytest.mark.slow
@@ -138,7 +145,7 @@ def test_a_killed_worker_costs_a_retry_and_nothing_of_what_is_written(
     many = Captioned(pictures, tmp_path / "many", alone.run.target.kind)
     watch = KillsOne(many)
     said: list[str] = []
-    summary = many.run.work(many.models(0.02), count_words, watch, engine=RayWorkers(2, said.append))
+    summary = many.run.work(many.models(held="0160.png"), count_words, watch, engine=RayWorkers(2, said.append))
     assert watch.killed is not None and watch.killed != os.getpid()
     assert len(many.processes()) == 3, "two workers, and one in place of the one that was killed"
     assert summary.counts == {"done": PICTURES - 1, "kept": 0, "failed": 1}
@@ -167,7 +174,7 @@ def test_what_stops_a_worker_is_told_by_name_and_the_run_goes_on_from_there(pict
         with pytest.raises(ModelNotFoundError, match="not there"):
             captioned.run.work(no_models, count_words, engine=engine)
         with pytest.raises(KeyboardInterrupt):
-            captioned.run.work(captioned.models(0.02), count_words, stop, engine=engine)
+            captioned.run.work(captioned.models(held="0080.png"), count_words, stop, engine=engine)
         assert not captioned.leftovers()
         assert 0 < len(captioned.files()) < PICTURES / 2
         with pytest.raises(RunStopped, match="the disk is full"):

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,8 @@ from PIL import Image
 from interrogator.dataset.records import Record
 from interrogator.dataset.review.findings import find
 from interrogator.dataset.review.report import INLINE_PICTURES, PAGE, SUMMARY, write_report
+
+from .waiting import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ATTACKS = (
@@ -183,10 +184,7 @@ class Browser:
 
     def wait(self, expression: str) -> None:
         """Until an expression holds in the page."""
-        end = time.monotonic() + 20
-        while not self.value(expression):
-            assert time.monotonic() < end, f"never: {expression}"
-            time.sleep(0.02)
+        wait_until(lambda: bool(self.value(expression)), f"{expression} holds")
 
     def open(self, path: Path) -> None:
         """Show a file."""

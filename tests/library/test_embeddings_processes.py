@@ -18,6 +18,8 @@ import torch
 
 from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity
 
+from .waiting import LAST_RESORT, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 PHRASES = [f"phrase {number}" for number in range(200)]
 
@@ -76,13 +78,21 @@ def start(script, *arguments, **options):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=LAST_RESORT)
     assert process.returncode == 0, err
     return out
 
 
 def temps(folder):
     return [path for path in Path(folder).rglob("*") if path.name.endswith(".interrogator-tmp")]
+
+
+def _lines(log):
+    return log.read_text(encoding="utf-8").splitlines()
+
+
+def _wait_for_lines(process, log, count):
+    wait_until(lambda: process.poll() is not None or len(_lines(log)) > count, f"{count} phrases are encoded")
 
 
 @pytest.mark.slow
@@ -94,10 +104,11 @@ def test_killed_at_any_moment(tmp_path):
         log.write_text("", encoding="utf-8")
         process = start(BUILD_SLOWLY, cache, log)
         assert process.stdout and process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0.05, 0.6))
+        enough = chance.randint(12, 60)  # a segment at least is whole by then
+        _wait_for_lines(process, log, enough)
         process.kill()
         process.communicate()
-        encoded = log.read_text(encoding="utf-8").splitlines()
+        encoded = _lines(log)
         assert not finished & set(encoded), "a finished row was encoded again"
         left = EmbeddingCache(cache).open(identity()).missing(PHRASES)
         now = set(PHRASES) - set(left)
@@ -264,7 +275,7 @@ def test_killed_while_merging_loses_nothing(tmp_path):
         if when != "die between":
             time.sleep(0.005 if when == "soon" else 0.1)
             process.kill()
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=LAST_RESORT)
         assert when != "die between" or (process.returncode == -9 and not out)
     table = EmbeddingCache(tmp_path).open(identity()).table(PHRASES, lambda batch: pytest.fail(f"{batch} again"))
     assert torch.equal(table, rows_of(PHRASES).half())

@@ -427,7 +427,7 @@ phrase = st.one_of(st.text(max_size=6), st.sampled_from(["", "#", "#comment", "a
 lists = st.lists(st.tuples(st.lists(phrase, max_size=30), st.booleans()), max_size=6)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(history=lists)
 def test_any_history_of_lists(tmp_path_factory, history):
     """Tables are the rounded rows, whatever was asked before; a phrase is encoded once in the life of the folder."""

@@ -160,7 +160,7 @@ def test_phrases_are_tokenised_once_for_all_prompts_and_not_at_all_when_their_id
     st.text(st.sampled_from("ab é!?.,'019<>&;[]()-_ TM\"") | st.characters(), max_size=30),
     st.lists(st.text(st.sampled_from("ab é!?.,'019<>&;[]()-_ TM\"") | st.characters(), max_size=12), max_size=6),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_ids_put_together_from_parts_are_those_of_the_whole_text(prompt: str, phrases: list[str]) -> None:
     for length in (77, 12):
         tokens = _shared_tokens(length)
@@ -179,7 +179,7 @@ def test_ids_of_hugging_face_tokenizers_are_put_together_too(folder: str, reques
     both = [Tokens(tokenizer, length) for length in (77, 10)]
 
     @given(st.text(st.characters(codec="ascii"), max_size=30), st.text(st.characters(codec="ascii"), max_size=12))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def holds(prompt: str, phrase: str) -> None:
         for tokens in both:
             assert torch.equal(tokens.continuations(prompt, [phrase]), tokens.ids([join(prompt, phrase)]))
@@ -309,7 +309,7 @@ def hf_count(tokenizer: Any, text: str) -> int:
 
 
 @given(st.one_of(st.text(max_size=40), st.text("ab !?.,'0123<>&;éßẞŉﬁ…½ﷺİ", max_size=40)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_count_is_the_number_of_tokens(text: str) -> None:
     subject = _shared_vit()
     tokens = len(subject.tokenizer.encode(text)) + 2
@@ -333,7 +333,7 @@ def test_count_with_a_hugging_face_tokenizer_and_any_padding_id(
     subject = make(kind)
 
     @given(st.text(st.characters(codec="ascii"), max_size=40))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def counts(text: str) -> None:
         assert subject.count(text) == hf_count(subject.tokenizer, text)
         ids = subject.tokenizer([text])[0]

@@ -12,8 +12,8 @@ import pytest
 
 import interrogator
 from interrogator import hub
-from interrogator.registry import locate
 from interrogator.errors import ModelNotFoundError
+from interrogator.registry import locate
 
 pytestmark = pytest.mark.models  # the oldest transformers comes with the oldest huggingface_hub
 
@@ -239,7 +239,7 @@ def test_a_host_says_what_is_missing_where_it_belongs_and_how_to_get_it_in_its_o
 def test_weights_and_tokenizers_of_encoders_are_found_in_host_folders_too(tmp_path: Path) -> None:
     weights = fill(tmp_path / "host" / "vit_large_patch14_clip_224.openai", "open_clip_model.safetensors")
     with interrogator.model_folders([tmp_path / "host"]):
-        assert locate("encoder", "ViT-L-14/openai").checkpoint == weights / "open_clip_model.safetensors"
+        assert locate("encoder", "ViT-L-14/openai").parts.checkpoint == weights / "open_clip_model.safetensors"
 
     config = {"vision_cfg": {}, "text_cfg": {"hf_tokenizer_name": "maker/words", "hf_model_name": "maker/reader"}}
     model = fill(tmp_path / "host" / "maker" / "tiny", "open_clip_pytorch_model.bin")
@@ -251,5 +251,5 @@ def test_weights_and_tokenizers_of_encoders_are_found_in_host_folders_too(tmp_pa
             assert str(tmp_path / "host" / name) in str(caught.value)
         words = fill(tmp_path / "host" / "maker--words", "tokenizer.json")
         reader = fill(tmp_path / "host" / "reader", "config.json")
-        sources = locate("encoder", "hf-hub:maker/tiny")
+        sources = locate("encoder", "hf-hub:maker/tiny").parts
     assert (sources.tokenizer, sources.text_config) == (words, reader)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -321,9 +321,7 @@ def _must_be_picture_or_named_error(path: Path, data: bytes) -> None:
         assert image.mode == "RGB" and 0 not in image.size
 
 
-FUZZ = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=300, derandomize=True)
 
 
 @FUZZ

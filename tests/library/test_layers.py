@@ -23,7 +23,7 @@ LAYERS = (
     ("images", "devices", "batches", "hub", "modes", "qualities"),
     ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
-    ("models", "model_folders"),
+    ("models", "markers"),
     ("registry", "taggers", "captioners.sampling", "reading"),
     ("model_pool", "captioners.blip"),
     ("encoders", "matchers"),

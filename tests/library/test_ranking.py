@@ -78,7 +78,7 @@ def test_no_scores_is_an_error() -> None:
         first_best(torch.empty(0))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     count=st.integers(1, 300),
     width=st.sampled_from([2, 16, 65, 512]),
@@ -104,7 +104,7 @@ def test_the_ranking_is_that_of_float32_cosines_of_all_rows(
     assert scores.tolist() == full.tolist() and scores[count - 1] == full[-1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 1300), st.sampled_from([1e-4, 0.1, 10.0]), st.floats(0.1, 8), st.integers(0, 99))
 def test_quick_cosines_are_within_the_bound(width: int, spread: float, length: float, seed: int) -> None:
     embedding = unit(width, seed=seed) * length

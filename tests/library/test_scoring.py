@@ -53,7 +53,7 @@ def scored(subject: Noisy, best: int, sign: int = 1) -> Tensor:
     sign=st.sampled_from([1, -1]),
     levels=st.sampled_from([0, 3]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_best_are_the_float32_best_whatever_the_noise(
     seed: int, count: int, best: int, shift: float, sign: int, levels: int
 ) -> None:

@@ -23,6 +23,8 @@ from interrogator.pipeline.phrase_table import PhraseTable
 from interrogator.ranking import top_k
 from interrogator.rows import Rows
 
+from .waiting import LAST_RESORT
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -122,7 +124,7 @@ def test_embeddings_and_scores_are_those_of_the_phrases() -> None:
     assert table.top(scores, table.merged, 1) == [9]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.none() | st.integers(0, 6)), min_size=1, max_size=5),
     st.integers(0, 60),
@@ -226,14 +228,13 @@ def test_a_table_in_memory_ranks_like_one_from_disk(tmp_path: Path) -> None:
 
 OPEN = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_table import Tokenizing, interrogator
+from tests.library.test_table import Tokenizing, interrogator
 from interrogator import PhraseBank
 from interrogator.banks import saved_lists
 saved_lists.SETTLED_SECONDS = 0.0
 encoder = Tokenizing()
-table = interrogator(encoder, [PhraseBank.from_file(sys.argv[2])], Path(sys.argv[3])).table()
+table = interrogator(encoder, [PhraseBank.from_file(sys.argv[1])], Path(sys.argv[2])).table()
 ids, ends = table.tokens([4999])
 assert bytes(ids.tolist()) == b"phrase number 4999" and table.texts[4999] == "phrase number 4999"
 print(len(encoder.encoded), encoder.tokenized)
@@ -244,13 +245,13 @@ def test_processes_that_open_a_table_at_once_agree(tmp_path: Path) -> None:
     path = large_file(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "INTERROGATOR_HOME": str(tmp_path / "home"),
                    "OMP_NUM_THREADS": "1"}  # fmt: skip
-    command = [sys.executable, "-c", OPEN, str(Path(__file__).parent), str(path), str(tmp_path / "cache")]
+    command = [sys.executable, "-c", OPEN, str(path), str(tmp_path / "cache")]
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     for process in [start(), start()]:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=LAST_RESORT)
         assert process.returncode == 0, err
-    out, err = start().communicate(timeout=120)
+    out, err = start().communicate(timeout=LAST_RESORT)
     assert out.split() == ["0", "0"], err

@@ -96,7 +96,7 @@ def test_random_trees_of_random_tokens_give_the_models_own_answers(kind: str) ->
     model, subject = towers(kind)
 
     @given(texts=trees, prompt=st.lists(st.sampled_from([ZERO, 7, 8]), max_size=6), end=st.booleans())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @example(texts=[[]], prompt=[], end=True)  # an empty text
     @example(texts=[[], [], []], prompt=[], end=True)  # the same tokens again
     @example(texts=[[5], [6], [5, 6]], prompt=[], end=True)  # one token; a beginning of another
@@ -132,7 +132,7 @@ def test_half_precision_weights_stay_as_near_to_float32_as_the_models_own_answer
     subject = CausalTower(half)
 
     @given(texts=trees)
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def holds(texts: list[list[int]]) -> None:
         ids = rows_of(texts)
         exact = plain(raised, ids)
@@ -166,7 +166,7 @@ def test_autocast_runs_float32_weights_in_half_precision_and_float32_on_demand()
     sequences=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=20),
     group=st.integers(1, 20),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_sequence_is_a_path_of_the_trie(sequences: list[list[int]], group: int) -> None:
     lengths = np.array([len(sequence) for sequence in sequences])
     padded = np.full((len(sequences), 8), 9)  # what stands behind an end does not matter

@@ -112,7 +112,7 @@ def _sampled(
     keys = [f"{picture.item.source}/{picture.item.key}" for picture in pictures]
     found = []
     for samples in roles.use("captioner").sample(images, keys, options, progress):
-        first = {each.text: each for each in reversed(samples) if each.text}
+        first = {each.text: each for each in reversed(samples)}
         kept = dict.fromkeys(each.text for each in samples if each.text)
         found.append([Candidate(text, {"log_probability": first[text].mean_log_probability}) for text in kept])
     return found

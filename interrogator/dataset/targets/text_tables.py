@@ -181,11 +181,8 @@ class KohyaTable(TextTable):
         return self._names.of(item)
 
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
-        row = old.get(name)
-        if row is not None or not len(old):
-            return name, row or {}
-        spellings = [self._names.whole(item) or name, item.key]
-        for spelling in [*spellings, stem(name), *map(stem, spellings)]:
+        spellings = [name, self._names.whole(item) or name, item.key]
+        for spelling in [*spellings, *map(stem, spellings)]:
             row = old.get(spelling)
             if row is not None:
                 return spelling, row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 from ...errors import RequestError
@@ -24,8 +25,7 @@ def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") 
     """
     if policy not in get_args(Policy):
         raise RequestError(f"no policy is called {policy!r}; there is {', '.join(get_args(Policy))}")
-    edges = " \t\r\n" + separator.strip()
-    old, fresh = (before or "").strip(edges), new.strip(edges)
+    old, fresh = _bare(before or "", separator), _bare(new, separator)
     if not fresh or new == before:
         return None
     if before is None or policy == "overwrite" or (not old and policy != "skip"):
@@ -35,3 +35,13 @@ def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") 
     if policy == "prepend":
         return None if (old + separator).startswith(fresh + separator) else fresh + separator + old
     return None
+
+
+def _bare(text: str, separator: str) -> str:
+    """A text without white space and separators at its ends; a separator that is a word is no part of another word."""
+    mark = separator.strip()
+    if not mark:
+        return text.strip()
+    before, after = (r"\b" if re.match(r"\w", end) else "" for end in (mark[0], mark[-1]))
+    edge = rf"(?:\s|{before}{re.escape(mark)}{after})+"
+    return re.sub(rf"\A{edge}|{edge}\Z", "", text)

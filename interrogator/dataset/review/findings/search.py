@@ -149,7 +149,7 @@ class _Search:
 
     def _near(self, bits: int) -> list[list[int]]:
         """Groups of pictures that look alike and are not all the same file."""
-        seen = np.flatnonzero(np.frombuffer(self._has_looks, dtype=np.int8)) if self._keys else np.zeros(0, np.int64)
+        seen = np.flatnonzero(np.array(self._has_looks, dtype=np.int8))
         numbers = np.array(self._looks, dtype=np.uint64)[seen]
         groups = [[int(seen[member]) for member in group] for group in near_numbers(numbers, bits)]
         return [group for group in groups if len({self._bytes[p] or -p for p in group}) > 1]
