@@ -20,13 +20,14 @@ from collections.abc import Sequence
 
 from ..errors import BankError, InterrogatorError, RequestError, UnknownModelError
 from .parser import build_parser
-from .terminal import say
+from .terminal import say, write_utf8
 
 USAGE_ERRORS = (BankError, RequestError, UnknownModelError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` without the program's name, None for the process's own. Returns the exit status."""
+    write_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "huggingface_hub", "PIL"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

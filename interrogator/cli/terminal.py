@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from io import TextIOWrapper
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +13,15 @@ from typing import Any
 def say(text: str) -> None:
     """One line for the person, to stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def write_utf8() -> None:
+    """Data that goes to a file or a pipe is UTF-8 on every system, and file names in it are the bytes that they are.
+
+    Windows would write its own 8-bit encoding, which few captions and names fit in. PYTHONIOENCODING has its say.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and not os.environ.get("PYTHONIOENCODING"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def put(text: str) -> None:

@@ -53,7 +53,7 @@ class TestResultBox:
         prompts = shown(browser.run(), node)
         browser.shot(f"{browser.name}-after")
         assert in_box(browser, ".interrogator-text") == prompts[:1]
-        assert in_box(browser, ".interrogator-place") == ["1 / 3"]
+        assert in_box(browser, ".interrogator-position") == ["1 / 3"]
         browser.ask("(selector) => document.querySelector(selector).click()", f"{_BOX} .interrogator-next")
         assert in_box(browser, ".interrogator-text") == prompts[1:2]
 

@@ -98,7 +98,7 @@ class TestPager:
     def test_turns_to_every_image_and_stops_at_the_ends(self, browser: Browser) -> None:
         add_node(browser)
         execute(browser, [result(text=text) for text in ("first", "second", "third")])
-        assert words(browser, ".interrogator-place") == ["1 / 3"]
+        assert words(browser, ".interrogator-position") == ["1 / 3"]
         assert browser.page.get_by_role("button", name="Previous image").is_disabled()
         browser.page.get_by_role("button", name="Next image").click()
         assert words(browser, ".interrogator-text") == ["second"]
@@ -107,7 +107,7 @@ class TestPager:
         assert words(browser, ".interrogator-text") == ["third"]
         assert browser.page.get_by_role("button", name="Next image").is_disabled()
         browser.page.keyboard.press("Enter")
-        assert words(browser, ".interrogator-place") == ["2 / 3"]
+        assert words(browser, ".interrogator-position") == ["2 / 3"]
 
 
 class TestCopyButton:
@@ -193,5 +193,5 @@ class TestKeeping:
             workflow["nodes"][0]["properties"]["interrogator"] = strange
             browser.load(workflow)
             assert browser.ask("() => document.querySelectorAll('.interrogator-box').length") == 1
-        assert words(browser, ".interrogator-place") == ["1 / 4"]
+        assert words(browser, ".interrogator-position") == ["1 / 4"]
         assert [error for error in browser.errors if "interrogator" in error.lower()] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import io
 import json
 import os
@@ -130,6 +129,8 @@ class Browser:
     """A headless Chromium, spoken to through pipes (its DevTools protocol)."""
 
     def __init__(self, profile: Path) -> None:
+        import fcntl  # not on Windows
+
         assert CHROMIUM
         their_in, self._out = os.pipe()
         self._in, their_out = os.pipe()

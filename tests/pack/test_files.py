@@ -252,6 +252,14 @@ def test_the_archive_of_the_registry_holds_what_the_pack_needs() -> None:
     assert "tests" in left_out
 
 
+def test_the_tests_of_scripts_install_from_whichever_registry_npm_is_set_to() -> None:
+    lock = json.loads((ROOT / "tests" / "js" / "package-lock.json").read_text(encoding="utf-8"))
+    installed = [package for name, package in lock["packages"].items() if name]
+    assert installed
+    for package in installed:
+        assert "integrity" in package and "resolved" not in package, package
+
+
 def test_scripts_ask_nobody_else() -> None:
     """The front end's content policy forbids it, and people work offline."""
     for path in (ROOT / "web").rglob("*.js"):

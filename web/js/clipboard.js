@@ -22,6 +22,7 @@ function copySelected(text) {
   field.style.position = "fixed";
   field.style.opacity = "0";
   document.body.append(field);
+  field.focus(); // not every browser does that when it selects
   field.select();
   try {
     return document.execCommand("copy");

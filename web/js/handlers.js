@@ -7,8 +7,8 @@
  * @returns {Function}
  */
 export function after(before, more) {
-  return function (...told) {
-    before?.apply(this, told);
-    more(...told);
+  return function (...args) {
+    before?.apply(this, args);
+    more(...args);
   };
 }

@@ -72,13 +72,13 @@ function isImage(socket) {
 
 function addBeside(node) {
   const added = window.LiteGraph.createNode(NODE);
-  added.pos = freePlace(node, added.size);
+  added.pos = freePosition(node, added.size);
   node.graph.add(added);
   return added;
 }
 
 /** To the right of a node, and below whatever stands there. */
-function freePlace(node, [width, height]) {
+function freePosition(node, [width, height]) {
   const x = node.pos[0] + node.size[0] + GAP;
   let y = node.pos[1];
   const column = node.graph.nodes

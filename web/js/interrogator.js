@@ -4,6 +4,9 @@ import { app } from "../../../scripts/app.js";
 import { COMMANDS, menuItems } from "./interrogate_picture.js";
 import { SETTINGS, startWithSettings } from "./node_defaults.js";
 import { addResultBox, showsResults } from "./result_widget.js";
+import { useLocale } from "./words.js";
+
+useLocale(() => app.extensionManager?.setting?.get("Comfy.Locale"));
 
 app.registerExtension({
   name: "interrogator",

@@ -70,9 +70,9 @@ function mayHave(widget, value) {
   return !Array.isArray(values) || values.includes(value);
 }
 
-/** Whether a saved node has a value of its own for a widget: values are saved by place, by newer front ends by name. */
+/** Whether a saved node has a value of its own for a widget: values are saved by index, by newer front ends by name. */
 function wasSaved(node, widget, saved) {
   if (saved.widgets_values_named) return widget.name in saved.widgets_values_named;
-  const place = node.widgets.filter((other) => other.serialize !== false).indexOf(widget);
-  return place < (saved.widgets_values?.length ?? 0);
+  const index = node.widgets.filter((other) => other.serialize !== false).indexOf(widget);
+  return index < (saved.widgets_values?.length ?? 0);
 }

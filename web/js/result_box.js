@@ -14,7 +14,7 @@ export class ResultBox {
   /** @type {Results} */
   #found = { count: 0, results: [] };
   /** The image that is shown, counted from zero. */
-  #place = 0;
+  #index = 0;
 
   constructor() {
     useStyleSheet("result_box.css");
@@ -34,7 +34,7 @@ export class ResultBox {
    */
   show(found) {
     this.#found = found;
-    this.#place = 0;
+    this.#index = 0;
     this.#draw();
   }
 
@@ -63,20 +63,20 @@ export class ResultBox {
     const { length } = this.#found.results;
     const previous = button("interrogator-button interrogator-previous", "‹", words().previous, () => this.#turn(-1));
     const next = button("interrogator-button interrogator-next", "›", words().next, () => this.#turn(1));
-    previous.disabled = this.#place === 0;
-    next.disabled = this.#place === length - 1;
-    const place = element("span", "interrogator-place", `${this.#place + 1} / ${length}`);
-    place.setAttribute("aria-live", "polite");
-    return element("span", "interrogator-pager", previous, place, next);
+    previous.disabled = this.#index === 0;
+    next.disabled = this.#index === length - 1;
+    const position = element("span", "interrogator-position", `${this.#index + 1} / ${length}`);
+    position.setAttribute("aria-live", "polite");
+    return element("span", "interrogator-pager", previous, position, next);
   }
 
   /** Turning the page draws everything anew; whoever turns with the keyboard keeps the button. */
   #turn(step) {
-    this.#place += step;
+    this.#index += step;
     this.#draw();
-    const [turned, other] = step > 0 ? ["next", "previous"] : ["previous", "next"];
-    const pressed = this.element.querySelector(`.interrogator-${turned}:enabled`);
-    (pressed ?? this.element.querySelector(`.interrogator-${other}`)).focus();
+    const [previous, next] = ["previous", "next"].map((name) => this.element.querySelector(`.interrogator-${name}`));
+    const [pressed, other] = step > 0 ? [next, previous] : [previous, next];
+    (pressed.disabled ? other : pressed).focus();
   }
 
   #page() {
@@ -95,7 +95,7 @@ export class ResultBox {
 
   /** @returns {Result} */
   get #result() {
-    return this.#found.results[this.#place];
+    return this.#found.results[this.#index];
   }
 }
 

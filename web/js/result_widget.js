@@ -30,7 +30,7 @@ export function showsResults(node) {
 
 /**
  * Give a new node its box. What it shows stands in `node.properties`, which every copy of a node gets for itself, and
- * not in the widget's value: values are stored by their place, and an input added later would shift them.
+ * not in the widget's value: values are stored by their index, and an input added later would shift them.
  */
 export function addResultBox(node) {
   const box = new ResultBox();

@@ -1,9 +1,7 @@
 /**
  * The few words that ComfyUI's own translations do not reach: those in the result box and the menu. Settings and
- * commands are translated in `locales/`.
+ * commands are translated in `locales/`. Nothing here knows ComfyUI: whoever does names the language.
  */
-
-import { app } from "../../../scripts/app.js";
 
 const WORDS = {
   en: {
@@ -76,11 +74,22 @@ const WORDS = {
   },
 };
 
+/** @type {() => string | undefined} */
+let readLocale = () => undefined;
+
 /**
- * The words in the language that ComfyUI is set to, or in English. `zh-TW` is read as `zh`.
+ * The page that uses these words says which language it is in; until it does, that is English.
+ * @param {() => string | undefined} read - asked each time, for people change their language while the page is open
+ */
+export function useLocale(read) {
+  readLocale = read;
+}
+
+/**
+ * The words in the language of the page, or in English. `zh-TW` is read as `zh`.
  * @returns {typeof WORDS.en}
  */
 export function words() {
-  const locale = String(app.extensionManager?.setting?.get("Comfy.Locale") ?? "en");
-  return WORDS[locale.split("-")[0]] ?? WORDS.en;
+  const [language] = String(readLocale() ?? "en").split("-");
+  return Object.hasOwn(WORDS, language) ? WORDS[language] : WORDS.en;
 }

@@ -50,6 +50,7 @@ class Held:
             # One process holds the whole folder; several share it, each with its rank, and with none of another world.
             if world_size == 1:
                 self._take(folder / _RUN, shared=False)
+                self._check_alone()
             else:
                 self._take(folder / _RUN, shared=True)
                 self._take(folder / _RANK.format(rank), shared=False, world_size=world_size, run=run)
@@ -86,6 +87,11 @@ class Held:
             file.write(json.dumps(told))
             file.flush()
 
+    def _check_alone(self) -> None:
+        # Where there are shared locks, nobody has a rank now.
+        for told in _holders(self._folder, but=self._folder / _RUN):
+            raise RequestError(f"{self._folder} is held by another run ({_named(told)}): wait for it, or stop it")
+
     def _check_others(self, rank: int, world_size: int, run: str) -> None:
         for told in _holders(self._folder, but=self._folder / _RANK.format(rank)):
             if (told.get("world_size"), told.get("run")) != (world_size, run):
@@ -117,7 +123,8 @@ def _holders(folder: Path, but: Path | None = None) -> Iterator[dict[str, Any]]:
         if path == but:
             continue
         with suppress(OSError, ValueError), open(path, "r+", encoding="utf-8") as file:
-            if not _locked(file, shared=True):
+            # Windows knows no shared lock that would find out; one that is had here ends with the `with` block.
+            if not _locked(file, shared=fcntl is not None):
                 told = json.loads(path.read_text(encoding="utf-8"))
                 yield told if isinstance(told, dict) else {}
 

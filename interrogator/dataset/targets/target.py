@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -10,6 +11,11 @@ from typing import NamedTuple, Protocol
 from ...errors import RequestError
 from ..records import Item, Record
 from ..sources.source import Source
+
+# learn.microsoft.com/windows/win32/fileio/naming-a-file: characters, ends that Windows drops, names of devices.
+_REFUSED_BY_WINDOWS = re.compile(
+    r'[\x00-\x1f\\:*?"<>|]|[. ]$|^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)', re.IGNORECASE
+)
 
 
 class LeftOut(NamedTuple):
@@ -119,11 +125,11 @@ class Names:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """A name of parts with `/` between them, under a folder; None if it would lead out of it."""
+    """A name of parts with `/` between them, under a folder; None if it would lead out of it, or is no file's name."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or any("\0" in part for part in parts):
         return None
-    if os.name == "nt" and any(set(part) & set('\\:*?"<>|') for part in parts):
+    if os.name == "nt" and any(_REFUSED_BY_WINDOWS.search(part) for part in parts):
         return None
     return folder.joinpath(*parts)
 

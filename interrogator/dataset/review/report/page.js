@@ -41,7 +41,7 @@
     byId("title").textContent = run.title;
     document.title = run.title;
     const counts = [["pictures", run.total], ...Object.entries(run.statuses)];
-    put(byId("counts"), ...counts.map(([name, count]) => put(made("li"), made("b", number(count)), " " + name)));
+    put(byId("counts"), ...counts.map(([name, count]) => put(made("li"), made("b", number(count)), ` ${name}`)));
     byId("none").hidden = run.findings.length > 0;
     put(byId("findings"), ...run.findings.map((finding) => put(made("li"), findingButton(finding))));
     for (const [reason, count] of Object.entries(run.reasons))
@@ -55,12 +55,12 @@
     }
     byId("scores-box").hidden = !Object.keys(run.scores).length;
     byId("left-out").hidden = run.total <= records.length;
-    byId("left-out").textContent = "The " + number(records.length) + " that most want a look are on this page, of " + number(run.total) + "; all are in the run's parts.";
+    byId("left-out").textContent =
+      `The ${number(records.length)} that most want a look are on this page, of ${number(run.total)}; all are in the run's parts.`;
     settings(run.settings, "");
     choices(byId("status"), [["", "Any"], ...Object.keys(run.statuses).map((name) => [name, name])]);
     choices(byId("finding"), [["", "Any"], ...run.findings.map((finding) => [finding.id, finding.title])]);
-    for (const name of Object.keys(run.scores))
-      put(byId("order"), option("low:" + name, "Lowest " + plain(name)));
+    for (const name of Object.keys(run.scores)) put(byId("order"), option(`low:${name}`, `Lowest ${plain(name)}`));
   }
 
   function findingButton(finding) {
@@ -81,9 +81,13 @@
   function settings(values, before) {
     for (const [name, value] of Object.entries(values)) {
       if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length)
-        settings(value, before + plain(name) + " \u203a ");
+        settings(value, `${before + plain(name)} \u203a `);
       else
-        put(byId("settings"), made("dt", before + plain(name)), said("dd", typeof value === "string" ? value : JSON.stringify(value)));
+        put(
+          byId("settings"),
+          made("dt", before + plain(name)),
+          said("dd", typeof value === "string" ? value : JSON.stringify(value)),
+        );
     }
   }
 
@@ -98,7 +102,7 @@
   }
 
   function picture(record) {
-    const item = made("li", undefined, "picture " + record.status);
+    const item = made("li", undefined, `picture ${record.status}`);
     const text = put(made("div"), said("h3", record.key), caption(record));
     text.firstChild.title = record.key;
     if (record.reason) put(text, said("p", record.reason, "reason"));
@@ -116,7 +120,9 @@
 
   function thumbnail(record) {
     const frame = made("div", undefined, "thumb");
-    const source = record.thumbnail || (record.number === undefined ? "" : run.folder + "/" + Math.floor(record.number / 1000) + "/" + record.number + ".jpg");
+    const source =
+      record.thumbnail ||
+      (record.number === undefined ? "" : `${run.folder}/${Math.floor(record.number / 1000)}/${record.number}.jpg`);
     if (!source) return put(frame, made("span", "no picture"));
     const image = made("img");
     image.alt = "";
@@ -131,11 +137,12 @@
     const list = made("ul", undefined, "marks");
     put(list, made("li", record.status, record.status === "failed" ? "error" : record.status));
     for (const [name, score] of Object.entries(record.scores || {}))
-      put(list, made("li", plain(name) + " " + score.toFixed(3)));
-    if (record.tokens) put(list, made("li", number(record.tokens) + " tokens"));
-    if (record.width) put(list, made("li", record.width + " \u00d7 " + record.height));
+      put(list, made("li", `${plain(name)} ${score.toFixed(3)}`));
+    if (record.tokens) put(list, made("li", `${number(record.tokens)} tokens`));
+    if (record.width) put(list, made("li", `${record.width} \u00d7 ${record.height}`));
     for (const id of record.findings || [])
-      if (id !== "failed" && kinds.has(id) && !kinds.get(id).fragment) put(list, said("li", kinds.get(id).title, kinds.get(id).severity));
+      if (id !== "failed" && kinds.has(id) && !kinds.get(id).fragment)
+        put(list, said("li", kinds.get(id).title, kinds.get(id).severity));
     for (const flag of record.flags || [])
       if (!(record.findings || []).includes(flag)) put(list, said("li", plain(flag), "note"));
     return list;
@@ -144,7 +151,7 @@
   function others(record) {
     if ((record.captions || []).length < 2) return null;
     const list = put(made("ol"), ...record.captions.map((text) => said("li", text)));
-    return put(made("details"), made("summary", record.captions.length + " captions"), list);
+    return put(made("details"), made("summary", `${record.captions.length} captions`), list);
   }
 
   function earlier(record) {
@@ -167,7 +174,14 @@
   // What the text filter looks through; made when it is first asked for.
   function searched(record) {
     if (record.searched === undefined) {
-      const parts = [record.key, record.caption, record.reason, record.before, ...(record.flags || []).map(plain), ...(record.captions || [])];
+      const parts = [
+        record.key,
+        record.caption,
+        record.reason,
+        record.before,
+        ...(record.flags || []).map(plain),
+        ...(record.captions || []),
+      ];
       record.searched = parts.filter(Boolean).join("\n").toLowerCase();
     }
     return record.searched;
@@ -186,8 +200,8 @@
 
   // Pictures that belong together stand together.
   function grouped(finding) {
-    const places = new Map(finding.groups.flat().map((key, place) => [key, place]));
-    const of = (record) => places.get(record.key) ?? Infinity;
+    const indices = new Map(finding.groups.flat().map((key, index) => [key, index]));
+    const of = (record) => indices.get(record.key) ?? Infinity;
     return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
   }
 
@@ -214,10 +228,12 @@
     const pages = Math.max(1, Math.ceil(view.list.length / PER_PAGE));
     const first = view.page * PER_PAGE;
     byId("pictures").replaceChildren(...view.list.slice(first, first + PER_PAGE).map(picture));
-    byId("shown").textContent = view.list.length === records.length
-      ? number(records.length) + (records.length === 1 ? " picture" : " pictures")
-      : number(view.list.length) + " of " + number(records.length) + " pictures";
-    for (const label of document.querySelectorAll(".page")) label.textContent = "Page " + number(view.page + 1) + " of " + number(pages);
+    byId("shown").textContent =
+      view.list.length === records.length
+        ? number(records.length) + (records.length === 1 ? " picture" : " pictures")
+        : `${number(view.list.length)} of ${number(records.length)} pictures`;
+    for (const label of document.querySelectorAll(".page"))
+      label.textContent = `Page ${number(view.page + 1)} of ${number(pages)}`;
     for (const button of document.querySelectorAll("[data-step]")) {
       const next = view.page + Number(button.dataset.step);
       button.disabled = next < 0 || next >= pages;

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { ResultBox } from "../../web/js/result_box.js";
+import { resultsOfRun } from "../../web/js/results.js";
+import { useLocale } from "../../web/js/words.js";
+import { texts } from "./browser.js";
+
+let box;
+
+beforeEach(() => {
+  box = new ResultBox();
+  document.body.append(box.element);
+});
+
+afterEach(() => {
+  document.body.replaceChildren();
+  mock.timers.reset();
+});
+
+function show(...entries) {
+  box.show(resultsOfRun(entries));
+}
+
+function press(name) {
+  box.element.querySelector(`.interrogator-${name}`).click();
+}
+
+test("an empty box says how to fill it", () => {
+  assert.equal(box.isEmpty, true);
+  assert.deepEqual(texts(box.element, ".interrogator-hint"), ["Run this node to see what it finds."]);
+  assert.ok(box.element.classList.contains("interrogator-empty"));
+});
+
+test("a box speaks the language of the page", () => {
+  useLocale(() => "ja");
+  try {
+    show({ text: "a cat", caption: "cat" });
+    assert.deepEqual(texts(box.element, ".interrogator-copy"), ["コピー"]);
+    assert.deepEqual(texts(box.element, ".interrogator-label"), ["キャプション"]);
+  } finally {
+    useLocale(() => undefined);
+  }
+});
+
+test("a result is shown with its parts", () => {
+  show({ text: "a cat, watercolor", caption: "a cat", negative: "blurry", similarity: 0.25 });
+  assert.equal(box.isEmpty, false);
+  assert.ok(!box.element.classList.contains("interrogator-empty"));
+  assert.deepEqual(texts(box.element, ".interrogator-text"), ["a cat, watercolor"]);
+  assert.deepEqual(texts(box.element, ".interrogator-line"), ["Caption a cat", "Negative blurry"]);
+  assert.deepEqual(texts(box.element, ".interrogator-similarity"), ["Similarity 0.250"]);
+  assert.equal(box.element.querySelector(".interrogator-pager"), null, "one image needs no pager");
+});
+
+test("a caption that is the whole text is not said twice", () => {
+  show({ text: "a cat", caption: "a cat" });
+  assert.deepEqual(texts(box.element, ".interrogator-text"), ["a cat"]);
+  assert.deepEqual(texts(box.element, ".interrogator-line"), []);
+});
+
+const HOSTILE = `<img src=x onerror="alert(1)"><script>alert(2)</script>&amp;"'`;
+
+test("markup in a result stays text, wherever it stands", () => {
+  const phrase = { text: HOSTILE, bank: HOSTILE, similarity: 0.2 };
+  show({ text: HOSTILE, caption: `${HOSTILE}.`, negative: HOSTILE, similarity: 0.2, phrases: [phrase] }, {});
+  for (const tag of ["img", "script"]) assert.equal(box.element.querySelector(tag), null, tag);
+  assert.deepEqual(texts(box.element, ".interrogator-text"), [HOSTILE]);
+  assert.deepEqual(texts(box.element, ".interrogator-line"), [`Caption ${HOSTILE}.`, `Negative ${HOSTILE}`]);
+  assert.deepEqual(texts(box.element, ".interrogator-phrase"), [HOSTILE]);
+  assert.deepEqual(texts(box.element, ".interrogator-bank"), [HOSTILE]);
+});
+
+test("the most similar phrase fills the width, one that is opposed to the image none of it", () => {
+  const phrases = [0.4, 0.1, -0.2].map((similarity, index) => ({ text: `phrase ${index}`, bank: "", similarity }));
+  show({ text: "words of its own", phrases });
+  const widths = [...box.element.querySelectorAll(".interrogator-fill")].map((fill) => fill.style.width);
+  assert.deepEqual(widths, ["100%", "25%", "0%"]);
+  assert.deepEqual(texts(box.element, ".interrogator-number"), ["0.400", "0.100", "-0.200"]);
+});
+
+test("phrases that are all opposed to the image have bars without length", () => {
+  show({ phrases: [{ text: "x", similarity: -0.1 }, { text: "y" }] });
+  const widths = [...box.element.querySelectorAll(".interrogator-fill")].map((fill) => fill.style.width);
+  assert.deepEqual(widths, ["0%", "0%"]);
+});
+
+test("a text that lists the phrases is shown as bars alone", () => {
+  const phrases = [
+    { text: "oil", similarity: 0.2 },
+    { text: "ink", similarity: 0.1 },
+  ];
+  show({ text: "oil\nink", phrases });
+  assert.deepEqual(texts(box.element, ".interrogator-text"), []);
+  show({ text: "oil, ink", phrases });
+  assert.deepEqual(texts(box.element, ".interrogator-text"), ["oil, ink"]);
+});
+
+test("the pager walks over the images and ends at both ends", () => {
+  show({ text: "one" }, { text: "two" }, { text: "three" });
+  const shown = () => [...texts(box.element, ".interrogator-position"), ...texts(box.element, ".interrogator-text")];
+  const isDisabled = (name) => box.element.querySelector(`.interrogator-${name}`).disabled;
+  assert.deepEqual(shown(), ["1 / 3", "one"]);
+  assert.deepEqual([isDisabled("previous"), isDisabled("next")], [true, false]);
+  press("next");
+  assert.deepEqual(shown(), ["2 / 3", "two"]);
+  assert.deepEqual([isDisabled("previous"), isDisabled("next")], [false, false]);
+  press("next");
+  assert.deepEqual(shown(), ["3 / 3", "three"]);
+  assert.deepEqual([isDisabled("previous"), isDisabled("next")], [false, true]);
+  press("previous");
+  assert.deepEqual(shown(), ["2 / 3", "two"]);
+});
+
+test("whoever turns the page with the keyboard keeps a button to go on with", () => {
+  show({ text: "one" }, { text: "two" }, { text: "three" });
+  const hasFocus = (name) => document.activeElement === box.element.querySelector(`.interrogator-${name}`);
+  press("next");
+  assert.ok(hasFocus("next"));
+  press("next");
+  assert.ok(hasFocus("previous"), "there is no next image");
+});
+
+test("a new run starts at its first image", () => {
+  show({ text: "one" }, { text: "two" });
+  press("next");
+  show({ text: "three" }, { text: "four" });
+  assert.deepEqual(texts(box.element, ".interrogator-text"), ["three"]);
+});
+
+test("a box says where it keeps a part of the run", () => {
+  box.show({ count: 250, results: resultsOfRun([{ text: "one" }, { text: "two" }]).results });
+  assert.deepEqual(texts(box.element, ".interrogator-note"), ["Only the first 2 of 250 images are kept here."]);
+});
+
+for (const [what, writeText, answer] of [
+  ["copies the text", async () => {}, "Copied"],
+  ["says when it could not", () => Promise.reject(new Error("refused")), "Not copied"],
+])
+  test(`the copy button ${what}`, async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const copied = [];
+    const clipboard = { writeText: (text) => copied.push(text) && writeText() };
+    Object.defineProperty(navigator, "clipboard", { value: clipboard, configurable: true });
+    document.execCommand = () => false;
+    show({ text: "one" }, { text: HOSTILE });
+    press("next");
+    press("copy");
+    await new Promise(setImmediate); // whoever waits for the clipboard has its answer
+    assert.deepEqual(copied, [HOSTILE]);
+    assert.deepEqual(texts(box.element, ".interrogator-copy"), [answer]);
+    mock.timers.tick(10_000);
+    assert.deepEqual(texts(box.element, ".interrogator-copy"), ["Copy"]);
+  });
+
+test("there is nothing to copy where there is no text", () => {
+  show({ caption: "a cat" });
+  assert.equal(box.element.querySelector(".interrogator-copy"), null);
+});
+
+test("many boxes use one style sheet", () => {
+  new ResultBox();
+  const links = [...document.head.querySelectorAll("link")].map((link) => link.href);
+  assert.equal(links.length, 1);
+  assert.match(links[0], /\/web\/js\/result_box\.css$/);
+});

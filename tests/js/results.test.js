@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { resultsOfRun, resultsOfWorkflow } from "../../web/js/results.js";
+
+const NOTHING = { text: "", caption: "", negative: "", similarity: null, phrases: [] };
+
+test("what a run found is read", () => {
+  const phrase = { text: "watercolor", bank: "mediums", similarity: 0.25 };
+  const entry = { text: "a cat", caption: "cat", negative: "blurry", similarity: 0.31234567, phrases: [phrase] };
+  assert.deepEqual(resultsOfRun([entry]), { count: 1, results: [{ ...entry, similarity: 0.3123 }] });
+});
+
+for (const output of [undefined, null, "text", 7, {}, { length: 3 }])
+  test(`an output that is ${JSON.stringify(output)} holds no results`, () => {
+    assert.deepEqual(resultsOfRun(output), { count: 0, results: [] });
+  });
+
+for (const entry of [null, 3, "words", [], { text: 5, caption: {}, similarity: "0.3", phrases: "none" }])
+  test(`an entry that is ${JSON.stringify(entry)} is an empty result`, () => {
+    assert.deepEqual(resultsOfRun([entry]).results, [NOTHING]);
+  });
+
+for (const similarity of [Number.NaN, Number.POSITIVE_INFINITY, null, undefined, "1"])
+  test(`a similarity of ${similarity} is none`, () => {
+    assert.equal(resultsOfRun([{ similarity }]).results[0].similarity, null);
+    assert.equal(resultsOfRun([{ phrases: [{ text: "x", similarity }] }]).results[0].phrases[0].similarity, 0);
+  });
+
+test("a large run is cut to what a workflow may carry, and its count stays", () => {
+  const phrases = Array.from({ length: 1000 }, (_, index) => ({ text: `phrase ${index}`, bank: "b", similarity: 0 }));
+  const { count, results } = resultsOfRun(Array(250).fill({ text: "x".repeat(40_000), phrases }));
+  assert.equal(count, 250);
+  assert.equal(results.length, 100);
+  assert.equal(results[0].phrases.length, 64);
+  assert.equal(results[0].phrases[0].text, "phrase 0");
+  assert.equal(results[0].text.length, 32_000);
+});
+
+test("a workflow gives back what was kept in it", () => {
+  const kept = resultsOfRun([{ text: "a cat", similarity: 0.3 }, { text: "a dog" }]);
+  assert.deepEqual(resultsOfWorkflow(JSON.parse(JSON.stringify(kept))), kept);
+});
+
+test("a workflow keeps the count of a run of which it holds a part", () => {
+  assert.equal(resultsOfWorkflow({ count: 250, results: [{ text: "x" }] }).count, 250);
+});
+
+for (const count of [undefined, -4, "many", Number.NaN])
+  test(`a count of ${count} gives way to the number of results`, () => {
+    assert.equal(resultsOfWorkflow({ count, results: [{}, {}] }).count, 2);
+  });
+
+test("a workflow that carries anything else carries no results", () => {
+  for (const kept of [undefined, null, "x", { results: { 0: {} } }])
+    assert.deepEqual(resultsOfWorkflow(kept), { count: 0, results: [] });
+});
