@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from interrogator.dataset.pictures import Picture
-from interrogator.dataset.qualities import WAYS
-from interrogator.dataset.residents import Residents
-from interrogator.dataset.written import Candidate
+from interrogator.dataset.captioning.residency import Residents
 
 from interrogator.captioners import LAION_COCO, Sampled
 from interrogator.dataset import Settings, Wording
+from interrogator.dataset.captioning.images import Picture
+from interrogator.dataset.captioning.result import Candidate
+from interrogator.dataset.captioning.strategies import WAYS
 from interrogator.dataset.records import Item
 from interrogator.dataset.settings import SHORT_LIST
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from interrogator.dataset.captioning.residency import AT_ONCE, Residents
 from torch import nn
 
 import interrogator
 from interrogator.dataset import Models, Run, Settings
-from interrogator.dataset.captioning.residency import AT_ONCE, Residents
 
 from .stand_in import count
 from .test_captioners import write_blip
@@ -119,7 +119,7 @@ def test_a_model_of_a_run_is_there_when_it_works(quality: str, tmp_path: Path, m
             hooks.extend(part.register_forward_pre_hook(works) for part in parts)
             return model
 
-    monkeypatch.setattr("interrogator.dataset.captioning.models.Residents", Elsewhere)
+    monkeypatch.setattr("interrogator.dataset.captioning.models.models.Residents", Elsewhere)
     monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -19,15 +19,15 @@ import pytest
 import torch
 
 from interrogator.cli import engines, main, terminal
-from interrogator.dataset import holding
-from interrogator.dataset.holding import Held, one_at_a_time
-from interrogator.dataset.plan import Plan
 from interrogator.dataset.records import Item
-from interrogator.dataset.sources import storage
+from interrogator.dataset.sources.io import storage
+from interrogator.dataset.state import locks
+from interrogator.dataset.state.locks import Held, one_at_a_time
+from interrogator.dataset.state.plan import Plan
 from interrogator.dataset.targets import target
-from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, Pace, merging
+from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, Pace, compaction
 from interrogator.errors import RequestError
-from interrogator.whole_files import write_whole
+from interrogator.files import write_whole
 
 fcntl = pytest.importorskip("fcntl")  # stands in for the locks of Windows
 
@@ -52,8 +52,8 @@ class Msvcrt:
 @pytest.fixture
 def msvcrt(monkeypatch: pytest.MonkeyPatch) -> Msvcrt:
     module = Msvcrt()
-    monkeypatch.setattr(holding, "fcntl", None)
-    monkeypatch.setattr(holding, "msvcrt", module, raising=False)
+    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(locks, "msvcrt", module, raising=False)
     return module
 
 
@@ -218,8 +218,8 @@ class TestEmbeddings:
     def test_segments_stay_apart_where_there_are_no_shared_locks(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(merging, "fcntl", None)
-        phrases = [f"p{number}" for number in range(merging.MANY_SEGMENTS + 2)]
+        monkeypatch.setattr(compaction, "fcntl", None)
+        phrases = [f"p{number}" for number in range(compaction.MANY_SEGMENTS + 2)]
         store = EmbeddingCache(tmp_path, pace=Pace(first_batch=1, largest_batch=1, segment_rows=1)).open(identity())
         store.table(phrases, rows_of)
         store.close()
