@@ -37,7 +37,8 @@ class ModelPool:
         self._on_device = on_device
         self._wrap = wrap or (lambda model: model)
         self._models: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-        self._homes: OrderedDict[int, tuple[Any, torch.device]] = OrderedDict()  # by module; the last used last
+        self._here: list[tuple[Any, torch.device]] = []  # modules with the device each came with; the last used last
+        self._waiting: list[tuple[Any, torch.device]] = []
         self._lock = threading.RLock()
 
     def load(
@@ -63,41 +64,41 @@ class ModelPool:
             self._forget(role)
             return self._models[key]
 
-    def add(self, model: Model) -> Model:
-        """Take care of a model that was loaded elsewhere."""
-        with self._lock:
-            self._settle(model)
-        return model
-
     def use(self, model: Any) -> Any:
         """The model, on its own device from now on. One that the pool does not know is left alone."""
         with self._lock:
-            home = self._homes.get(id(model.module)) if model.module is not None else None
-            if home is not None:
-                module, device = home
-                if _device(module) != device:
+            for modules in (self._here, self._waiting):
+                found = next((each for each in modules if each[0] is model.module), None)
+                if found is None:
+                    continue
+                modules.remove(found)
+                if modules is self._waiting:
                     self._make_room()
-                    module.to(device)
-                self._homes.move_to_end(id(module))
+                    model.module.to(found[1])
+                self._here.append(found)
         return model
 
     def device_of(self, model: Any) -> torch.device:
         """The device that a model runs on, wherever it waits now."""
-        home = self._homes.get(id(model.module)) if model.module is not None else None
-        return home[1] if home is not None else model.device
+        known = [device for module, device in (*self._here, *self._waiting) if module is model.module]
+        device: torch.device = known[0] if known else model.device
+        return device
 
     def _settle(self, model: Any) -> None:
+        """Take care of a model that has just come."""
         if model.module is not None:
-            self._homes[id(model.module)] = (model.module, _device(model.module) or model.device)
+            self._here.append((model.module, model.device))
 
     def _make_room(self) -> None:
         """Let those wait that were used longest ago, until one more may come."""
         from .devices import release_memory
 
-        there = [home for home in self._homes.values() if home[1].type != "cpu" and _device(home[0]) == home[1]]
-        for module, device in there[: max(0, len(there) - self._on_device + 1)]:
-            module.to("cpu")
-            release_memory(device)
+        there = [each for each in self._here if each[1].type != "cpu"]
+        for each in there[: max(0, len(there) - self._on_device + 1)]:
+            each[0].to("cpu")
+            release_memory(each[1])
+            self._here.remove(each)
+            self._waiting.append(each)
 
     def _forget(self, role: Role) -> None:
         """Let go of the models of a role that were used longest ago."""
@@ -105,11 +106,6 @@ class ModelPool:
             return
         own = [key for key in self._models if key[0] == role]
         for key in own[: max(0, len(own) - self._keep)]:
-            model = self._models.pop(key)
-            if model.module is not None:
-                self._homes.pop(id(model.module), None)
-
-
-def _device(module: Any) -> torch.device | None:
-    parameter = next(module.parameters(), None)
-    return None if parameter is None else parameter.device
+            module = self._models.pop(key).module
+            self._here = [each for each in self._here if each[0] is not module]
+            self._waiting = [each for each in self._waiting if each[0] is not module]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from interrogator.dataset import Run, Settings
 from interrogator.dataset.captioning.images import Picture
-from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.captioning.result import Candidate, CaptionResult
 
 
 class StandIn:
@@ -29,14 +29,14 @@ class StandIn:
         self._seconds = seconds
         self._say = say
 
-    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
         found = []
         for picture in pictures:
             time.sleep(self._seconds)
             if progress is not None:
                 progress(len(found), len(pictures))
             colour = "-".join(map(str, picture.ready["captioner"]))
-            found.append(Written([Candidate(f"{self._say} {picture.item.key} in {colour}")]))
+            found.append(CaptionResult([Candidate(f"{self._say} {picture.item.key} in {colour}")]))
         if self._log is not None:
             with open(self._log, "a", encoding="utf-8") as log:
                 log.writelines(f"{picture.item.key}\n" for picture in pictures)

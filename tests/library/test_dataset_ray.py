@@ -20,7 +20,7 @@ from PIL import Image
 
 from interrogator.dataset import Run, Settings
 from interrogator.dataset.captioning.images import Picture
-from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.engines.ray import RayWorkers
 from interrogator.errors import ModelNotFoundError, RequestError, RunStopped
 
@@ -43,19 +43,19 @@ class StandIn:
         self._full = full
         (started / f"{os.getpid()}-{time.time_ns()}").touch()
 
-    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
         while self._held and max(picture.item.key for picture in pictures) >= self._held and not self._go.exists():
             progress(0, len(pictures))
             time.sleep(0.02)
         return [self._written(picture) for picture in pictures]
 
-    def _written(self, picture: Picture) -> Written:
+    def _written(self, picture: Picture) -> CaptionResult:
         if picture.item.key == self._deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         if picture.item.key == self._full:
             raise OSError(28, "No space left on device", "/a/file")
         red, green, blue = picture.ready["colour"]
-        return Written([Candidate(f"a picture of {red} red and {green} green", {"clip": red / 255})])
+        return CaptionResult([Candidate(f"a picture of {red} red and {green} green", {"clip": red / 255})])
 
 
 def count_words(text: str) -> int:

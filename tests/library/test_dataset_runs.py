@@ -21,7 +21,7 @@ from PIL import Image
 
 from interrogator.dataset import Item, Record, Run, Settings, Wording
 from interrogator.dataset.captioning.images import Picture
-from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.state.locks import Held
 from interrogator.dataset.state.plan import Plan
 from interrogator.errors import RequestError, RunStopped
@@ -234,7 +234,7 @@ class TestGoingOn:
         seen: list[str] = []
 
         class Seeing(StandIn):
-            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
                 seen.extend(picture.item.key for picture in pictures)
                 return super().write(pictures, progress)
 
@@ -437,7 +437,7 @@ class TestSeveralProcesses:
         said: list[str] = []
 
         class Busy(StandIn):
-            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
                 for other in ({}, {"rank": 0, "world_size": 2}, {"seed": 5}):
                     with pytest.raises(RequestError) as caught:
                         work(tmp_path, never, **other)
@@ -560,7 +560,7 @@ class TestStopping:
                 return 0, 0, 0
 
         class SlowToWrite(StandIn):
-            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
                 begun.set()
                 wait_until(released.is_set, "it is stopped", lambda: progress(0, len(pictures)))
                 return super().write(pictures, progress)
@@ -635,8 +635,8 @@ class TestStopping:
 
     def test_an_empty_caption_has_failed(self, tmp_path: Path) -> None:
         class Mute(StandIn):
-            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
-                return [Written([Candidate("")]) for _ in pictures]
+            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
+                return [CaptionResult([Candidate("")]) for _ in pictures]
 
         draw(tmp_path, names(3))
         assert work(tmp_path, Mute).counts["failed"] == 3
