@@ -12,7 +12,9 @@ from ..batches import in_batches
 from ..devices import choose_device, choose_dtype
 from ..errors import RequestError
 from ..images import to_rgb
-from ..progress import Progress, told_between_layers
+from ..module_views import view_of
+from ..progress import Progress, watched
+from ..threads import Lock
 from .decoding import Decoder
 from .forbidden import ForbiddenWords
 from .loading import find_blip, load_blip
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class BlipCaptioner:
-    """Writes captions with a BLIP captioning model of transformers, base or large.
+    """Writes captions with a BLIP captioning model of transformers, base or large; in several threads if they like.
 
     Attributes:
         module: the model, `transformers.BlipForConditionalGeneration`; it may be moved between devices at any time.
@@ -39,6 +41,7 @@ class BlipCaptioner:
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
+        self._tokenizing = Lock()  # a tokenizer of Hugging Face refuses to be set while another thread reads with it
 
     @classmethod
     def load(
@@ -84,11 +87,12 @@ class BlipCaptioner:
 
         def write(start: int, stop: int) -> list[list[int]]:
             batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
-            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+            model, tell = watched(self.module, progress)
+            with torch.inference_mode():
                 tell(start, len(images))
-                states = read_images(self.module, self.processor, batch)  # [b, P, width]
+                states = read_images(model, self.processor, batch)  # [b, P, width]
                 search = self._greedy if options.num_beams == 1 else self._beams
-                return search(states, prompt, options)
+                return search(model, states, prompt, options)
 
         captions: list[str] = []
         for batch in in_batches(len(images), options.batch_size, write, self._device):
@@ -122,7 +126,8 @@ class BlipCaptioner:
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: what the decoder is given after its start token."""
-        ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
+        with self._tokenizing:
+            ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
         room = config.text_config.max_position_embeddings - 1  # one place for the start token
         if len(ids) + options.max_new_tokens > room:
@@ -132,14 +137,13 @@ class BlipCaptioner:
             )
         return ids
 
-    def _greedy(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+    def _greedy(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width]: the likeliest each time."""
-        decoder = Decoder(self.module, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
+        decoder = Decoder(model, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
         return [told.tokens for told in decoder.write(decoder.read(states), [""] * len(states), range(1))]
 
-    def _beams(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+    def _beams(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width], by beam search; padded where one ends sooner."""
-        model: Any = self.module
         text = model.config.text_config
         row = [text.bos_token_id, *prompt]
         ids = torch.tensor([row] * len(states), dtype=torch.long, device=states.device)  # [b, 1 + p]
@@ -154,7 +158,8 @@ class BlipCaptioner:
         }
         if options.min_new_tokens:
             settings["min_new_tokens"] = options.min_new_tokens
-        written: torch.Tensor = model.text_decoder.generate(
+        # `generate` is free to write on the model that it is a method of.
+        written: torch.Tensor = view_of(model.text_decoder).generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             encoder_hidden_states=states,
@@ -172,6 +177,9 @@ class BlipCaptioner:
             tokens = tokens[: tokens.index(end)]
         if options.keep_prefix:
             tokens = prompt + tokens
-        text: str = self.processor.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        with self._tokenizing:
+            text: str = self.processor.tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True
+            )
         # A caption that goes on inside the prefix's last word starts with the mark of a word part.
         return strip_words(" ".join(text.removeprefix("##").split()), options.strip)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from PIL import Image
 from ..batches import in_batches
 from ..errors import RequestError
 from ..images import to_rgb
-from ..progress import Progress, told_between_layers
+from ..progress import Progress, watched
 from .blip import BlipCaptioner
 from .decoding import Decoder, Told, check_captioner
 from .forbidden import ForbiddenWords
@@ -80,9 +81,10 @@ def sample_captions(
 
     def write(start: int, stop: int) -> list[list[Sampled]]:
         batch = [to_rgb(images[place], f"image {place}") for place in range(start, stop)]
-        with told_between_layers(captioner.module, progress) as tell, torch.inference_mode():
+        model, tell = watched(captioner.module, progress)
+        with torch.inference_mode():
             tell(start, len(images))
-            return run.captions(batch, keys[start:stop])
+            return run.captions(model, batch, keys[start:stop])
 
     results: list[list[Sampled]] = []
     for found in in_batches(len(images), run.images_at_once, write, run.device):
@@ -109,9 +111,10 @@ class _Run:
     def device(self) -> torch.device:
         return next(self.captioner.module.parameters()).device
 
-    def captions(self, batch: Sequence[Image.Image], keys: Sequence[str]) -> list[list[Sampled]]:
-        decoder = Decoder(self.captioner.module, self.prompt, self.options, self.forbidden)
-        seen = decoder.read(read_images(self.captioner.module, self.captioner.processor, batch))
+    def captions(self, model: Any, batch: Sequence[Image.Image], keys: Sequence[str]) -> list[list[Sampled]]:
+        """Those of a batch, by the captioner's model or a view of it."""
+        decoder = Decoder(model, self.prompt, self.options, self.forbidden)
+        seen = decoder.read(read_images(model, self.captioner.processor, batch))
         told: list[list[Sampled]] = [[] for _ in batch]
 
         def write(start: int, stop: int) -> int:

@@ -22,6 +22,7 @@ from ..progress import Progress, Retold
 from ..prompts import cut_at_word
 from ..ranking import Scores, similarities
 from ..rows import Rows
+from ..threads import Lazy
 from .modes import METHODS, Search, Sitting
 from .results import Interrogation, Mode, RankedPhrase
 from .table import PhraseTable
@@ -37,7 +38,8 @@ _GROUP = 16
 class Interrogator:
     """Turns images into prompts with a captioner, an encoder and phrase banks.
 
-    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it.
+    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it. Several threads may
+    use one interrogator from the start; each is told, and cancelled, through its own `progress`.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Interrogator:
         self.banks = list(banks)
         self.cache = cache
         self.caption_options = caption_options
-        self._table: PhraseTable | None = None
+        self._table: Lazy[PhraseTable] = Lazy()
 
     @property
     def encoder(self) -> Encoder:
@@ -190,10 +192,16 @@ class Interrogator:
         return _numpy(self._embed([_opened(image)])[0])
 
     def table(self, progress: Progress | None = None) -> PhraseTable:
-        """The phrases of all banks with their embeddings; made once, from the cache where that has them."""
-        if self._table is None:
-            self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder)
-        return self._table
+        """The phrases of all banks with their embeddings; made once, from the cache where that has them.
+
+        progress: called with the phrases embedded and to embed; where another thread is at it, with (0, phrases) until
+            the table is there. May raise to cancel: then the next thread that needs the table makes it.
+        """
+        phrases = sum(map(len, self.banks))
+        return self._table.get(
+            lambda: PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder),
+            (lambda: progress(0, phrases)) if progress else None,
+        )
 
     def _text_rows(self, texts: Listing, progress: Progress | None) -> KeptList:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache where one is there."""

@@ -18,7 +18,7 @@ HEAVY = ("torch", "transformers", "open_clip")
 
 # A part may import parts of lower rows, and those of its own row that stand before it.
 LAYERS = (
-    ("errors", "progress", "phrases", "whole_files"),
+    ("errors", "module_views", "threads", "progress", "phrases", "whole_files"),
     ("images", "devices", "batches", "catalog", "hub"),
     ("prompts", "rows", "ranking", "duplicates", "embeddings", "banks", "text_tower"),
     ("captioners", "encoders", "chain"),
