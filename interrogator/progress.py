@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .module_views import view_of
 
 if TYPE_CHECKING:
     from torch import nn
+
+M = TypeVar("M", bound="nn.Module")
 
 Progress = Callable[[int, int], None]
 """`progress(done, total)`; may raise to cancel."""
@@ -33,29 +35,29 @@ class Retold:
         self.progress(*self.last)
 
 
-@contextmanager
-def told_between_layers(module: nn.Module, progress: Progress | None) -> Iterator[Progress]:
-    """A progress that is also told, with its last numbers, before the layers of a model while the block runs.
+def watched(module: M, progress: Progress | None) -> tuple[M, Progress]:
+    """A view of a model that tells `progress` its last numbers again before its layers, and what to tell it through.
 
-    One batch through a large tower takes many seconds on a CPU.
+    One batch through a large tower takes many seconds on a CPU. The hooks are on the view: threads that compute with
+    the same model are told, and cancelled, each by its own progress. Without a progress it is the model itself.
     """
     if progress is None:
-        yield lambda done, total: None
-        return
+        return module, _tell_nobody
     retold = Retold(progress)
-    owner, last = threading.get_ident(), time.monotonic()
+    last = time.monotonic()
 
     def before_layer(*_: Any) -> None:
         nonlocal last
-        # Another thread may use the same model; its layers are not ours to stop.
-        if time.monotonic() - last >= _TELL_SECONDS and threading.get_ident() == owner:
+        if time.monotonic() - last >= _TELL_SECONDS:
             last = time.monotonic()
             retold.again()
 
-    layers = [layer for layer in module.modules() if next(layer.children(), None) is None]
-    hooks = [layer.register_forward_pre_hook(before_layer) for layer in layers]
-    try:
-        yield retold
-    finally:
-        for hook in hooks:
-            hook.remove()
+    view = view_of(module)
+    for layer in view.modules():
+        if next(layer.children(), None) is None:
+            layer.register_forward_pre_hook(before_layer)
+    return view, retold
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    """The progress of work that nobody watches."""

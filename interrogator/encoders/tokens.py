@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..embeddings import TOKENIZER_PROBES, tokenizer_digest
 from ..prompts import SEPARATOR, join
+from ..threads import Lazy, Lock
 
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
@@ -52,6 +53,9 @@ class Tokens:
     open_clip has three kinds of tokenizer (its own byte-pair one, Hugging Face's, and Hugging Face's in `clips` mode
     with a class token behind the padding). All are callable with `context_length`, so what this class needs is read
     off their answers.
+
+    Several threads may use it. They take turns at the tokenizer: those of Hugging Face are set anew for each length,
+    and refuse that ("Already borrowed") while another thread reads with them.
     """
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
@@ -62,8 +66,8 @@ class Tokens:
         # CLIPA's tokenizers blank the separator after they have counted it.
         self._blanked = 1 if getattr(tokenizer, "strip_sep_token", False) else 0
         self._remembered: dict[str, Ints32] = {}
-        self._known_frame: _Frame | None = None
-        self._tried = False
+        self._tried_frame: Lazy[_Frame | None] = Lazy()
+        self._lock = Lock()  # of the tokenizer, and of what is remembered
 
     def ids(self, texts: Sequence[str]) -> Tensor:
         """Token ids [N, context_length], int64; what exceeds the context is cut off."""
@@ -99,10 +103,11 @@ class Tokens:
     def remember(self, texts: Sequence[str], ids: Ints32, ends: Ints64) -> None:
         """Take ids over that `contents` gave at another time, perhaps in another process."""
         start = 0
-        for text, end in zip(texts, ends.tolist(), strict=True):
-            if end > start:
-                self._remembered[text] = ids[start:end]
-            start = end
+        with self._lock:
+            for text, end in zip(texts, ends.tolist(), strict=True):
+                if end > start:
+                    self._remembered[text] = ids[start:end]
+                start = end
 
     def lengths(self, ids: Tensor) -> Tensor:
         """How many places of each row of `ids` [N, L] come before the padding at its end: int64 [N]."""
@@ -121,16 +126,16 @@ class Tokens:
         return tokenizer_digest(self.ids(TOKENIZER_PROBES).tolist())
 
     def _ids(self, texts: Sequence[str], context_length: int) -> Tensor:
-        return torch.as_tensor(self.tokenizer(list(texts), context_length=context_length))
+        with self._lock:
+            return torch.as_tensor(self.tokenizer(list(texts), context_length=context_length))
 
     def _frame(self) -> _Frame | None:
         """Start and end ids, once parts have been seen to make wholes; None where they do not."""
-        if not self._tried:
-            self._tried = True
-            self._known_frame = self._read_frame()
-            if self._known_frame is not None and not self._parts_make_wholes(self._known_frame):
-                self._known_frame = None
-        return self._known_frame
+        return self._tried_frame.get(self._try_frame)
+
+    def _try_frame(self) -> _Frame | None:
+        frame = self._read_frame()
+        return frame if frame is not None and self._parts_make_wholes(frame) else None
 
     def _read_frame(self) -> _Frame | None:
         short, long = (self._ids([text], 32)[0] for text in ("", "a cat"))
@@ -154,14 +159,18 @@ class Tokens:
 
     def _contents(self, texts: Sequence[str]) -> list[Ints32]:
         """The ids of each text without start and end; read once, then remembered."""
-        unknown = list(dict.fromkeys(text for text in texts if text not in self._remembered))
-        if len(self._remembered) + len(unknown) > _REMEMBERED:
-            self._remembered.clear()
-            unknown = list(dict.fromkeys(texts))
-        frame = self._known_frame
+        frame = self._frame()
         assert frame is not None
-        self._remembered.update(zip(unknown, self._read(unknown, frame), strict=True))
-        return [self._remembered[text] for text in texts]
+        with self._lock:
+            contents = {text: self._remembered[text] for text in texts if text in self._remembered}
+        unknown = list(dict.fromkeys(text for text in texts if text not in contents))
+        if unknown:
+            contents |= zip(unknown, self._read(unknown, frame), strict=True)
+            with self._lock:
+                if len(self._remembered) + len(unknown) > _REMEMBERED:
+                    self._remembered.clear()
+                self._remembered |= contents
+        return [contents[text] for text in texts]
 
     def _read(self, texts: Sequence[str], frame: _Frame) -> list[Ints32]:
         contents: list[Ints32] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any, TypeVar, Unpack
 
@@ -23,8 +24,9 @@ from ..captioners.blip.text_layers import KeysValues, embed, image_keys_values, 
 from ..captioners.blip.vision import Pixels, prepare, read_images
 from ..errors import ModelError, RequestError
 from ..models import Located
-from ..progress import Progress, told_between_layers
+from ..progress import Progress, watched
 from ..registry import LoadOptions, load_as
+from ..threads import Lock
 
 MAX_TEXT_TOKENS = 35
 """Texts are cut to so many tokens, first and last token among them: `max_txt_len` of LAVIS and BLIP's retrieval."""
@@ -51,7 +53,7 @@ class Match:
 
 
 class BlipMatcher:
-    """Judges texts about images with a BLIP retrieval model of transformers.
+    """Judges texts about images with a BLIP retrieval model of transformers; in several threads if they like.
 
     Attributes:
         module: the model, `transformers.BlipForImageTextRetrieval`; it may be moved between devices at any time.
@@ -75,6 +77,7 @@ class BlipMatcher:
         self.processor = processor
         self.name = name
         self.origin = origin or Located("matcher", name, self.family)
+        self._tokenizing = Lock()  # a tokenizer of Hugging Face refuses to be set while another thread reads with it
 
     @classmethod
     def load(
@@ -132,9 +135,7 @@ class BlipMatcher:
         list of texts for each image, or [ENC] asked of a model that has none.
         """
         first = self._enc() if enc_token else None
-        found = self._each_image(
-            prepared, texts, lambda states, some: self._probabilities(states, some, first), progress
-        )
+        found = self._each_image(prepared, texts, partial(self._probabilities, first=first), progress)
         rows = torch.full((len(found), max(map(len, found), default=0)), float("nan"))  # [B, N]
         for row, probabilities in zip(rows, found, strict=True):
             row[: len(probabilities)] = torch.tensor(probabilities)
@@ -159,8 +160,9 @@ class BlipMatcher:
         """`match` and `similarity` at once: each image is read once for both."""
         first = self._enc() if enc_token else None
 
-        def both(states: Tensor, some: Sequence[Sequence[str]]) -> list[list[Match]]:
-            pairs = zip(self._probabilities(states, some, first), self._cosines(states, some), strict=True)
+        def both(model: Any, states: Tensor, some: Sequence[Sequence[str]]) -> list[list[Match]]:
+            probabilities = self._probabilities(model, states, some, first)
+            pairs = zip(probabilities, self._cosines(model, states, some), strict=True)
             return [[Match(*pair) for pair in zip(*of_image, strict=True)] for of_image in pairs]
 
         return self._each_image(prepared, texts, both, progress)
@@ -169,19 +171,23 @@ class BlipMatcher:
         self,
         prepared: Sequence[Pixels],
         texts: Sequence[Sequence[str]],
-        judge: Callable[[Tensor, Sequence[Sequence[str]]], list[list[Found]]],
+        judge: Callable[[Any, Tensor, Sequence[Sequence[str]]], list[list[Found]]],
         progress: Progress | None,
     ) -> list[list[Found]]:
-        """What `judge` says of batches of images, given as states [B, P, width], and their texts."""
+        """What `judge` says of batches of images, given as states [B, P, width], and their texts.
+
+        judge: also given the model to ask, which is a view of `module` where somebody watches.
+        """
         _check(prepared, texts)
 
         def work(start: int, stop: int) -> list[list[Found]]:
             batch = prepared[start:stop]
-            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+            model, tell = watched(self.module, progress)
+            with torch.inference_mode():
                 tell(start, len(prepared))
                 if not any(texts[start:stop]):
                     return [[] for _ in batch]
-                return judge(read_images(self.module, self.processor, batch), texts[start:stop])
+                return judge(model, read_images(model, self.processor, batch), texts[start:stop])
 
         results: list[list[Found]] = []
         for found in in_batches(len(prepared), _IMAGES_AT_ONCE, work, self.device):
@@ -190,15 +196,16 @@ class BlipMatcher:
             progress(len(results), len(results))
         return results
 
-    def _probabilities(self, states: Tensor, texts: Sequence[Sequence[str]], first: int | None) -> list[list[float]]:
+    def _probabilities(
+        self, model: Any, states: Tensor, texts: Sequence[Sequence[str]], first: int | None
+    ) -> list[list[float]]:
         """For each image, [P, width] of states [B, P, width], the probability of each of its texts."""
-        model: Any = self.module
         keys_values = image_keys_values(text_layers(model.text_encoder), states)
         found: list[list[float]] = [[] for _ in texts]
 
         def work(start: int, stop: int) -> None:
             some = [of_image[start:stop] for of_image in texts]
-            logits = self._logits(keys_values, some, first)  # [B, n, 2]
+            logits = self._logits(model, keys_values, some, first)  # [B, n, 2]
             for kept, row, of_image in zip(found, logits.float().softmax(-1)[..., 1].tolist(), some, strict=True):
                 kept += row[: len(of_image)]
 
@@ -206,9 +213,8 @@ class BlipMatcher:
             pass
         return found
 
-    def _logits(self, image: list[KeysValues], texts: Sequence[Sequence[str]], first: int | None) -> Tensor:
+    def _logits(self, model: Any, image: list[KeysValues], texts: Sequence[Sequence[str]], first: int | None) -> Tensor:
         """Logits of "no" and "yes", [B, n, 2], of up to n texts an image; places without a text hold anything."""
-        model: Any = self.module
         most = max(map(len, texts))
         ids, there = self._tokens([text for some in texts for text in [*some, *[""] * (most - len(some))]])  # [B n, L]
         if first is not None:
@@ -220,32 +226,31 @@ class BlipMatcher:
         logits: Tensor = model.itm_head(hidden[:, :, 0])
         return logits
 
-    def _cosines(self, states: Tensor, texts: Sequence[Sequence[str]]) -> list[list[float]]:
+    def _cosines(self, model: Any, states: Tensor, texts: Sequence[Sequence[str]]) -> list[list[float]]:
         """For each image, [P, width] of states [B, P, width], the cosine with each of its texts."""
-        model: Any = self.module
         images = normalize(model.vision_proj(states[:, 0]).float(), dim=-1)  # [B, E]
         distinct = list(dict.fromkeys(text for some in texts for text in some))
         rows = in_batches(
-            len(distinct), _TEXTS_AT_ONCE, lambda start, stop: self._embedded(distinct[start:stop]), self.device
+            len(distinct), _TEXTS_AT_ONCE, lambda start, stop: self._embedded(model, distinct[start:stop]), self.device
         )
         cosines = (images @ torch.cat(list(rows)).T).tolist()  # [B, texts]
         column = {text: number for number, text in enumerate(distinct)}
         return [[row[column[text]] for text in some] for row, some in zip(cosines, texts, strict=True)]
 
-    def _embedded(self, texts: list[str]) -> Tensor:
+    def _embedded(self, model: Any, texts: list[str]) -> Tensor:
         """Unit embeddings of texts, float32 [n, E]; they are read without an image."""
-        model: Any = self.module
         ids, there = self._tokens(texts)  # [n, L]
         states = model.text_encoder(input_ids=ids, attention_mask=there.long())[0]  # [n, L, D]
         return normalize(model.text_proj(states[:, 0]).float(), dim=-1)
 
     def _tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids [n, L], padded to the longest, and where they are no padding, bool."""
-        given = self.processor.tokenizer(
-            texts, padding="longest", truncation=True, max_length=MAX_TEXT_TOKENS, padding_side="right",
-            return_tensors="pt",
-        ).to(self.device)  # fmt: skip
-        return given["input_ids"], given["attention_mask"].bool()
+        with self._tokenizing:
+            given = self.processor.tokenizer(
+                texts, padding="longest", truncation=True, max_length=MAX_TEXT_TOKENS, padding_side="right",
+                return_tensors="pt",
+            )  # fmt: skip
+        return given["input_ids"].to(self.device), given["attention_mask"].bool().to(self.device)
 
     def _enc(self) -> int:
         """The id of [ENC]: the tokenizer's, or the row after [DEC], where BLIP's training put it."""

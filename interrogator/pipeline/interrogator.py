@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import select_tags
+from ..threads import Lazy
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
 from .prompt_builder import METHODS, PromptBuilder, SearchOptions
@@ -38,7 +38,8 @@ _ENCODER = frozenset({"encoder"})
 class Interrogator:
     """Turns images into prompts with models by role and phrase banks.
 
-    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it.
+    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it. Several threads may
+    use one interrogator from the start; each is told, and cancelled, through its own `progress`.
     """
 
     def __init__(
@@ -66,8 +67,7 @@ class Interrogator:
         self.banks = list(banks)
         self.cache = cache
         self.caption_options = caption_options
-        self._table: PhraseTable | None = None
-        self._table_lock = threading.Lock()
+        self._table: Lazy[PhraseTable] = Lazy()
 
     @property
     def captioner(self) -> Captioner | None:
@@ -242,11 +242,16 @@ class Interrogator:
         return _numpy(reading.embedding)
 
     def table(self, progress: Progress | None = None) -> PhraseTable:
-        """The phrases of all banks with their embeddings; made once, from the cache where that has them."""
-        with self._table_lock:
-            if self._table is None:
-                self._table = PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder)
-            return self._table
+        """The phrases of all banks with their embeddings; made once, from the cache where that has them.
+
+        progress: called with the phrases embedded and to embed; where another thread is at it, with (0, phrases) until
+            the table is there. May raise to cancel: then the next thread that needs the table makes it.
+        """
+        phrases = sum(map(len, self.banks))
+        return self._table.get(
+            lambda: PhraseTable(self.banks, lambda texts: self._text_rows(texts, progress), self.encoder),
+            (lambda: progress(0, phrases)) if progress else None,
+        )
 
     def _text_rows(self, texts: Listing, progress: Progress | None) -> KeptList:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache where one is there."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from ..module_views import view_of
 from .rules import Rules
+
+M = TypeVar("M", bound=nn.Module)
 
 _HALVES = (torch.float16, torch.bfloat16)
 
@@ -27,24 +29,27 @@ class View:
     past: tuple[Tensor, Tensor] | None = None
 
 
-class Layer(nn.Module):
-    """One residual block of the tower. Holds no weights of its own: `block` stays where it is in the model."""
+@dataclass(frozen=True)
+class Layer:
+    """One residual block of the tower. Holds no weights of its own: `block` is the model's, or a view of it."""
 
-    def __init__(self, block: Any) -> None:
-        super().__init__()
-        self.block = block
+    block: Any
 
-    def forward(self, x: Tensor, view: View, ends: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, view: View, ends: Tensor | None = None, in_float32: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """States behind the block, and its keys and values.
 
         Args:
             x: [G, M, W] states of the nodes.
             ends: [G, E] slots whose states alone are wanted; only these go through queries and MLP.
+            in_float32: compute with the block's weights raised to float32 while it is at work.
 
         Returns:
             states [G, M, W], or [G, E, W] of the ends; keys and values of the nodes, [G, M, W] each.
         """
-        block, attention = self.block, self.block.attn
+        block = raised(self.block) if in_float32 else self.block
+        attention = block.attn
         weight, bias = attention.in_proj_weight, attention.in_proj_bias  # [3W, W], [3W] or None
         width = x.shape[-1]
         mask = view.mask.to(x.dtype)
@@ -75,19 +80,19 @@ def embed(rules: Rules, tokens: Tensor, positions: Tensor, in_float32: bool) -> 
 
 def project(rules: Rules, x: Tensor, in_float32: bool) -> Tensor:
     """Features [N, D] of the last states [N, W]; final norm and pooling commute, as the norm is of each place alone."""
-    projection = rules.tower.text_projection
-    features: Tensor = called(rules.tower.ln_final, in_float32, x)
+    norm, projection = rules.tower.ln_final, rules.tower.text_projection
+    features: Tensor = (raised(norm) if in_float32 else norm)(x)
     if isinstance(projection, nn.Module):
-        features = called(projection, in_float32, features)
+        features = (raised(projection) if in_float32 else projection)(features)
     elif projection is not None:
         features = features @ (projection.float() if in_float32 else projection)
     return features
 
 
-def called(module: nn.Module, in_float32: bool, *inputs: Any) -> Any:
-    """`module(*inputs)`, with half-precision weights raised to float32 for this one call if asked for."""
-    raised = {name: value.float() for name, value in module.named_parameters() if in_float32 and value.dtype in _HALVES}
-    return functional_call(module, raised, inputs) if raised else module(*inputs)
+def raised(module: M) -> M:
+    """The module, or where it holds half-precision weights a view of it that holds them in float32."""
+    weights = {name: value.float() for name, value in module.named_parameters() if value.dtype in _HALVES}
+    return view_of(module, weights) if weights else module
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, heads: int) -> Tensor:

@@ -7,7 +7,7 @@ all texts of a call begin with, are computed once and kept; every group of nodes
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from ..devices import is_out_of_memory, release_memory
-from .layers import Layer, View, called, embed, project
+from ..progress import Progress, watched
+from ..threads import Lock
+from .layers import Layer, View, embed, project
 from .rules import Rules
 from .trie import Flags, Ints, Trie
 
@@ -28,11 +30,9 @@ GROUP = 64
 NODES_ON_CPU = 2048
 NODES_ON_DEVICE = 32768
 
-Tell = Callable[[int, int], None]
-
 
 class CausalTower:
-    """Runs the text side of a model whose text tower is causal.
+    """Runs the text side of a model whose text tower is causal; in several threads at once if they like.
 
     Attributes:
         nodes: how many nodes, trunks included, went through the tower so far.
@@ -46,44 +46,47 @@ class CausalTower:
         """
         self.rules = Rules.of(model)
         self.nodes = 0
-        self._layers = [Layer(block) for block in self.rules.tower.transformer.resblocks]
         self._most: int | None = None  # nodes a chunk, once memory has run out
+        self._lock = Lock()  # of the two numbers
 
     @property
     def device(self) -> torch.device:
         return self.rules.tower.token_embedding.weight.device  # type: ignore[no-any-return]
 
-    def features(self, ids: Tensor, in_float32: bool = False, tell: Tell | None = None) -> Tensor:
+    def features(self, ids: Tensor, in_float32: bool = False, progress: Progress | None = None) -> Tensor:
         """Features [N, D] of token ids [N, L], not normalised, as the model's `encode_text` has them.
 
         Args:
             ids: padded to the context, on any device.
             in_float32: compute with the weights raised to float32, one layer at a time.
-            tell: called with (texts done, N) at the start and before each chunk; may raise to cancel.
+            progress: called with (texts done, N) at the start, before each chunk and between layers; may raise to
+                cancel.
         """
-        if tell:
-            tell(0, len(ids))
+        transformer, tell = watched(self.rules.tower.transformer, progress)
+        layers = [Layer(block) for block in transformer.resblocks]
+        tell(0, len(ids))
         trie = Trie.of(*self.rules.sequences(ids.cpu().numpy()), GROUP)
-        past = self._trunk(trie.trunk, in_float32)
+        past = self._trunk(layers, trie.trunk, in_float32)
         parts: list[Tensor] = []
         groups, slots = trie.tokens.shape
         start = 0
         while start < groups:
-            if tell and start:
+            if start:
                 tell(len(ids) * start // groups, len(ids))
             count = min(max(1, self._chunk() // slots), groups - start)
             try:
-                parts.append(self._ends(trie, slice(start, start + count), past, in_float32))
+                parts.append(self._ends(layers, trie, slice(start, start + count), past, in_float32))
                 start += count
                 continue
             except RuntimeError as error:
                 if count == 1 or not is_out_of_memory(error):
                     raise
             self._take_less(count * slots, slots)  # out here the error is gone, and with it all that the chunk held
-        self.nodes += trie.nodes + len(trie.trunk)
+        with self._lock:
+            self.nodes += trie.nodes + len(trie.trunk)
         return torch.cat(parts)[torch.from_numpy(trie.where).to(self.device)]
 
-    def _trunk(self, trunk: Ints, in_float32: bool) -> list[tuple[Tensor, Tensor]]:
+    def _trunk(self, layers: Sequence[Layer], trunk: Ints, in_float32: bool) -> list[tuple[Tensor, Tensor]]:
         """Keys and values [1, T, W] of the trunk [T] for each layer; none where there is no trunk."""
         if not len(trunk):
             return []
@@ -91,21 +94,23 @@ class CausalTower:
         mask = self._mask(np.tri(len(trunk), dtype=np.bool_) & seen)[None]  # [1, 1, T, T]
         x = self._embedded(trunk[None], np.arange(len(trunk))[None], in_float32)  # [1, T, W]
         past: list[tuple[Tensor, Tensor]] = []
-        for layer in self._layers:
-            x, key, value = called(layer, in_float32, x, View(mask))
+        for layer in layers:
+            x, key, value = layer.forward(x, View(mask), in_float32=in_float32)
             past.append((key, value))
         return past
 
-    def _ends(self, trie: Trie, part: slice, past: list[tuple[Tensor, Tensor]], in_float32: bool) -> Tensor:
+    def _ends(
+        self, layers: Sequence[Layer], trie: Trie, part: slice, past: list[tuple[Tensor, Tensor]], in_float32: bool
+    ) -> Tensor:
         """Features [G * E, D] at the ends of some groups of the trie."""
         tokens, trunk = trie.tokens[part], trie.trunk  # [G, M], [T]
         ahead = np.broadcast_to(self._seen(trunk, np.insert(trunk, 0, -1)[:-1]), (*tokens.shape, len(trunk)))
         own = trie.sees[part] & self._seen(tokens, trie.before[part])[:, None]  # [G, M, M]
         mask = self._mask(np.concatenate([ahead, own], axis=2))[:, None]  # [G, 1, M, T + M]
         x = self._embedded(tokens, trie.depths[part], in_float32)  # [G, M, W]
-        for number, layer in enumerate(self._layers):
-            ends = self._put(trie.ends[part]) if layer is self._layers[-1] else None  # [G, E]
-            x, _, _ = called(layer, in_float32, x, View(mask, past[number] if past else None), ends)
+        for number, layer in enumerate(layers):
+            ends = self._put(trie.ends[part]) if layer is layers[-1] else None  # [G, E]
+            x, _, _ = layer.forward(x, View(mask, past[number] if past else None), ends, in_float32)
         return project(self.rules, x.flatten(0, 1), in_float32)  # [G, E, W] -> [G * E, D]
 
     def _embedded(self, tokens: Ints, depths: Ints, in_float32: bool) -> Tensor:
@@ -117,7 +122,7 @@ class CausalTower:
 
     def _mask(self, seen: Flags) -> Tensor:
         """0 where seen, else -inf."""
-        mask = torch.zeros(seen.shape, device=self.device)
+        mask = torch.zeros(seen.shape, dtype=torch.float32, device=self.device)
         return mask.masked_fill_(~self._put(seen), float("-inf"))
 
     def _put(self, array: Any) -> Tensor:
@@ -128,6 +133,8 @@ class CausalTower:
 
     def _take_less(self, nodes: int, slots: int) -> None:
         """Halve the chunks from now on: `nodes` at a time, `slots` of them a group, were too many."""
-        self._most = max(slots, nodes // 2)
-        logger.info("out of memory with %d text nodes at a time; going on with %d", nodes, self._most)
+        most = max(slots, nodes // 2)
+        with self._lock:
+            self._most = min(most, self._most or most)
+        logger.info("out of memory with %d text nodes at a time; going on with %d", nodes, most)
         release_memory(self.device)

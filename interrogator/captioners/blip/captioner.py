@@ -12,13 +12,15 @@ from PIL import Image
 from ...batches import in_batches
 from ...errors import RequestError
 from ...models import Ability, Located
-from ...progress import Progress, told_between_layers
+from ...module_views import view_of
+from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
+from ...threads import Lock
 from ..options import DEFAULT_OPTIONS, CaptionOptions
 from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
 from ..strip import strip_words
 from .checkpoint import load_blip
-from .decoder import Decoder
+from .decoder import Decoder, check_captioner
 from .forbidden_words import ForbiddenWords
 from .sampler import Sampler
 from .vision import Pixels, prepare, read_images
@@ -27,7 +29,7 @@ _WORKING_BYTES = 2_000_000_000
 
 
 class BlipCaptioner:
-    """Writes captions with a BLIP captioning model of transformers, base or large.
+    """Writes captions with a BLIP captioning model of transformers, base or large; in several threads if they like.
 
     Attributes:
         module: the model, `transformers.BlipForConditionalGeneration`; it may be moved between devices at any time.
@@ -45,6 +47,7 @@ class BlipCaptioner:
         self.processor = processor
         self.name = name
         self.origin = origin or Located("captioner", name, self.family)
+        self._tokenizing = Lock()  # a tokenizer of Hugging Face refuses to be set while another thread reads with it
 
     @classmethod
     def load(
@@ -97,11 +100,12 @@ class BlipCaptioner:
         prompt = self.prompt_ids(options)
 
         def write(start: int, stop: int) -> list[list[int]]:
-            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+            model, tell = watched(self.module, progress)
+            with torch.inference_mode():
                 tell(start, len(prepared))
-                states = read_images(self.module, self.processor, prepared[start:stop])  # [b, P, width]
+                states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
                 search = self._greedy if options.num_beams == 1 else self._beams
-                return search(states, prompt, options)
+                return search(model, states, prompt, options)
 
         captions: list[str] = []
         for batch in in_batches(len(prepared), options.batch_size, write, self.device):
@@ -135,15 +139,15 @@ class BlipCaptioner:
         caption_options = options.caption_options
         prompt = self.prompt_ids(caption_options)
         forbidden = ForbiddenWords(options.forbidden, self.processor.tokenizer)
-        sampler = Sampler(
-            self.module, prompt, options, forbidden, lambda tokens: self.text_of(prompt, tokens, caption_options)
-        )
+        check_captioner(self.module)
+        sampler = Sampler(prompt, options, forbidden, lambda tokens: self.text_of(prompt, tokens, caption_options))
 
         def write(start: int, stop: int) -> list[list[Sampled]]:
-            with told_between_layers(self.module, progress) as tell, torch.inference_mode():
+            model, tell = watched(self.module, progress)
+            with torch.inference_mode():
                 tell(start, len(prepared))
-                states = read_images(self.module, self.processor, prepared[start:stop])  # [b, P, width]
-                return sampler.captions(states, keys[start:stop])
+                states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
+                return sampler.captions(model, states, keys[start:stop])
 
         results: list[list[Sampled]] = []
         for found in in_batches(len(prepared), sampler.images_at_once, write, self.device):
@@ -154,7 +158,8 @@ class BlipCaptioner:
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: what the decoder is given after its start token."""
-        ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
+        with self._tokenizing:
+            ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
         room = config.text_config.max_position_embeddings - 1  # one position for the start token
         if len(ids) + options.max_new_tokens > room:
@@ -164,14 +169,13 @@ class BlipCaptioner:
             )
         return ids
 
-    def _greedy(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+    def _greedy(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width]: the likeliest each time."""
-        decoder = Decoder(self.module, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
+        decoder = Decoder(model, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
         return [text.tokens for text in decoder.write(decoder.read(states), [""] * len(states), range(1))]
 
-    def _beams(self, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
+    def _beams(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids of each image, given as states [b, P, width], by beam search; padded where one ends sooner."""
-        model: Any = self.module
         text = model.config.text_config
         row = [text.bos_token_id, *prompt]
         ids = torch.tensor([row] * len(states), dtype=torch.long, device=states.device)  # [b, 1 + p]
@@ -186,7 +190,8 @@ class BlipCaptioner:
         }
         if options.min_new_tokens:
             settings["min_new_tokens"] = options.min_new_tokens
-        written: torch.Tensor = model.text_decoder.generate(
+        # `generate` is free to write on the model that it is a method of.
+        written: torch.Tensor = view_of(model.text_decoder).generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             encoder_hidden_states=states,
@@ -204,6 +209,9 @@ class BlipCaptioner:
             tokens = tokens[: tokens.index(end)]
         if options.keep_prefix:
             tokens = prompt + tokens
-        text: str = self.processor.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        with self._tokenizing:
+            text: str = self.processor.tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True
+            )
         # A caption that goes on inside the prefix's last word starts with the mark of a word part.
         return strip_words(" ".join(text.removeprefix("##").split()), options.strip)

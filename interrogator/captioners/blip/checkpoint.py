@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ _TIED = (
     (f"{_DECODER}.bias", "text_decoder.cls.predictions.bias"),
     (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
 )
+
+_LOADING = threading.Lock()  # transformers sets the default dtype and the level of its log for the whole process
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
 # What transformers and its readers raise for damaged files, besides the safetensors and pickle errors named below.
@@ -64,7 +67,7 @@ def _read_folder(
     from safetensors import SafetensorError
 
     try:
-        with _quiet_transformers():
+        with _LOADING, _quiet_transformers():
             processor = _load_processor(folder)
             model, info = _load_weights(folder, kind)
             stored = _read_tensors(folder, [name for pair in tied for name in pair])

@@ -21,43 +21,47 @@ _TEXTS_AT_ONCE = 256
 
 
 class Sampler:
-    """One call's options, made ready for one model.
+    """One call's options, made ready for any number of images.
 
     Attributes:
         images_at_once: how many images should be sampled from together.
     """
 
     def __init__(
-        self, model: Any, prompt: list[int], options: SamplingOptions, forbidden: ForbiddenWords,
+        self, prompt: list[int], options: SamplingOptions, forbidden: ForbiddenWords,
         text_of: Callable[[list[int]], str],
     ) -> None:  # fmt: skip
-        """Take the model's parts.
+        """Keep what the captions of one call have in common.
 
         Args:
-            model: `BlipForConditionalGeneration`.
             prompt: token ids of the prefix.
             text_of: a caption from its token ids.
-
-        Raises ModelError: the model is not built as a BLIP captioner.
         """
-        self._decoder = Decoder(model, prompt, options, forbidden)
-        self._count = options.count
+        self._prompt = prompt
+        self._options = options
+        self._forbidden = forbidden
         self._text_of = text_of
         self.images_at_once = min(options.batch_size, max(1, _TEXTS_AT_ONCE // options.count))
         self._samples_at_once = options.count
 
-    def captions(self, states: Tensor, keys: Sequence[str]) -> list[list[Sampled]]:
-        """The captions of images, given as states [B, P, width]. keys: one an image, for its random numbers."""
-        images = self._decoder.read(states)
+    def captions(self, model: Any, states: Tensor, keys: Sequence[str]) -> list[list[Sampled]]:
+        """The captions of images, given as states [B, P, width].
+
+        Args:
+            model: a `BlipForConditionalGeneration`, or a view of one.
+            keys: one an image, for its random numbers.
+        """
+        decoder = Decoder(model, self._prompt, self._options, self._forbidden)
+        images = decoder.read(states)
         sampled: list[list[Sampled]] = [[] for _ in keys]
 
         def write(start: int, stop: int) -> int:
-            for text in self._decoder.write(images, keys, range(start, stop)):
+            for text in decoder.write(images, keys, range(start, stop)):
                 sampled[text.image].append(self._sampled(text))
             return stop - start
 
         # What memory took this time is what the next images begin with.
-        self._samples_at_once = max(in_batches(self._count, self._samples_at_once, write, states.device))
+        self._samples_at_once = max(in_batches(self._options.count, self._samples_at_once, write, states.device))
         return sampled
 
     def _sampled(self, text: Hypothesis) -> Sampled:

@@ -56,7 +56,10 @@ def pixels_of(processor: Any, prepared: Sequence[Pixels], device: torch.device) 
     if rules.do_rescale:
         pixels = pixels * rules.rescale_factor
     if rules.do_normalize:
-        mean, std = (torch.tensor(each, device=device).view(3, 1, 1) for each in (rules.image_mean, rules.image_std))
+        mean, std = (
+            torch.tensor(each, dtype=torch.float32, device=device).view(3, 1, 1)
+            for each in (rules.image_mean, rules.image_std)
+        )
         pixels = (pixels - mean) / std
     return pixels.contiguous()
 

@@ -18,9 +18,10 @@ from ...batches import in_batches
 from ...embeddings import PROBE_PHRASES, EncoderIdentity
 from ...images import to_rgb
 from ...models import Located
-from ...progress import Progress, told_between_layers
+from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
 from ...text_tower import CausalTower
+from ...threads import Lazy
 from ..tokens import Ints32, Ints64, Tokens
 from .builder import build_model, build_tokenizer
 from .text_features import TextFeatures, padding_is_idle
@@ -38,7 +39,8 @@ _POSITIONS = 4096
 class OpenClipEncoder:
     """A loaded open_clip model with its image preprocessing and tokenizer.
 
-    Weights are used where they are (`module`), so a host may move the model between calls.
+    Weights are used where they are (`module`), so a host may move the model between calls. Several threads may use
+    one encoder from the start: no call changes the model, and what is found out at first use is found out once.
     """
 
     def __init__(
@@ -67,11 +69,9 @@ class OpenClipEncoder:
         length = getattr(tokenizer, "context_length", None) or model.context_length
         self.context_length = int(length)
         self._tokens = Tokens(tokenizer, self.context_length)
-        self._features = TextFeatures(model)
-        self._trims: bool | None = None
-        self._tower: CausalTower | None = None
-        self._tower_tried = False
-        self._identity: EncoderIdentity | None = None
+        self._trims: Lazy[bool] = Lazy()
+        self._tower: Lazy[CausalTower | None] = Lazy()
+        self._identity: Lazy[EncoderIdentity] = Lazy()
 
     @classmethod
     def load(cls, name: str | PathLike[str], **options: Unpack[LoadOptions]) -> OpenClipEncoder:
@@ -119,12 +119,13 @@ class OpenClipEncoder:
         Where memory runs out, it goes on with half as many images at a time.
         """
         count = len(prepared)
-        with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
+        model, tell = watched(self.model, progress)
+        with torch.inference_mode(), self._autocast():
 
             def embed(start: int, stop: int) -> Tensor:
                 tell(start, count)
                 pixels = torch.stack(list(prepared[start:stop]))  # [B, 3, H, W]
-                features = self.model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
+                features = model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
                 return F.normalize(features.float(), dim=-1)
 
             batches = list(in_batches(count, _IMAGE_BATCH, embed, self.device))
@@ -178,11 +179,12 @@ class OpenClipEncoder:
 
     def identity(self) -> EncoderIdentity:
         """Name, dtype, tokenizer and the model's float32 answers to fixed phrases; computed once."""
-        if self._identity is None:
-            probes = F.normalize(self._answers(PROBE_PHRASES), dim=-1)  # [P, D]
-            dtype = str(self.dtype).removeprefix("torch.")
-            self._identity = EncoderIdentity(self.name, dtype, self._tokens.digest(), probes.cpu())
-        return self._identity
+        return self._identity.get(self._identify)
+
+    def _identify(self) -> EncoderIdentity:
+        probes = F.normalize(self._answers(PROBE_PHRASES), dim=-1)  # [P, D]
+        dtype = str(self.dtype).removeprefix("torch.")
+        return EncoderIdentity(self.name, dtype, self._tokens.digest(), probes.cpu())
 
     def _rows(self, ids: Tensor, progress: Progress | None, dtype: torch.dtype | None) -> Tensor:
         """Unit rows [N, D] of token ids [N, L]."""
@@ -190,16 +192,19 @@ class OpenClipEncoder:
             return self._no_rows()
         in_float32 = dtype == torch.float32
         tower = self.text_tower
-        with torch.inference_mode(), self._autocast(dtype), told_between_layers(self.module, progress) as tell:
+        with torch.inference_mode(), self._autocast(dtype):
             if tower is not None:
-                features = tower.features(ids, in_float32, tell)
+                features = tower.features(ids, in_float32, progress)
             else:
-                features = self._forward(ids, in_float32, tell)
-            tell(len(ids), len(ids))
+                features = self._forward(ids, in_float32, progress)
+            if progress:
+                progress(len(ids), len(ids))
             return F.normalize(features.float(), dim=-1)
 
-    def _forward(self, ids: Tensor, in_float32: bool, tell: Progress) -> Tensor:
+    def _forward(self, ids: Tensor, in_float32: bool, progress: Progress | None) -> Tensor:
         """Features [N, D] by the model's own forward, each text once, with the shortest padding that is exact."""
+        model, tell = watched(self.model, progress)
+        features_of = TextFeatures(model)
         ids, where = torch.unique(ids, dim=0, return_inverse=True)  # [M, L], [N]
         lengths = self._tokens.lengths(ids) if self._trims_padding() else torch.full((len(ids),), ids.shape[1])
         order = torch.argsort(lengths, stable=True)  # [M]: neighbours share a length, so little padding is left
@@ -208,7 +213,7 @@ class OpenClipEncoder:
         def encode(start: int, stop: int) -> Tensor:
             tell(start, len(where))
             cut = ids[order[start:stop], : sizes[stop - 1]]  # [B, L']
-            return self._features(cut.to(self.device), in_float32)
+            return features_of(cut.to(self.device), in_float32)
 
         features = list(in_batches(len(order), _POSITIONS, encode, self.device, partial(_stop, sizes)))
         place = torch.empty_like(order)
@@ -222,16 +227,13 @@ class OpenClipEncoder:
         Built and tried at first use. A tower whose answers are not the model's own steps aside, with a warning; where
         memory runs out in the trial, that comes out and the next use tries again.
         """
-        if not self._tower_tried:
-            self._tower = proven_tower(self.model, self.name, self._tokens, self._answers)
-            self._tower_tried = True
-        return self._tower
+        return self._tower.get(lambda: proven_tower(self.model, self.name, self._tokens, self._answers))
 
     def _answers(self, texts: Sequence[str]) -> Tensor:
         """The model's own features [N, D] of fully padded texts, in float32."""
         ids = self._tokens.ids(texts).to(self.device)
         with torch.inference_mode(), self._autocast(torch.float32):
-            return self._features(ids, in_float32=True).float()
+            return TextFeatures(self.model)(ids, in_float32=True).float()
 
     def _cut(self, texts: Sequence[str], ids: Tensor) -> list[str]:
         """The texts that exceed the context, each once."""
@@ -239,14 +241,16 @@ class OpenClipEncoder:
         return [text for text in dict.fromkeys(texts[place] for place in full) if not self.fits(text)]
 
     def _trims_padding(self) -> bool:
-        if self._trims is None:
-            ids = self._tokens.ids(PROBE_PHRASES)
-            lengths = self._tokens.lengths(ids)
-            with torch.inference_mode(), self._autocast(torch.float32):
-                self._trims = padding_is_idle(self._features, ids.to(self.device), lengths)
-            if not self._trims:
-                logger.debug("%s sees padding, so its texts are padded to %d", self.name, self.context_length)
-        return self._trims
+        return self._trims.get(self._try_trimming)
+
+    def _try_trimming(self) -> bool:
+        ids = self._tokens.ids(PROBE_PHRASES)
+        lengths = self._tokens.lengths(ids)
+        with torch.inference_mode(), self._autocast(torch.float32):
+            trims = padding_is_idle(TextFeatures(self.model), ids.to(self.device), lengths)
+        if not trims:
+            logger.debug("%s sees padding, so its texts are padded to %d", self.name, self.context_length)
+        return trims
 
     def _autocast(self, dtype: torch.dtype | None = None) -> AbstractContextManager[Any]:
         if dtype == torch.float32:
@@ -256,7 +260,7 @@ class OpenClipEncoder:
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def _no_rows(self) -> Tensor:
-        return torch.empty(0, self.identity().probes.shape[1])
+        return torch.empty(0, self.identity().probes.shape[1], dtype=torch.float32)
 
 
 def _weights_dtype(model: nn.Module) -> torch.dtype:

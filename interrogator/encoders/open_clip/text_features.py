@@ -1,8 +1,8 @@
 """Text features from a loaded open_clip model, without the padding its own `encode_text` insists on.
 
 `encode_text` of open_clip's native CLIP adds all position embeddings and the whole causal mask, so it takes only
-texts padded to the full context. The model's own code runs on shorter texts once those two are cut to length, which
-`torch.func.functional_call` does for one call without touching the model.
+texts padded to the full context. The model's own code runs on shorter texts once those two are cut to length, as they
+are in a view of the model for one call.
 """
 
 from __future__ import annotations
@@ -10,55 +10,42 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from ...devices import is_out_of_memory
-
-
-class _TextSide(nn.Module):
-    """A model whose `forward` is `encode_text`, because `functional_call` runs `forward` only."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.model.encode_text(ids)  # type: ignore[no-any-return]
+from ...module_views import view_of
 
 
 class TextFeatures:
     """Runs a model's text side on token ids of any length up to the context."""
 
     def __init__(self, model: Any) -> None:
-        self.side = _TextSide(model)
+        self.model = model
 
     def __call__(self, ids: Tensor, in_float32: bool = False) -> Tensor:
         """Features [N, D] of token ids [N, L]; not normalised.
 
         in_float32: compute with the weights raised to float32, whatever they are held in.
         """
-        swapped: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         if in_float32:
-            swapped = {
+            tensors = {
                 name: value.float()
-                for name, value in self.side.named_parameters()
-                if value.dtype in (torch.float16, torch.bfloat16) and not name.startswith("model.visual.")
+                for name, value in self.model.named_parameters()
+                if value.dtype in (torch.float16, torch.bfloat16) and not name.startswith("visual.")
             }
-        swapped |= self._cut(ids.shape[1], swapped)
-        if not swapped:
-            return self.side(ids)  # type: ignore[no-any-return]
-        return functional_call(self.side, swapped, (ids,))  # type: ignore[no-any-return]
+        tensors |= self._cut(ids.shape[1], tensors)
+        model = view_of(self.model, tensors) if tensors else self.model
+        return model.encode_text(ids)  # type: ignore[no-any-return]
 
-    def _cut(self, length: int, swapped: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _cut(self, length: int, raised: dict[str, Tensor]) -> dict[str, Tensor]:
         """Position embeddings and causal mask for `length` places, where the tower has them as open_clip's own does."""
-        model = self.side.model
-        prefix, tower = ("model.text.", model.text) if hasattr(model, "text") else ("model.", model)
+        prefix, tower = ("text.", self.model.text) if hasattr(self.model, "text") else ("", self.model)
         cut: dict[str, Tensor] = {}
         positions = getattr(tower, "positional_embedding", None)
         if isinstance(positions, Tensor) and positions.shape[0] > length and getattr(tower, "cls_emb", None) is None:
             name = f"{prefix}positional_embedding"
-            cut[name] = swapped.get(name, positions)[:length]  # [L, width]
+            cut[name] = raised.get(name, positions)[:length]  # [L, width]
             mask = getattr(tower, "attn_mask", None)
             if isinstance(mask, Tensor):
                 cut[f"{prefix}attn_mask"] = mask[:length, :length]  # [L, L]
