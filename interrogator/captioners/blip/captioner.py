@@ -18,7 +18,7 @@ from ..options import DEFAULT_OPTIONS, CaptionOptions
 from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
 from ..strip import strip_words
 from .checkpoint import load_blip
-from .decoder import Decoder
+from .decoder import Decoder, check_captioner
 from .forbidden_words import ForbiddenWords
 from .sampler import Sampler
 from .vision import Pixels, prepare, read_images
@@ -40,7 +40,11 @@ class BlipCaptioner:
     abilities: frozenset[Ability] = frozenset({"beams", "sampling", "prefix", "forbidden words"})
 
     def __init__(self, model: Any, processor: Any, name: str = "blip", *, origin: Located | None = None) -> None:
-        """Wrap a loaded model and its processor, in that model's dtype and wherever it is."""
+        """Wrap a loaded model and its processor, in that model's dtype and wherever it is.
+
+        Raises ModelError: it is not built as a BLIP captioner.
+        """
+        check_captioner(model)
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
