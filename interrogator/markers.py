@@ -26,6 +26,9 @@ def check_family(role: Role, folder: Path) -> Family:
     if family is not None:
         return family
     kinds = catalog.families(role)
+    others = [other for other in catalog.ROLES if family_in(other, folder) is not None]
+    if others:
+        raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     config = _config(folder / "config.json") if (folder / "config.json").is_file() else {}
     present = [each for each in catalog.FAMILIES if (folder / each.marker.file).is_file()]
     if not config and not present:
@@ -39,7 +42,7 @@ def check_family(role: Role, folder: Path) -> Family:
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
     known = ", ".join(each.name for each in kinds) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not a {role} of a family that this version loads ({known})")
+    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -57,6 +60,10 @@ def family_in(role: Role, folder: Path) -> Family | None:
             continue
         return family
     return None
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def locate(
         ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
         ModelLoadError: the files are of another kind of model. No weights were fetched or read.
     """
-    asked = str(name)
+    asked = str(name).strip()
+    if not asked:
+        raise UnknownModelError(_unknown(role, asked))
     row = catalog.known_model(role, asked)
     source = asked.removeprefix(LOCAL_DIR) if row is None else row.source
     folder = Path(source).expanduser()
@@ -194,8 +196,7 @@ def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])
     if found is None and not fetch["download"] and hub.is_repo_id(source):
         if "/" not in source:
-            known = [row.name for row in catalog.MODELS if row.role == role]
-            raise UnknownModelError(f"{catalog.unknown(role, name, known)}, or name a folder or a repository org/name")
+            raise UnknownModelError(_unknown(role, name))
         raise ModelNotFoundError(
             f"{source} is not on this machine: put its files into {hub.local_folder(source)}, or {hub.offer_of(None)}"
         )
@@ -212,6 +213,11 @@ def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: An
     files = family.files
     hub.fetch_files(str(folder), required=files.required, any_of=files.any_of)  # or it names what the folder lacks
     return Located(role, name, family.name, folder)
+
+
+def _unknown(role: Role, name: str) -> str:
+    known = [row.name for row in catalog.MODELS if row.role == role]
+    return f"{catalog.unknown(role, name, known)}, or name a folder or a repository org/name"
 
 
 def _family(name: str) -> Family:

@@ -84,17 +84,18 @@ def test_braces_and_brackets_in_a_caption_or_a_phrase_are_text() -> None:
 def test_any_other_name_is_refused_with_the_names_there_are(name: str) -> None:
     with pytest.raises(RequestError) as caught:
         assemble(f"{{caption}}, {{{name}}}", "a cat", PHRASES)
-    said = str(caught.value)
-    assert f"no field {{{name}}}" in said and "\n" not in said
-    listed = said.partition("there is ")[2].split(", ")
-    assert {"caption", "phrases", *ROLES, *bank_names(), "my-words", "trendings"} == set(listed)
+    message = str(caught.value)
+    assert message.startswith(f"unknown field {{{name}}} in a template; choose from ") and "\n" not in message
+    listed = message.partition("choose from ")[2].split(", ")
+    known = {"caption", "prompt", "tags", "phrases", *ROLES, *bank_names(), "my-words", "trendings"}
+    assert known == set(listed)
     assert len(listed) == len(set(listed))
 
 
 def test_the_nearest_name_comes_first() -> None:
-    with pytest.raises(RequestError, match=r"no field \{artist\}; there is artists, "):
+    with pytest.raises(RequestError, match=r"unknown field \{artist\} in a template; choose from artists, "):
         assemble("{artist}", "a cat", [])
-    with pytest.raises(RequestError, match=r"there is my-words, "):
+    with pytest.raises(RequestError, match=r"choose from my-words, "):
         assemble("{mywords}", "a cat", PHRASES)
 
 

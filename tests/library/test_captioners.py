@@ -16,74 +16,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from interrogator import hub
-from interrogator.captioners import (
-    BLIP_FILES,
-    DEFAULT_STRIP,
-    BlipCaptioner,
-    CaptionOptions,
-    load_strip_list,
-    strip_words,
-)
+from interrogator import BlipCaptioner, catalog, hub
+from interrogator.captioners import DEFAULT_OPTIONS, DEFAULT_STRIP, CaptionOptions, load_strip_list, strip_words
 from interrogator.captioners.blip.vision import pixels_of
 from interrogator.errors import DeviceError, ImageReadError, ModelLoadError, ModelNotFoundError, RequestError
 from interrogator.images import to_rgb
+from interrogator.progress import Progress
+
+from .tiny_checkpoints import BIAS, DECODER, EMBEDDING, VOCABULARY, prepared, write_blip, write_processor
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
-
-WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
-VOCABULARY = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", "##ed", "##ing", ",", ".", "'"
-]  # fmt: skip
-START, ROWS = len(VOCABULARY), len(VOCABULARY) + 2  # as on the hub, the model has [DEC] and [ENC], vocab.txt has not
-DECODER, BIAS = "text_decoder.cls.predictions.decoder", "text_decoder.cls.predictions.bias"
-EMBEDDING = "text_decoder.bert.embeddings.word_embeddings.weight"
-
-
-def write_blip(folder: Path, seed: int = 0, tie_word_embeddings: bool = True) -> Path:
-    """A tiny random BLIP in the files of Salesforce/blip-image-captioning-large, by whatever transformers is here."""
-    from transformers import BlipConfig, BlipForConditionalGeneration
-
-    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    ids = {"bos_token_id": START, "sep_token_id": 3, "eos_token_id": 2, "pad_token_id": 0}
-    tie = {"tie_word_embeddings": tie_word_embeddings}
-    text = {**size, **ids, **tie, "vocab_size": ROWS, "max_position_embeddings": 64}
-    config = BlipConfig(text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8}, **tie)
-    model = BlipForConditionalGeneration(config)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():  # the usual start is so small that every image would get the same caption
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0.0, 0.3, generator=generator)
-        decoder = model.text_decoder.cls.predictions.decoder
-        decoder.weight.copy_(model.get_input_embeddings().weight)  # trained as one; 4.50 builds two
-        model.text_decoder.cls.predictions.bias.normal_(0.0, 0.5, generator=generator)
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}
-    for name in (f"{DECODER}.weight", f"{DECODER}.bias", "text_decoder.bert.embeddings.position_ids"):
-        state.pop(name, None)
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(config.to_json_string(use_diff=False), encoding="utf-8")
-    write_processor(folder, VOCABULARY, 32)
-    return folder
-
-
-def write_processor(folder: Path, vocabulary: list[str], size: int) -> None:
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    special = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
-    tokenizer = {**special, "do_lower_case": True, "model_max_length": 512, "tokenizer_class": "BertTokenizer"}
-    image = {
-        "do_normalize": True, "do_rescale": True, "do_resize": True, "do_convert_rgb": True, "resample": 3,
-        "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
-        "image_processor_type": "BlipImageProcessor", "processor_class": "BlipProcessor",
-        "rescale_factor": 1 / 255, "size": {"height": size, "width": size}, "size_divisor": None,
-    }  # fmt: skip
-    for name, content in (
-        ("tokenizer_config.json", tokenizer),
-        ("special_tokens_map.json", special),
-        ("preprocessor_config.json", image),
-    ):
-        (folder / name).write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def blip(folder: Path) -> BlipCaptioner:
-    return BlipCaptioner.load(str(folder), device="cpu", dtype="fp32")
+    return load(folder)
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +54,19 @@ def images() -> list[Image.Image]:
 
 
 RAW = CaptionOptions(strip=(), max_new_tokens=12)
+
+
+def load(name: Path | str, dtype: str = "fp32") -> BlipCaptioner:
+    return BlipCaptioner.load(name, device="cpu", dtype=dtype)
+
+
+def captions_of(
+    captioner: BlipCaptioner,
+    images: list[Image.Image],
+    options: CaptionOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
+) -> list[str]:
+    return captioner.caption(prepared(captioner, images), options, progress)
 
 
 def copied(folder: Path, tmp_path: Path) -> Path:
@@ -131,7 +86,7 @@ def changed(folder: Path, change: Any) -> Path:
 
 
 def test_each_image_gets_a_caption_of_its_own(blip: BlipCaptioner, images: list[Image.Image]) -> None:
-    captions = blip.caption(images, RAW)
+    captions = captions_of(blip, images, RAW)
     assert len(captions) == len(images) and len(set(captions)) > 2
     assert all(isinstance(caption, str) and caption == " ".join(caption.split()) for caption in captions)
     assert not any(special in caption for caption in captions for special in ("[", "##"))
@@ -152,11 +107,11 @@ OPTION_SETS = [
 def test_a_batch_writes_what_one_at_a_time_writes(
     blip: BlipCaptioner, images: list[Image.Image], settings: dict[str, Any]
 ) -> None:
-    one_by_one = blip.caption(images, CaptionOptions(strip=(), max_new_tokens=12, batch_size=1, **settings))
+    one_by_one = captions_of(blip, images, CaptionOptions(strip=(), max_new_tokens=12, batch_size=1, **settings))
     for batch_size in (2, 4, 100):
         options = CaptionOptions(strip=(), max_new_tokens=12, batch_size=batch_size, **settings)
-        assert blip.caption(images, options) == one_by_one
-    assert blip.caption(images[::-1], options) == one_by_one[::-1]
+        assert captions_of(blip, images, options) == one_by_one
+    assert captions_of(blip, images[::-1], options) == one_by_one[::-1]
 
 
 def test_captions_are_those_of_plain_transformers(blip: BlipCaptioner, images: list[Image.Image], folder: Path) -> None:
@@ -164,41 +119,41 @@ def test_captions_are_those_of_plain_transformers(blip: BlipCaptioner, images: l
     model: Any = blip.module
     out = model.generate(pixels, max_new_tokens=12)[0]
     text = blip.processor.tokenizer.decode(out, skip_special_tokens=True).strip()
-    assert blip.caption([images[0]], RAW) == [text.removeprefix("##")]
+    assert captions_of(blip, [images[0]], RAW) == [text.removeprefix("##")]
     inputs = blip.processor(images=images[0], text="a picture of", return_tensors="pt")
     out = model.generate(**inputs, max_new_tokens=12, num_beams=3)[0]
     text = blip.processor.tokenizer.decode(out, skip_special_tokens=True).strip()
     options = CaptionOptions(strip=(), max_new_tokens=12, num_beams=3, prefix="a picture of", keep_prefix=True)
-    assert blip.caption([images[0]], options) == [text]
+    assert captions_of(blip, [images[0]], options) == [text]
 
 
 def test_pixels_are_those_of_the_image_processor(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     pictures = [to_rgb(image) for image in images]
     expected = blip.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(pixels_of(blip.processor, pictures, torch.device("cpu")), expected, rtol=0, atol=2e-6)
-    small = [blip.shrunk(picture) for picture in pictures]
+    small = prepared(blip, images)
+    assert {(array.dtype.name, array.shape) for array in small} == {("uint8", (32, 32, 3))}
     torch.testing.assert_close(pixels_of(blip.processor, small, torch.device("cpu")), expected, rtol=0, atol=2e-6)
 
 
 def test_the_same_image_gets_the_same_caption_again(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     torch.manual_seed(1)
-    first = blip.caption(images, RAW)
+    first = captions_of(blip, images, RAW)
     torch.manual_seed(2)
-    assert blip.caption(images, RAW) == first
+    assert captions_of(blip, images, RAW) == first
 
 
 def test_the_prefix_steers_and_is_left_out_unless_kept(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     plain = CaptionOptions(strip=(), max_new_tokens=6, prefix="A  picture of")
     kept = CaptionOptions(strip=(), max_new_tokens=6, prefix="A  picture of", keep_prefix=True)
-    without, with_it = blip.caption(images, plain), blip.caption(images, kept)
+    without, with_it = captions_of(blip, images, plain), captions_of(blip, images, kept)
     assert all(caption.startswith("a picture of") for caption in with_it)
     assert not any(caption.startswith("a picture of") for caption in without)
     assert [caption.removeprefix("a picture of").replace(" ", "") for caption in with_it] == [
         caption.replace(" ", "") for caption in without
     ]
-    assert without != blip.caption(images, CaptionOptions(strip=(), max_new_tokens=6))
+    assert without != captions_of(blip, images, CaptionOptions(strip=(), max_new_tokens=6))
     blank = CaptionOptions(strip=(), max_new_tokens=6, prefix="  ")
-    assert blip.caption(images, blank) == blip.caption(images, CaptionOptions(strip=(), max_new_tokens=6))
+    assert captions_of(blip, images, blank) == captions_of(blip, images, CaptionOptions(strip=(), max_new_tokens=6))
 
 
 def test_length_limits_hold(blip: BlipCaptioner, images: list[Image.Image]) -> None:
@@ -206,11 +161,11 @@ def test_length_limits_hold(blip: BlipCaptioner, images: list[Image.Image]) -> N
         return len(blip.processor.tokenizer(caption, add_special_tokens=False)["input_ids"])
 
     for length in (1, 5):
-        captions = blip.caption(images, CaptionOptions(strip=(), max_new_tokens=length))
+        captions = captions_of(blip, images, CaptionOptions(strip=(), max_new_tokens=length))
         assert all(count(caption) <= length for caption in captions)
     with pytest.raises(RequestError, match="a prefix of 3 tokens and max_new_tokens=61 are more than the 63"):
-        blip.caption(images, CaptionOptions(prefix="a picture of", max_new_tokens=61))
-    assert blip.caption(images[:1], CaptionOptions(prefix="a picture of", max_new_tokens=60))
+        captions_of(blip, images, CaptionOptions(prefix="a picture of", max_new_tokens=61))
+    assert captions_of(blip, images[:1], CaptionOptions(prefix="a picture of", max_new_tokens=60))
 
 
 def test_settings_beside_the_weights_do_not_change_captions(
@@ -219,30 +174,30 @@ def test_settings_beside_the_weights_do_not_change_captions(
     copy = copied(folder, tmp_path)
     settings = {"do_sample": True, "temperature": 3.0, "num_beams": 4, "repetition_penalty": 9.0}
     (copy / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    assert BlipCaptioner.load(str(copy), "cpu", "fp32").caption(images, RAW) == blip.caption(images, RAW)
+    assert captions_of(load(copy), images, RAW) == captions_of(blip, images, RAW)
 
 
 def test_pictures_of_other_modes_are_made_upright_rgb_first(blip: BlipCaptioner) -> None:
     clear = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
-    assert blip.caption([clear], RAW) == blip.caption([Image.new("RGB", (32, 32), (255, 255, 255))], RAW)
-    with pytest.raises(ImageReadError, match="image 1: is no PIL image"):
-        blip.caption([clear, "a.png"], RAW)  # type: ignore[list-item]
+    assert captions_of(blip, [clear], RAW) == captions_of(blip, [Image.new("RGB", (32, 32), (255, 255, 255))], RAW)
+    with pytest.raises(ImageReadError, match="is no PIL image"):
+        blip.prepare("a.png")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_half_precision_models_write_captions(folder: Path, images: list[Image.Image], dtype: str) -> None:
-    half = BlipCaptioner.load(str(folder), "cpu", dtype)
+    half = load(folder, dtype)
     expected = {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
     assert {parameter.dtype for parameter in half.module.parameters()} == {expected}
-    captions = half.caption(images, RAW)
-    assert len(set(captions)) > 2 and half.caption(images, RAW) == captions
+    captions = captions_of(half, images, RAW)
+    assert len(set(captions)) > 2 and captions_of(half, images, RAW) == captions
 
 
 def test_words_of_the_strip_list_are_taken_out_of_captions(blip: BlipCaptioner, images: list[Image.Image]) -> None:
-    raw = blip.caption(images, RAW)
+    raw = captions_of(blip, images, RAW)
     mixed = next(caption for caption in raw if len(set(caption.split())) > 2)
     words = (mixed.split()[0],)
-    stripped = blip.caption(images, CaptionOptions(strip=words, max_new_tokens=12))
+    stripped = captions_of(blip, images, CaptionOptions(strip=words, max_new_tokens=12))
     assert stripped == [strip_words(caption, words) for caption in raw]
     assert stripped != raw
 
@@ -267,11 +222,11 @@ def test_out_of_memory_halves_the_batch_and_the_captions_stay_the_same(
     blip: BlipCaptioner, images: list[Image.Image], settings: dict[str, Any]
 ) -> None:
     options = CaptionOptions(strip=(), max_new_tokens=8, batch_size=6, **settings)
-    expected = blip.caption(images, options)
+    expected = captions_of(blip, images, options)
     told: list[tuple[int, int]] = []
     sizes, hook = small_memory(blip, 2)
     try:
-        captions = blip.caption(images, options, lambda *call: told.append(call))
+        captions = captions_of(blip, images, options, lambda *call: told.append(call))
     finally:
         hook.remove()
     assert captions == expected
@@ -283,11 +238,11 @@ def test_one_image_that_does_not_fit_raises_what_was_raised(blip: BlipCaptioner,
     sizes, hook = small_memory(blip, 0)
     try:
         with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
-            blip.caption(images[:2], RAW)
+            captions_of(blip, images[:2], RAW)
     finally:
         hook.remove()
     assert sizes == [2, 1]
-    assert blip.caption(images[:2], RAW)
+    assert captions_of(blip, images[:2], RAW)
 
 
 # --- cancelling ------------------------------------------------------------------------------------------------------
@@ -302,7 +257,7 @@ def test_progress_counts_images_and_is_told_within_a_batch(
 ) -> None:
     monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
-    blip.caption(images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
+    captions_of(blip, images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
     assert calls[0] == (0, 6) and calls[-1] == (6, 6) and calls == sorted(calls)
     assert calls.count((0, 6)) > 20 and (4, 6) in calls
 
@@ -312,7 +267,7 @@ def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
-    expected = blip.caption(images, RAW)
+    expected = captions_of(blip, images, RAW)
     calls = 0
 
     def progress(done: int, total: int) -> None:
@@ -322,23 +277,23 @@ def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
             raise Stop
 
     with pytest.raises(Stop):
-        blip.caption(images, RAW, progress)
+        captions_of(blip, images, RAW, progress)
     assert calls == after + 1
-    assert blip.caption(images, RAW) == expected
+    assert captions_of(blip, images, RAW) == expected
     assert not any(module._forward_pre_hooks for module in blip.module.modules())
 
 
 def test_on_a_cpu_a_large_model_takes_few_images_at_once(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = blip.caption(images, RAW)
+    expected = captions_of(blip, images, RAW)
     scores = (1 + (32 // 8) ** 2) ** 2 * 4  # of one image of the small model
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.vision"], "_CPU_SCORES", 2 * scores)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.vision"], "_CPU_SCORES", 2 * scores)
     sizes: list[int] = []
     hook = blip.module.get_submodule("vision_model").register_forward_hook(
         lambda module, given, out: sizes.append(len(out[0]))
     )
-    assert blip.caption(images, RAW) == expected
+    assert captions_of(blip, images, RAW) == expected
     hook.remove()
     assert sizes == [2, 2, 2]
 
@@ -352,7 +307,7 @@ def test_progress_is_called_inside_a_step_only_when_time_has_passed(
         module = sys.modules["interrogator.progress"]
         monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
         told: list[tuple[int, int]] = []
-        blip.caption(images, RAW, lambda *numbers: told.append(numbers))
+        captions_of(blip, images, RAW, lambda *numbers: told.append(numbers))
         return len(told)
 
     steps = calls(0.0)
@@ -370,7 +325,7 @@ def test_loading_says_nothing_and_leaves_the_switches_of_transformers_alone(
     from transformers.utils import logging as transformers_logging
 
     before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    BlipCaptioner.load(str(folder), "cpu", "fp32")
+    load(folder)
     assert capfd.readouterr() == ("", "")
     assert (transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()) == before
 
@@ -378,16 +333,17 @@ def test_loading_says_nothing_and_leaves_the_switches_of_transformers_alone(
 def test_a_captioner_is_found_by_hub_id_where_people_put_it(folder: Path, images: list[Image.Image]) -> None:
     place = hub.local_folder("maker/tiny-blip")
     shutil.copytree(folder, place)
-    captioner = BlipCaptioner.load("maker/tiny-blip", "cpu", "fp32")
+    captioner = load("maker/tiny-blip")
     assert captioner.name == "maker/tiny-blip"
-    assert captioner.caption(images[:1], RAW)
+    assert captions_of(captioner, images[:1], RAW)
 
 
 def test_what_is_missing_is_named_with_every_file() -> None:
     with pytest.raises(ModelNotFoundError) as caught:
-        BlipCaptioner.load("Salesforce/blip-image-captioning-large", "cpu")
+        BlipCaptioner.load("Salesforce/blip-image-captioning-large", device="cpu")
     text = str(caught.value)
-    for name in [*BLIP_FILES.required, *(name for names in BLIP_FILES.any_of for name in names)]:
+    (files,) = (family.files for family in catalog.FAMILIES if family.name == "blip")
+    for name in [*files.required, *(name for names in files.any_of for name in names)]:
         assert name in text
     assert "--download" in text and " GB)" in text and str(hub.models_dir()) in text and "\n" not in text
 
@@ -421,12 +377,12 @@ def test_every_way_a_checkpoint_stores_the_tied_head_gives_the_same_captions(
         (copy / "model.safetensors").unlink()
     if layout == "fp16":
         changed(copy, lambda state: {name: tensor.half() for name, tensor in state.items()})
-        captioner = BlipCaptioner.load(str(copy), "cpu", "fp32")
+        captioner = load(copy)
         assert {parameter.dtype for parameter in captioner.module.parameters()} == {torch.float32}
-        assert captioner.caption(images, RAW)
+        assert captions_of(captioner, images, RAW)
         return
-    captioner = BlipCaptioner.load(str(copy), "cpu", "fp32")
-    assert captioner.caption(images, RAW) == blip.caption(images, RAW)
+    captioner = load(copy)
+    assert captions_of(captioner, images, RAW) == captions_of(blip, images, RAW)
     head: Any = captioner.module.get_submodule("text_decoder.cls.predictions")
     assert torch.equal(head.decoder.bias, blip.module.get_parameter(BIAS))
     assert torch.equal(head.decoder.weight, blip.module.get_parameter(EMBEDDING))
@@ -439,7 +395,7 @@ def test_a_head_that_is_not_tied_is_kept_as_stored(folder: Path, tmp_path: Path)
         state[f"{DECODER}.weight"] = state[EMBEDDING] * 2
 
     changed(copy, change)
-    module = BlipCaptioner.load(str(copy), "cpu", "fp32").module
+    module = load(copy).module
     assert torch.equal(module.get_parameter(f"{DECODER}.weight"), module.get_parameter(EMBEDDING) * 2)
 
 
@@ -456,14 +412,14 @@ def test_a_head_that_is_not_tied_is_kept_as_stored(folder: Path, tmp_path: Path)
 def test_a_missing_layer_is_an_error_never_random(folder: Path, tmp_path: Path, names: list[str]) -> None:
     copy = changed(copied(folder, tmp_path), lambda state: {k: v for k, v in state.items() if k not in names})
     with pytest.raises(ModelLoadError, match="lack [12] of the model's tensors|lack 2") as caught:
-        BlipCaptioner.load(str(copy), "cpu", "fp32")
+        load(copy)
     assert names[0] in str(caught.value)
 
 
 def test_a_head_that_may_not_be_tied_has_to_be_stored(tmp_path: Path) -> None:
     copy = write_blip(tmp_path / "untied", tie_word_embeddings=False)
     with pytest.raises(ModelLoadError, match="text_decoder.cls.predictions.decoder.weight"):
-        BlipCaptioner.load(str(copy), "cpu", "fp32")
+        load(copy)
 
 
 def test_other_shapes_are_an_error(folder: Path, tmp_path: Path) -> None:
@@ -472,7 +428,7 @@ def test_other_shapes_are_an_error(folder: Path, tmp_path: Path) -> None:
 
     copy = changed(copied(folder, tmp_path), change)
     with pytest.raises(ModelLoadError):
-        BlipCaptioner.load(str(copy), "cpu", "fp32")
+        load(copy)
 
 
 def test_tensors_that_nobody_needs_are_only_noted(folder: Path, tmp_path: Path, images: list[Image.Image]) -> None:
@@ -480,7 +436,7 @@ def test_tensors_that_nobody_needs_are_only_noted(folder: Path, tmp_path: Path, 
         state["itm_head.weight"] = torch.zeros(2, 2)
 
     copy = changed(copied(folder, tmp_path), change)
-    assert BlipCaptioner.load(str(copy), "cpu", "fp32").caption(images[:1], RAW)
+    assert captions_of(load(copy), images[:1], RAW)
 
 
 def _broken(name: str, content: bytes) -> Any:
@@ -502,7 +458,7 @@ def _edited(name: str, **changes: Any) -> Any:
         (_broken("config.json", b"{"), "config.json cannot be read"),
         (_broken("config.json", b"[]"), "no configuration"),
         (_broken("config.json", b"\xff\xfe"), "config.json cannot be read"),
-        (_edited("config.json", model_type="blip-2"), "of type 'blip-2', not a BLIP"),
+        (_edited("config.json", model_type="blip-2"), "of type 'blip-2'.*, not a captioner"),
         (_edited("config.json", text_config="x"), "no BLIP that can be read"),
         (_broken("preprocessor_config.json", b"nope"), "preprocessor_config.json cannot be read"),
         (_broken("tokenizer_config.json", b"nope"), "no BLIP that can be read"),
@@ -516,7 +472,7 @@ def test_damaged_files_are_named(folder: Path, tmp_path: Path, damage: Any, says
     copy = copied(folder, tmp_path)
     damage(copy)
     with pytest.raises(ModelLoadError, match=says) as caught:
-        BlipCaptioner.load(str(copy), "cpu", "fp32")
+        load(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -529,16 +485,16 @@ def test_a_pickle_with_code_is_refused(folder: Path, tmp_path: Path) -> None:
     (copy / "model.safetensors").unlink()
     torch.save({"weight": Evil()}, copy / "pytorch_model.bin")
     with pytest.raises(ModelLoadError):
-        BlipCaptioner.load(str(copy), "cpu", "fp32")
+        load(copy)
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_transformers_saves_itself_is_read(folder: Path, images: list[Image.Image], tmp_path: Path) -> None:
-    one = BlipCaptioner.load(str(folder), "cpu", "fp32")
+    one = load(folder)
     model: Any = one.module
     model.save_pretrained(tmp_path / "saved")
     one.processor.save_pretrained(tmp_path / "saved")
-    assert BlipCaptioner.load(str(tmp_path / "saved"), "cpu", "fp32").caption(images, RAW) == one.caption(images, RAW)
+    assert captions_of(load(tmp_path / "saved"), images, RAW) == captions_of(one, images, RAW)
 
 
 @pytest.mark.slow
@@ -560,9 +516,9 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
     write_processor(tmp_path, vocabulary, 384)
     sep = 102
     assert config.text_config.sep_token_id == sep and config.text_config.vocab_size == 30524
-    captioner = BlipCaptioner.load(str(tmp_path), "cpu", "fp32")  # without instructions for it, bf16 takes a minute
+    captioner = load(tmp_path)  # without instructions for it, bf16 takes a minute
     assert sum(parameter.numel() for parameter in captioner.module.parameters()) > 200_000_000
-    caption = captioner.caption([Image.new("RGB", (64, 64), (9, 99, 199))], CaptionOptions(max_new_tokens=3))
+    caption = captions_of(captioner, [Image.new("RGB", (64, 64), (9, 99, 199))], CaptionOptions(max_new_tokens=3))
     assert len(caption) == 1
 
 

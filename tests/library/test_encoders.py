@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from interrogator import OpenClipEncoder
+from interrogator import Encoder, OpenClipEncoder
 from interrogator.embeddings.identity import PROBE_TOLERANCE
-from interrogator.encoders import Encoder
 from interrogator.encoders.tokens import Tokens
 from interrogator.prompts import join
 
 from . import small_models
 from .small_models import encoder, expected_texts, pictures, unit_rows
+from .tiny_checkpoints import prepared
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
@@ -84,7 +84,7 @@ def test_embeddings_are_the_models_own(make: Callable[[str], OpenClipEncoder], k
     pixels = torch.stack([subject.preprocess(image) for image in images])
     with torch.no_grad():
         expected = unit_rows(subject.model.encode_image(pixels))
-    assert torch.allclose(subject.embed_images(images), expected, atol=1e-5)
+    assert torch.allclose(subject.embed(prepared(subject, images)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", sorted(CAUSAL | TRIMMED | PADDED))
@@ -240,7 +240,7 @@ def test_rows_follow_the_order_of_the_texts_and_equal_texts_get_equal_rows(
 def test_no_texts_and_no_images_give_no_rows(make: Callable[[str], OpenClipEncoder]) -> None:
     subject = make("vit")
     assert subject.encode_texts([]).shape == (0, small_models.WIDTH)
-    assert subject.embed_images([]).shape == (0, small_models.WIDTH)
+    assert subject.embed(prepared(subject, [])).shape == (0, small_models.WIDTH)
     assert subject.encode_continuations("a cat", []).shape == (0, small_models.WIDTH)
 
 
@@ -263,8 +263,8 @@ def test_a_row_does_not_depend_on_its_batch(make: Callable[[str], OpenClipEncode
 def test_a_batch_of_images_gives_what_each_gives_alone(make: Callable[[str], OpenClipEncoder]) -> None:
     subject = make("vit")
     images = [*pictures(18), pictures(1)[0].convert("L"), pictures(1)[0].convert("RGBA")]
-    together = subject.embed_images(images)
-    alone = torch.cat([subject.embed_images([image]) for image in images])
+    together = subject.embed(prepared(subject, images))
+    alone = torch.cat([subject.embed(prepared(subject, [image])) for image in images])
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.allclose(together.norm(dim=-1), torch.ones(len(images)), atol=1e-5)
 
@@ -284,7 +284,7 @@ def test_half_precision_weights_run_in_their_own_precision(
     assert torch.allclose(rows, expected_texts(subject.model, subject.tokenizer, texts), atol=noise)
     assert torch.allclose(rows, full.encode_texts(texts), atol=4 * noise)
     images = pictures(2)
-    assert torch.allclose(subject.embed_images(images), full.embed_images(images), atol=4 * noise)
+    assert torch.allclose(subject.embed(prepared(subject, images)), full.embed(prepared(full, images)), atol=4 * noise)
 
 
 @pytest.mark.parametrize("kind", ["vit", "bert", "coca"])
@@ -443,7 +443,7 @@ def test_a_raise_from_progress_stops_a_batch_between_its_layers(call: str) -> No
     def work(progress: Callable[[int, int], None]) -> Tensor:
         if call == "texts":
             return subject.encode_texts(["a cat", "two dogs"], progress)
-        return subject.embed_images(pictures(2), progress)
+        return subject.embed(prepared(subject, pictures(2)), progress)
 
     told: list[tuple[int, int]] = []
     begun = slowed(model, 0.12)
@@ -509,11 +509,11 @@ def small_memory(layer: Any, room: int) -> list[int]:
 
 def test_out_of_memory_halves_the_batch_of_images_and_goes_on(make: Callable[[str], OpenClipEncoder]) -> None:
     images = pictures(20)
-    expected = make("vit").embed_images(images)
+    expected = make("vit").embed(prepared(make("vit"), images))
     subject = make("vit")
     sizes = small_memory(subject.model.visual, 5)
     told: list[tuple[int, int]] = []
-    rows = subject.embed_images(images, lambda done, total: told.append((done, total)))
+    rows = subject.embed(prepared(subject, images), lambda done, total: told.append((done, total)))
     assert torch.allclose(rows, expected, atol=1e-5)
     assert sizes == [16, 8, 4, 4, 4, 4, 4]
     assert told == sorted(told) and told[0] == (0, 20) and told[-1] == (20, 20)
@@ -523,7 +523,7 @@ def test_an_image_that_does_not_fit_alone_raises_what_was_raised(make: Callable[
     subject = make("vit")
     sizes = small_memory(subject.model.visual, 0)
     with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
-        subject.embed_images(pictures(2))
+        subject.embed(prepared(subject, pictures(2)))
     assert sizes == [2, 1]
 
 

@@ -28,6 +28,7 @@ from interrogator.catalog import DEMO_FOLDER
 from interrogator.ranking import TIE
 
 from . import small_models
+from .tiny_checkpoints import prepared
 
 # The reference asks for CUDA's autocast at every step, wherever it runs, and torch warns of it each time.
 pytestmark = [
@@ -140,7 +141,7 @@ def pair(encoder: OpenClipEncoder, lists: Lists, folder: Path, chunk_size: int =
 
 def build_encoder(family: str, folder: Path) -> OpenClipEncoder:
     if family == "demo":
-        return OpenClipEncoder.load(f"local-dir:{DEMO_FOLDER / 'encoder'}", "cpu", "fp32")
+        return OpenClipEncoder.load("demo", device="cpu", dtype="fp32")
     if family == "vit":
         return small_models.encoder(small_models.vit())
     if family == "resnet":
@@ -243,7 +244,8 @@ def is_tie(pair: Pair, image: Image.Image, ours: str, theirs: str) -> bool:
     if sorted(mine) != sorted(other):
         return False
     table = pair.ours.table()
-    scores = dict(zip(table.texts, table.scores(pair.encoder.embed_images([image])[0]).tolist(), strict=True))
+    (row,) = pair.encoder.embed(prepared(pair.encoder, [image]))
+    scores = dict(zip(table.texts, table.scores(row).tolist(), strict=True))
     swapped = [(a, b) for a, b in zip(mine, other, strict=True) if a != b]
     return all(a in scores and b in scores and abs(scores[a] - scores[b]) <= TIE for a, b in swapped)
 

@@ -20,6 +20,8 @@ from interrogator import Interrogator, PhraseBank, RequestError
 from interrogator.duplicates import words
 from interrogator.prompts import join
 
+from .bare_models import BareCaptioner
+
 pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +123,7 @@ def test_no_captioner_and_no_caption_is_an_error_that_says_so(ci: Interrogator, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mode": "bset"}, "caption, classic, fast, best, negative"),
+        ({"mode": "bset"}, "unknown mode 'bset'; choose from best, fast, classic, caption, negative, tags"),
         ({"mode": "caption", "caption": ""}, "empty caption"),
         ({"max_phrases": -1}, "cannot be negative"),
         ({"beams": 0}, "at least 1"),
@@ -282,13 +284,9 @@ def test_a_path_is_as_good_as_an_image(ci: Interrogator, image: Image.Image, tmp
 
 
 def test_a_stand_in_captioner_needs_nothing_but_the_protocol(ci: Interrogator, image: Image.Image) -> None:
-    class Parrot:
-        module = torch.nn.Identity()
-
-        def caption(self, images: Sequence[Image.Image], options: object = None) -> list[str]:
-            return ["a parrot"] * len(images)
-
-    assert Interrogator(Parrot(), ci.encoder, ci.banks).interrogate(image, "caption").prompt == "a parrot"  # type: ignore[arg-type]
+    captioner = BareCaptioner()
+    expected = captioner.caption([captioner.prepare(image)])[0]
+    assert Interrogator(captioner, ci.encoder, ci.banks).interrogate(image, "caption").prompt == expected
 
 
 def test_the_second_start_encodes_no_phrase(ci: Interrogator, cache_dir: Path, image: Image.Image) -> None:
@@ -332,7 +330,7 @@ def test_progress_may_cancel_any_mode(ci: Interrogator, image: Image.Image, mode
 
 def test_a_result_is_json(ci: Interrogator, image: Image.Image) -> None:
     record = json.loads(json.dumps(ci.interrogate(image, "classic").as_dict()))
-    assert set(record) == {"prompt", "caption", "similarity", "phrases", "mode"}
+    assert set(record) == {"prompt", "caption", "similarity", "phrases", "mode", "tags"}
     assert set(record["phrases"][0]) == {"text", "bank", "similarity"}
 
 

@@ -14,27 +14,30 @@ import pytest
 import torch
 from PIL import Image
 
-from interrogator import demo
-from interrogator.captioners import BlipCaptioner, CaptionOptions
+from interrogator import BlipCaptioner, demo
+from interrogator.captioners import LAION_COCO, CaptionOptions, Sampled, SamplingOptions
 from interrogator.captioners.blip.forbidden_words import ForbiddenWords
-from interrogator.captioners.blip.sampler import Sampled, sample_captions
 from interrogator.captioners.blip.token_choice import Draw, exponential, forbid, repeating, row_seed
-from interrogator.captioners.sampling_options import LAION_COCO, SamplingOptions
+from interrogator.captioners.sampling import sample_captions
 from interrogator.errors import ImageReadError, ModelError, RequestError
 
-from .test_captioners import write_blip
+from .tiny_checkpoints import prepared, write_blip
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
 
+def load(name: Path | str, dtype: str = "fp32") -> BlipCaptioner:
+    return BlipCaptioner.load(name, device="cpu", dtype=dtype)
+
+
 @pytest.fixture(scope="module")
 def blip(tmp_path_factory: pytest.TempPathFactory) -> BlipCaptioner:
-    return BlipCaptioner.load(str(write_blip(tmp_path_factory.mktemp("blip"))), "cpu", "fp32")
+    return load(write_blip(tmp_path_factory.mktemp("blip")))
 
 
 @pytest.fixture(scope="module")
 def demo_blip() -> BlipCaptioner:
-    return BlipCaptioner.load(str(demo.CAPTIONER_DIR), "cpu", "fp32")
+    return load("demo")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_without_chance_the_tokens_are_those_of_transformers(
 def test_without_chance_the_demo_captioner_writes_its_captions(demo_blip: BlipCaptioner) -> None:
     some = [demo.creature(seed)[0] for seed in range(4)]
     found = sample_captions(demo_blip, some, KEYS[:4], options(count=2, temperature=0, max_new_tokens=32))
-    assert texts(found) == [[caption, caption] for caption in demo_blip.caption(some)]
+    assert texts(found) == [[caption, caption] for caption in demo_blip.caption(prepared(demo_blip, some))]
     assert [one.tokens for one, _ in found] == [generated(demo_blip, image, max_new_tokens=32) for image in some]
 
 
@@ -266,9 +269,9 @@ def test_captions_that_ended_leave_the_batch(
     hooks[0].remove()
     sizes = calls[name][1:]
     assert sizes[0] == 60 and sizes[-1] < 45 and sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.decoder"], "_WORTH_CUTTING", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 0.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.captioner.decoder"], "_WORTH_CUTTING", 1.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 1.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
 
 
@@ -329,7 +332,7 @@ def test_progress_is_told_between_layers_and_may_stop_the_work(
 
 
 def test_half_precision_works(tmp_path: Path, images: list[Image.Image]) -> None:
-    half = BlipCaptioner.load(str(write_blip(tmp_path / "blip")), "cpu", "bf16")
+    half = load(write_blip(tmp_path / "blip"), "bf16")
     found = sample_captions(half, images, KEYS, FREE)
     assert len({one.tokens for some in found for one in some}) > 10
     assert all(math.isfinite(one.log_probability) and one.log_probability < 0 for some in found for one in some)
@@ -430,7 +433,7 @@ def test_a_forbidden_word_is_known_however_it_is_cut(demo_blip: BlipCaptioner) -
 def test_the_greedy_caption_goes_round_a_forbidden_word(demo_blip: BlipCaptioner) -> None:
     image, truth = demo.creature(3)
     rules = options(count=1, temperature=0, max_new_tokens=32, forbidden=(truth.color.upper(),))
-    plain = demo_blip.caption([image])[0]
+    plain = demo_blip.caption(prepared(demo_blip, [image]))[0]
     assert truth.color in plain.split()
     around = sample_captions(demo_blip, [image], ["x"], rules)[0][0].text
     assert truth.color not in around.split() and len(around.split()) > 4
@@ -479,15 +482,14 @@ def test_wrong_calls_are_refused_plainly(blip: BlipCaptioner, images: list[Image
     assert sample_captions(blip, [], []) == []
     with pytest.raises(RequestError, match="5 images need as many keys, not 4"):
         sample_captions(blip, images, KEYS[:4])
-    with pytest.raises(ImageReadError, match="image 0"):
+    with pytest.raises(ImageReadError, match="is no PIL image"):
         sample_captions(blip, ["x.jpg"], ["x"])  # type: ignore[list-item]
-    other = BlipCaptioner(torch.nn.Linear(2, 2), blip.processor)
     with pytest.raises(ModelError, match="not built as a BLIP captioner"):
-        sample_captions(other, images, KEYS)
+        BlipCaptioner(torch.nn.Linear(2, 2), blip.processor)
 
 
 def test_a_text_decoder_of_another_build_is_refused(tmp_path: Path, images: list[Image.Image]) -> None:
-    changed: Any = BlipCaptioner.load(str(write_blip(tmp_path / "blip")), "cpu", "fp32")
+    changed: Any = load(write_blip(tmp_path / "blip"))
     del changed.module.text_decoder.bert.encoder.layer[1].crossattention
     with pytest.raises(ModelError, match="not built as the text transformer of a BLIP: .*crossattention"):
         sample_captions(changed, images, KEYS, FREE)

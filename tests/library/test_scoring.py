@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from interrogator import Interrogator, PhraseBank
-from interrogator.encoders import OpenClipEncoder
+from interrogator import Interrogator, OpenClipEncoder, PhraseBank
 from interrogator.pipeline.scorer import Scorer
 from interrogator.ranking import TIE, first_best, similarities
 
 from . import small_models
 from .small_models import encoder, pictures, some_phrases
+from .tiny_checkpoints import prepared
 
 EAST = torch.tensor([1.0, 0.0])
 
@@ -111,7 +111,7 @@ def test_chains_in_reduced_precision_are_those_of_float32(make: str, dtype: torc
     full, rough = pair(make, dtype)
     phrases = some_phrases(24)
     differ = 0
-    for embedding in full.embed_images(pictures(6)):
+    for embedding in full.embed(prepared(full, pictures(6))):
         prompt = ["", ""]
         for _ in range(6):
             picks = []
@@ -132,7 +132,7 @@ def test_chains_in_reduced_precision_are_those_of_float32(make: str, dtype: torc
 def test_prompts_in_bfloat16_are_those_of_float32_for_the_same_image_embedding(mode: str) -> None:
     full, rough = pair("autocast", torch.bfloat16)
     banks = [PhraseBank.from_phrases("flavors", some_phrases(12))]
-    rough.embed_images = full.embed_images  # type: ignore[method-assign]
+    rough.embed = full.embed  # type: ignore[method-assign]
     one, other = Interrogator(None, full, banks), Interrogator(None, rough, banks)
     table = one.table()
     other._table.get(lambda: table)  # rows in bfloat16 would rank otherwise: the promise is about the chain

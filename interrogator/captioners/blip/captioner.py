@@ -42,7 +42,11 @@ class BlipCaptioner:
     abilities: frozenset[Ability] = frozenset({"beams", "sampling", "prefix", "forbidden words"})
 
     def __init__(self, model: Any, processor: Any, name: str = "blip", *, origin: Located | None = None) -> None:
-        """Wrap a loaded model and its processor, in that model's dtype and wherever it is."""
+        """Wrap a loaded model and its processor, in that model's dtype and wherever it is.
+
+        Raises ModelError: it is not built as a BLIP captioner.
+        """
+        check_captioner(model)
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name

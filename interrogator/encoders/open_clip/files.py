@@ -91,7 +91,7 @@ def find_parts(
         if weights is not None:
             raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
         parts = _from_folder(name, folder, find)
-    elif not _is_architecture(name, weights):
+    elif not _is_architecture(name, weights, download):
         return None
     else:
         parts = _from_architecture(name, weights, find)
@@ -102,20 +102,27 @@ def find_parts(
     return parts
 
 
-def _is_architecture(name: str, checkpoint: Path | None) -> bool:
-    """Whether a name begins with an architecture of open_clip.
+def _is_architecture(name: str, checkpoint: Path | None, download: bool) -> bool:
+    """Whether a name is `ARCH` or `ARCH/TAG` of open_clip, and not a repository `org/name`.
 
-    Raises UnknownModelError: it does not, and can be nothing else or nearly does.
+    Raises UnknownModelError: it is nearly one, or has a checkpoint, and can be nothing else.
     """
     import open_clip
 
     known = open_clip.list_models()
-    architecture = name.partition("/")[0]
+    architecture, _, tag = name.partition("/")
     if architecture in known:
-        return True
-    if checkpoint is not None or get_close_matches(architecture, known, n=1, cutoff=0.85):
+        return not tag or tag in open_clip.list_pretrained_tags_by_model(architecture) or not _is_on_disk(name)
+    lowered = architecture.casefold()
+    is_near = bool(get_close_matches(lowered, [each.casefold() for each in known], n=1, cutoff=0.85))
+    may_be_repo = bool(tag) and (download or _is_on_disk(name))
+    if checkpoint is not None or (is_near and not may_be_repo):
         raise UnknownModelError(unknown("open_clip architecture", architecture, known))
     return False
+
+
+def _is_on_disk(repo: str) -> bool:
+    return hub.find_files(repo, any_of=((CONFIG_FILE, "config.json"),)) is not None
 
 
 class _Finder:
