@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -21,6 +21,7 @@ from ..images import to_rgb
 from ..progress import Progress, told_between_layers
 from ..text_tower import CausalTower
 from .building import build_model, build_tokenizer
+from .projections import FlatProjections
 from .sources import locate
 from .text_features import TextFeatures, padding_is_idle
 from .tokens import Ints32, Ints64, Tokens
@@ -125,7 +126,7 @@ class OpenClipEncoder:
         self, count: int, pixels_of: Callable[[int, int], Sequence[Tensor]], progress: Progress | None
     ) -> Tensor:
         """Unit rows [N, D] of so many images, whose pixels are asked for batch by batch."""
-        with torch.inference_mode(), self._autocast(), told_between_layers(self.module, progress) as tell:
+        with self._computing(), told_between_layers(self.module, progress) as tell:
 
             def embed(start: int, stop: int) -> Tensor:
                 tell(start, count)
@@ -196,7 +197,7 @@ class OpenClipEncoder:
             return self._no_rows()
         in_float32 = dtype == torch.float32
         tower = self.text_tower
-        with torch.inference_mode(), self._autocast(dtype), told_between_layers(self.module, progress) as tell:
+        with self._computing(dtype), told_between_layers(self.module, progress) as tell:
             if tower is not None:
                 features = tower.features(ids, in_float32, tell)
             else:
@@ -236,7 +237,7 @@ class OpenClipEncoder:
     def _answers(self, texts: Sequence[str]) -> Tensor:
         """The model's own features [N, D] of fully padded texts, in float32."""
         ids = self._tokens.ids(texts).to(self.device)
-        with torch.inference_mode(), self._autocast(torch.float32):
+        with self._computing(torch.float32):
             return self._features(ids, in_float32=True).float()
 
     def _cut(self, texts: Sequence[str], ids: Tensor) -> list[str]:
@@ -248,11 +249,17 @@ class OpenClipEncoder:
         if self._trims is None:
             ids = self._tokens.ids(PROBE_PHRASES)
             lengths = self._tokens.lengths(ids)
-            with torch.inference_mode(), self._autocast(torch.float32):
+            with self._computing(torch.float32):
                 self._trims = padding_is_idle(self._features, ids.to(self.device), lengths)
             if not self._trims:
                 logger.debug("%s sees padding, so its texts are padded to %d", self.name, self.context_length)
         return self._trims
+
+    @contextmanager
+    def _computing(self, dtype: torch.dtype | None = None) -> Iterator[None]:
+        """In which every forward runs: without gradients, in a dtype (None is the encoder's own), fast for batches."""
+        with torch.inference_mode(), self._autocast(dtype), FlatProjections():
+            yield
 
     def _autocast(self, dtype: torch.dtype | None = None) -> AbstractContextManager[Any]:
         if dtype == torch.float32:
