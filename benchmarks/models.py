@@ -85,11 +85,16 @@ class Clip:
         return moved
 
 
-def clip(name: str, seed: int = 0) -> Clip:
-    """A model of this architecture with random weights, the same ones for the same seed."""
+def clip(name: str, seed: int = 0, **text: Any) -> Clip:
+    """A model of this architecture with random weights, the same ones for the same seed.
+
+    text: settings of the text tower that differ, such as `no_causal_mask`.
+    """
     config = config_of(name)
+    config["text_cfg"] = {**config["text_cfg"], **text}
     torch.manual_seed(seed)
-    model = spread(CLIP(**config) if name == TINY_MODEL else open_clip.create_model(name, pretrained=None), seed)
+    own = name == TINY_MODEL or text
+    model = spread(CLIP(**config) if own else open_clip.create_model(name, pretrained=None), seed)
     preprocess = open_clip.image_transform(config["vision_cfg"]["image_size"], is_train=False)
     tokenizer = open_clip.get_tokenizer("ViT-B-32" if name == TINY_MODEL else name)
     return Clip(name, model, preprocess, tokenizer)

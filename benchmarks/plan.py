@@ -41,6 +41,12 @@ WORKS: dict[str, Work] = {
     "disk": Work("from bank and cache files on disk to the first rank", "disk", asked=30, pairs=5),
     "rank": Work("rank, same result as fp32", "rank", asked=10, pairs=15, on_gpu=True),
     "image": Work("image embedding, each one's defaults", "image", asked=4, pairs=15, on_gpu=True),
+    "batches": Work(
+        "batches of 2, 4 and 8 beside one item, for each family and dtype",
+        "batches",
+        pairs=3,
+        own_models=("ViT-B-32", "ViT-L-14", "blip-base", "blip-large"),
+    ),
     "end-to-end": Work("one image in best mode end to end", "end_to_end", asked=40, pairs=1, one_model=True),
     "captions": Work(
         "captions of a folder, beside a loop around transformers",

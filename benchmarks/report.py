@@ -17,7 +17,7 @@ work: both get the same random weights, the same picture and the same phrases (t
 in turn, first the one, then the other. Range and number of the pairs stand behind each ratio. Peak memory is the
 highest resident memory of the process while a side ran, in GB of 10^9 bytes. Both sides live in one process with the
 model and all data of both, except end to end, where each has its own. On a GPU it is the memory allocated there."""
-_RATE, _DATASET = "rate", "dataset"
+_RATE, _DATASET, _BATCHES = "rate", "dataset", "batches"
 
 
 def render(results: Sequence[Result]) -> str:
@@ -34,9 +34,10 @@ def render(results: Sequence[Result]) -> str:
 def _machine(results: list[Result]) -> list[str]:
     """The section of one machine."""
     ran = [result for result in results if not result.skipped]
-    alone = (_RATE, _DATASET)
+    alone = (_RATE, _DATASET, _BATCHES)
     ratios = [row for result in ran if result.device == "cpu" and result.work not in alone for row in result.rows]
     dataset = [row for result in ran if result.work == _DATASET for row in result.rows]
+    batches = [row for result in ran if result.work == _BATCHES for row in result.rows]
     rates = [row for result in ran if result.work == _RATE for row in result.rows]
     on_gpu = [row for result in ran if result.device == "cuda" for row in result.rows]
     notes = dict.fromkeys(f"{_name(result)}: {note}" for result in ran for note in result.notes)
@@ -49,6 +50,7 @@ def _machine(results: list[Result]) -> list[str]:
     for title, rows in (
         ("Beside clip-interrogator, and where a line says so beside transformers", ratios),
         ("Beside the machine's own matrix products", rates),
+        ("An item in a batch beside one alone", batches),
         ("A dataset run by itself", dataset),
         ("On the GPU", on_gpu),
     ):

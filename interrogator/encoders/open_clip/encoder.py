@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import PathLike
 from typing import Any, Unpack
@@ -22,6 +22,7 @@ from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
 from ...text_tower import CausalTower
 from ...threads import Lazy
+from ..projections import FlatProjections
 from ..tokens import Ints32, Ints64, Tokens
 from .builder import build_model, build_tokenizer
 from .text_features import TextFeatures, padding_is_idle
@@ -120,7 +121,7 @@ class OpenClipEncoder:
         """
         count = len(prepared)
         model, tell = watched(self.model, progress)
-        with torch.inference_mode(), self._autocast():
+        with self._computing():
 
             def embed(start: int, stop: int) -> Tensor:
                 tell(start, count)
@@ -192,7 +193,7 @@ class OpenClipEncoder:
             return self._no_rows()
         in_float32 = dtype == torch.float32
         tower = self.text_tower
-        with torch.inference_mode(), self._autocast(dtype):
+        with self._computing(dtype):
             if tower is not None:
                 features = tower.features(ids, in_float32, progress)
             else:
@@ -232,7 +233,7 @@ class OpenClipEncoder:
     def _answers(self, texts: Sequence[str]) -> Tensor:
         """The model's own features [N, D] of fully padded texts, in float32."""
         ids = self._tokens.ids(texts).to(self.device)
-        with torch.inference_mode(), self._autocast(torch.float32):
+        with self._computing(torch.float32):
             return TextFeatures(self.model)(ids, in_float32=True).float()
 
     def _cut(self, texts: Sequence[str], ids: Tensor) -> list[str]:
@@ -246,11 +247,17 @@ class OpenClipEncoder:
     def _try_trimming(self) -> bool:
         ids = self._tokens.ids(PROBE_PHRASES)
         lengths = self._tokens.lengths(ids)
-        with torch.inference_mode(), self._autocast(torch.float32):
+        with self._computing(torch.float32):
             trims = padding_is_idle(TextFeatures(self.model), ids.to(self.device), lengths)
         if not trims:
             logger.debug("%s sees padding, so its texts are padded to %d", self.name, self.context_length)
         return trims
+
+    @contextmanager
+    def _computing(self, dtype: torch.dtype | None = None) -> Iterator[None]:
+        """In which every forward runs: without gradients, in a dtype (None is the encoder's own), fast for batches."""
+        with torch.inference_mode(), self._autocast(dtype), FlatProjections():
+            yield
 
     def _autocast(self, dtype: torch.dtype | None = None) -> AbstractContextManager[Any]:
         if dtype == torch.float32:
