@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .parts import Parts
 from .plan import Plan
 from .records import Item, Record
+from .revision import Revision
 from .run_folder import RunFolder
 from .settings import Settings
 from .sources import Source
@@ -28,6 +29,7 @@ class Workplace:
     plan: Plan
     parts: Parts
     thumbnails: Thumbnails
+    revision: Revision
 
     @property
     def writes_sidecars(self) -> bool:
