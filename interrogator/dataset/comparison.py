@@ -116,9 +116,15 @@ class Comparison:
     """Finds the records of a plan again for the items that there are now."""
 
     def __init__(
-        self, plan: Plan, parts: Parts, sources: Sequence[Source], target: Target, again: Callable[[], object]
-    ) -> None:
-        """again: called while pictures are read; may raise to stop."""
+        self, plan: Plan, parts: Parts, sources: Sequence[Source], target: Target, again: Callable[[], object],
+        retry_failed: bool = False,
+    ) -> None:  # fmt: skip
+        """Read the plan.
+
+        Args:
+            again: called while pictures are read; may raise to stop.
+            retry_failed: take those that failed for pictures without a record.
+        """
         self._plan = plan
         self._parts = parts
         self._sources = sources
@@ -129,7 +135,7 @@ class Comparison:
         self._seen: set[bytes] = set()
         self._unread: set[bytes] = set()  # from containers that cannot be read at the moment
         self._gone = self._new = self._changed = self._nameless = 0
-        self._index()
+        self._index(retry_failed)
 
     def listed(self) -> Iterator[Item]:
         """All items of the sources; then, of each, the files of their own that are gone: their records are kept.
@@ -173,7 +179,7 @@ class Comparison:
         gone += max(0, pending - self._nameless)
         return describe_changes(gone, self._new + max(0, self._nameless - pending), self._changed)
 
-    def _index(self) -> None:
+    def _index(self, retry_failed: bool) -> None:
         for shard in self._plan.shards:
             for item in shard.items():
                 if not shard.again or mark(item) not in self._planned:
@@ -182,7 +188,8 @@ class Comparison:
                     self._planned[mark(item)] = _Planned(stamp, is_member, is_member and _has_position(item))
             for offset, record in self._parts.located(shard):
                 planned = self._planned[mark(record)]
-                planned.shard, planned.offset = shard.number, offset
+                is_kept = record.status != "failed" or not retry_failed
+                planned.shard, planned.offset = (shard.number, offset) if is_kept else (-1, -1)
         for planned in self._planned.values():
             if planned.offset >= 0 and planned.has_position:
                 record = self._record(planned)
@@ -232,15 +239,15 @@ class Comparison:
 
     def _matched(self, item: Item, digest: str | None) -> Match | None:
         planned = self._planned.get(mark(item))
-        if item.trouble:
-            return None
         if planned is not None and planned.offset >= 0 and not planned.is_used:
             record = self._record(planned)
             is_same = self._is_proven(planned, item) or bool(digest) and digest == record.sha256
-            # A file that failed is tried again when somebody asks for it.
-            if is_same or record.status == "failed" and not planned.is_member:
+            # A file that failed is tried again when somebody asks for it; one that is no file any more is gone.
+            if is_same or not planned.is_member and (record.status == "failed" or item.trouble):
                 planned.is_used = True
                 return Match(record, planned.shard, record.name)
+        if item.trouble:
+            return None
         if _has_position(item) and self._container(item):
             return self._found_elsewhere(item, planned, digest)
         if planned is None:

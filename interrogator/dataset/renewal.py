@@ -11,7 +11,9 @@ from .revision import Revision
 from .workplace import Workplace
 
 
-def renew(place: Workplace, place_of: Callable[[Item], str], again: Callable[[], object]) -> str:
+def renew(
+    place: Workplace, place_of: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
+) -> str:
     """Write the next revision of a run; one sentence on what changed, "" if no picture did.
 
     Nobody else may be planning; captions at other pictures are not taken back yet, see `Revision.withdraw`.
@@ -19,10 +21,11 @@ def renew(place: Workplace, place_of: Callable[[Item], str], again: Callable[[],
     Args:
         place_of: where the caption of an item will be, as in `Plan.extend`.
         again: called while pictures are read; may raise to stop.
+        retry_failed: plan those that failed as if nobody had tried.
 
     Raises OSError, and RunStopped where a source changes at this moment.
     """
-    comparison = Comparison(place.plan, place.parts, place.sources, place.target, again)
+    comparison = Comparison(place.plan, place.parts, place.sources, place.target, again, retry_failed)
     draft = place.revision.draft()
     try:
         plan = draft.plan(place.plan.shard_size)

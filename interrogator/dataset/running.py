@@ -123,14 +123,12 @@ class Run:
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """What would become of the pictures, without doing it: captioned, kept, failed, or done by this run already."""
-        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None)
+        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
         counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
         items = self.items()
         while some := list(islice(items, self._shard_size)):
             for item, match in zip(some, comparison.match(some), strict=True):
                 status = "" if match is None else match.record.status
-                if status == "failed" and retry_failed:
-                    status = ""
                 counts[status or self._expected(item)] += 1
         return counts
 
@@ -254,7 +252,7 @@ class Run:
             else:
                 self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
             if glance.is_stale():
-                self._renew_plan(watched)
+                self._renew_plan(watched, retry_failed)
             else:
                 self._tell_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
@@ -268,14 +266,14 @@ class Run:
         failed = [record.name for record in self.parts.failed(done) if record.name not in left]
         self.plan.repeat(failed, self.items(), self._caption_file)
 
-    def _renew_plan(self, watched: Watched) -> None:
+    def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
         """Plan the run anew, with the records that it has; see `renew`."""
         worker = Worker(self._place, len, Watched(None, 0))
         done = set(self.parts.done(self.plan))
         for shard in self.parts.written(self.plan):
             if shard not in done:  # a process stopped between the two
                 worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
-        sentence = renew(self._place, self._caption_file, watched.again)
+        sentence = renew(self._place, self._caption_file, watched.again, retry_failed)
         self._read()
         self._place.revision.withdraw(self.target)
         self._tell_change(sentence)
