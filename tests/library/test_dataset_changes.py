@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from interrogator.dataset import Run, Settings, Summary
+from interrogator.dataset import Run, Settings, Summary, work_in_processes
 from interrogator.dataset.pictures import Picture
 from interrogator.dataset.sources import open_source
 from interrogator.dataset.written import Candidate, Written
@@ -373,6 +373,32 @@ def test_processes_that_share_a_run_look_at_what_changed(tmp_path: Path, kind: s
     for rank in (1, 0):
         run(tmp_path, kind, shard_size=4).work(Colours, count, rank=rank, world_size=2)
     assert_right(tmp_path, kind, shard_size=4)
+
+
+def colours(rank: int) -> Callable[[], Colours]:
+    return Colours
+
+
+def test_several_processes_of_one_machine_go_on_with_what_is_there_now(tmp_path: Path) -> None:
+    write_table(tmp_path / "in.parquet", rows(24))
+    stopped_after(tmp_path, "parquet", 2, shard_size=4)
+    write_table(tmp_path / "in.parquet", changed(rows(24), "reordered"))
+    work_in_processes(run(tmp_path, "parquet", shard_size=4), colours, count, 2)
+    assert_right(tmp_path, "parquet", shard_size=4)
+
+
+def test_workers_of_an_engine_go_on_with_what_is_there_now(tmp_path: Path) -> None:
+    """As Ray's do: they open the run by its folder, after the one that holds it has planned."""
+    write_table(tmp_path / "in.parquet", rows(24))
+    stopped_after(tmp_path, "parquet", 2, shard_size=4)
+    write_table(tmp_path / "in.parquet", changed(rows(24), "reordered"))
+
+    def engine(run: Run, shards: Any, models: Any, count: Any, tell: Any, threads: Any) -> None:
+        for shard in shards:
+            tell(*Run.reopened(run.folder).caption([shard.number], models, count))
+
+    run(tmp_path, "parquet", shard_size=4).work(Colours, count, engine=engine)
+    assert_right(tmp_path, "parquet", shard_size=4)
 
 
 def test_a_process_at_work_on_a_plan_that_was_replaced_writes_nothing(tmp_path: Path) -> None:
