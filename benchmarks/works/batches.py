@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from interrogator.captioners.matching import BlipMatcher
 
 from benchmarks import material, models
 from benchmarks.models import BLIPS, clip
@@ -18,6 +17,7 @@ from benchmarks.timing import Clock
 from benchmarks.works import sides
 from benchmarks.works.captions import WORDS
 from interrogator import BlipCaptioner, CaptionOptions
+from interrogator.matchers.blip import BlipMatcher
 
 SIZES = (1, 2, 4, 8)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

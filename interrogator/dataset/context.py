@@ -11,6 +11,7 @@ from .settings import Settings
 from .sources import Source
 from .state.parts import Parts
 from .state.plan import Plan
+from .state.revision import Revision
 from .state.run_folder import RunFolder
 from .targets import Target, text_of
 from .text import merged
@@ -28,6 +29,7 @@ class Workplace:
     plan: Plan
     parts: Parts
     thumbnails: Thumbnails
+    revision: Revision
 
     @property
     def writes_sidecars(self) -> bool:

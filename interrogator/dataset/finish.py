@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import RunStopped
 from .context import Workplace
 from .progress import Watched
 from .records import Item, Record
@@ -15,9 +16,10 @@ from .review.findings import Finding, Findings, ScoreSummary, find
 from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
+from .state.comparison import has_changed_containers
 from .state.locks import one_at_a_time
 from .state.parts import Placed
-from .state.plan import Shard
+from .state.plan import Shard, mark
 from .targets import LeftOut
 from .worker import failed
 
@@ -79,11 +81,17 @@ def finished(place: Workplace, is_changed: bool, began: float, watched: Watched)
     page = files.path / PAGE
     with one_at_a_time(files.path / _LOCK, watched.again):
         findings = None
-        if is_changed or files.finished() < len(done) or not page.exists():
+        revision = place.revision.number
+        if is_changed or files.finished(revision) < len(done) or not page.exists():
+            if has_changed_containers(plan, place.sources):
+                raise RunStopped(
+                    "the source changed while the run was working; what is done is kept, and the same command looks "
+                    "anew at what is there"
+                )
             _write_target(place, done, watched)
             findings = _write_report(place, done, watched)
             sweep(place, began)
-            files.finish(len(done))
+            files.finish(len(done), revision)
     return Summary(
         files.path, len(plan), place.parts.counts(done), findings or _read_findings(files.path / SUMMARY), page
     )
@@ -92,15 +100,18 @@ def finished(place: Workplace, is_changed: bool, began: float, watched: Watched)
 def _write_target(place: Workplace, done: Sequence[Shard], watched: Watched) -> None:
     """Give the target all records; those it could not take have failed."""
     placed = _told(place.parts.placed(done), watched)
-    left = place.target.finish(_as_they_stand(place, placed, place.files.finished()))
+    left = place.target.finish(_as_they_stand(place, placed))
     if left:
         _amend(place, done, left)
 
 
-def _as_they_stand(place: Workplace, placed: Iterable[Placed], finished: int) -> Iterator[Record]:
+def _as_they_stand(place: Workplace, placed: Iterable[Placed]) -> Iterator[Record]:
     """Records for the target. What it was given before is kept, not written again: somebody may have changed it."""
+    finished = place.files.finished(place.revision.number)
+    settled = frozenset() if finished else place.revision.settled()
     for shard, record in placed:
-        if shard.number >= finished or record.status != "done":
+        is_given = shard.number < finished or bool(settled) and mark(record) in settled
+        if not is_given or record.status != "done":
             yield record
         elif not place.is_gone(record):
             yield replace(record, status="kept")

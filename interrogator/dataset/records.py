@@ -23,6 +23,9 @@ class Item:
         size: bytes, as far as the source knows; 0 if it does not.
         caption: the text that the source itself says of it, such as a `.txt` beside it or a column; None if nothing.
         trouble: why it cannot be read, known without reading it: a folder named x.jpg, a link that leads nowhere.
+        version: what tells its bytes from others without reading them: size and time of its file; of a picture inside
+            a tar or table that of the container, then `@` and the position in it. "" if nothing is known. Equal
+            versions prove equal bytes; different ones prove nothing.
     """
 
     key: str
@@ -31,6 +34,7 @@ class Item:
     size: int = 0
     caption: str | None = None
     trouble: str = ""
+    version: str = field(default="", compare=False)
 
     @property
     def name(self) -> tuple[int, str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,13 +23,14 @@ from .context import Workplace
 from .finish import Summary, finished, put_back
 from .progress import Watch, Watched
 from .records import Item
-from .review.thumbnails import Thumbnails
 from .settings import Settings
 from .sources import Source, open_source
 from .sources.source import stem
-from .state.locks import Held
-from .state.parts import Parts
-from .state.plan import Plan, Shard, mark
+from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
+from .state.locks import Held, one_at_a_time
+from .state.plan import Shard
+from .state.renewal import renew
+from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .targets import LeftOut, Target, open_target
 from .worker import Captions, Nobody, Worker
@@ -35,6 +38,7 @@ from .worker import Captions, Nobody, Worker
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
 SHARD_SIZE = 64
+_PLAN_LOCK = "plan.lock"
 
 logger = logging.getLogger("interrogator")
 
@@ -119,14 +123,13 @@ class Run:
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """What would become of the pictures, without doing it: captioned, kept, failed, or done by this run already."""
-        records = self.parts.records(self.parts.done(self.plan))
-        status: dict[bytes, str] = {mark(record): record.status for record in records}
+        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
         counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
-        for item in self.items():
-            before = status.get(mark(item), "")
-            if before == "failed" and retry_failed:
-                before = ""
-            counts[before or self._expected(item)] += 1
+        items = self.items()
+        while some := list(islice(items, self._shard_size)):
+            for item, match in zip(some, comparison.match(some), strict=True):
+                status = "" if match is None else match.record.status
+                counts[status or self._expected(item)] += 1
         return counts
 
     def work(
@@ -160,7 +163,7 @@ class Run:
         with stopping_cleanly(self._home), Held(self._home, rank, world_size, self.folder.name):
             self._read()  # what it was before the folder was held counts no more
             self._files.check_whole()
-            self._make_plan(retry_failed, world_size == 1)
+            self._make_plan(retry_failed, world_size == 1, Watched(watch, len(self.plan)))
             own = [shard for shard in self.plan.shards if shard.number % world_size == rank]
             watched = Watched(watch, sum(shard.count for shard in own))
             done = self.parts.done(self.plan)
@@ -183,7 +186,7 @@ class Run:
         with stopping_cleanly(self._home), Held(self._home):
             self._read()
             self._files.check_whole()
-            self._make_plan(retry_failed, alone=True)
+            self._make_plan(retry_failed, True, Watched(None, 0))
             return len(self.plan.shards) - len(self.parts.done(self.plan))
 
     def caption(
@@ -212,6 +215,7 @@ class Run:
         with stopping_cleanly(self._home), Held(self._home):
             self._read()
             self._files.begin_undo()
+            self._place.revision.withdraw(self.target)
             left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
             self._files.end_undo()
             self._read()
@@ -219,11 +223,11 @@ class Run:
 
     def _read(self) -> None:
         """Read how the run stands."""
-        self.plan = Plan(self.folder / "plan", self._shard_size)
-        self.parts = Parts(self.folder / "parts")
+        revision = Revision.current(self.folder)
+        self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._place = Workplace(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            Thumbnails(self.folder / "parts"),
+            revision.thumbnails(), revision,
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
@@ -231,17 +235,53 @@ class Run:
             return "failed"
         return "kept" if self._place.stays(self.target.before(item)) else "caption"
 
-    def _make_plan(self, retry_failed: bool, alone: bool) -> None:
+    def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
+        """Plan what the sources hold and the plan does not; all of it anew where they hold something else by now."""
         self._files.begin(self._asked, self.settings)
+        with one_at_a_time(self.folder / _PLAN_LOCK, watched.again):
+            self._read()  # another process may have planned meanwhile
+            self._place.revision.withdraw(self.target)
+            if not alone and len(self.parts.done(self.plan)) < len(self.plan.shards):
+                # Others may be at work on it: what came can wait, but not what is wrong.
+                if has_changed_containers(self.plan, self.sources):
+                    self._renew_plan(watched)
+                return
+            glance = Glance(self.plan, self.sources)
+            if retry_failed:
+                deque(glance.watch(self.items()), maxlen=0)
+            else:
+                self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
+            if glance.is_stale():
+                self._renew_plan(watched, retry_failed)
+            else:
+                self._tell_change(describe_changes(glance.gone()[0], glance.new, 0))
+            if retry_failed:
+                self._repeat_failed()
+                self.plan.extend(self.items(), self._caption_file)
+
+    def _repeat_failed(self) -> None:
         done = self.parts.done(self.plan)
-        if not alone and len(done) < len(self.plan.shards):
-            return
-        if retry_failed:
-            pending = set(self.plan.shards).difference(done)
-            left = {item.name for shard in pending for item in shard.items()}
-            failed = [record.name for record in self.parts.failed(done) if record.name not in left]
-            self.plan.repeat(failed, self.items(), self._caption_file)
-        self.plan.extend(self.items(), self._caption_file)
+        pending = set(self.plan.shards).difference(done)
+        left = {item.name for shard in pending for item in shard.items()}
+        failed = [record.name for record in self.parts.failed(done) if record.name not in left]
+        self.plan.repeat(failed, self.items(), self._caption_file)
+
+    def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
+        """Plan the run anew, with the records that it has; see `renew`."""
+        worker = Worker(self._place, len, Watched(None, 0))
+        done = set(self.parts.done(self.plan))
+        for shard in self.parts.written(self.plan):
+            if shard not in done:  # a process stopped between the two
+                worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
+        sentence = renew(self._place, self._caption_file, watched.again, retry_failed)
+        self._read()
+        self._place.revision.withdraw(self.target)
+        self._tell_change(sentence)
+
+    def _tell_change(self, sentence: str) -> None:
+        if sentence:
+            self._files.add_change(sentence)
+            logger.warning(sentence)
 
     def _caption_file(self, item: Item) -> str:
         """Where an item's caption file will be; "" where it cannot get in the way of another's."""

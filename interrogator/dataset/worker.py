@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from ..errors import RunStopped
 from .captioning.images import Picture, Prepare, Reader, finish
 from .captioning.result import CaptionResult
 from .context import Workplace
@@ -20,6 +21,7 @@ from .review.thumbnails import thumbnail
 from .state.parts import counted
 from .state.plan import Shard
 from .targets import text_of
+from .targets.target import item_of
 from .text import merged, worded
 
 
@@ -43,10 +45,16 @@ class Nobody:
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """A shard whose pictures are being read, and the texts that stood there before, by name of the item."""
+    """A shard whose pictures are being read.
+
+    Attributes:
+        known: records that were there before the shard was planned, by name of the item.
+        before: texts that stood where captions belong, by name of the item.
+    """
 
     shard: Shard
     items: list[Item]
+    known: dict[tuple[int, str], Record]
     before: dict[tuple[int, str], str | None]
     reading: list[Future[list[Picture]]]
 
@@ -61,8 +69,16 @@ class Worker:
         self._watched = watched
 
     def put_in_place(self, shard: Shard, records: list[Record], began: float) -> None:
-        """Write the captions of a shard where they belong, then say that it is done. Raises OSError."""
-        left = {(each.source, each.key): each.reason for each in self._place.target.write(records)}
+        """Write the captions of a shard where they belong, then say that it is done.
+
+        Raises OSError; and RunStopped where another process planned the run anew, so that they belong elsewhere.
+        """
+        if not self._place.revision.is_current():
+            raise RunStopped("the source changed, and another process planned this run anew; start this one again")
+        known = self._place.parts.known(shard)
+        # What stands there of those that were known before is theirs, or what somebody made of it.
+        fresh = [each for each in records if each.name not in known or not self._place.has_text(item_of(each))]
+        left = {(each.source, each.key): each.reason for each in self._place.target.write(fresh)}
         if left:
             records = [failed(record, left[record.name]) if record.name in left else record for record in records]
             self._place.parts.write(shard, records)
@@ -71,7 +87,9 @@ class Worker:
 
     def wants(self, shard: Shard) -> bool:
         """Whether any picture of a shard is to be captioned."""
-        return any(self._wants(item, self._place.target.before(item)) for item in shard.items())
+        known = self._place.parts.known(shard)
+        rest = [item for item in shard.items() if item.name not in known]
+        return any(self._wants(item, self._place.target.before(item)) for item in rest)
 
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
@@ -90,17 +108,22 @@ class Worker:
                 now = begun.popleft()
                 pictures = list(finish(now.reading, self._watched.again))
                 records = self._records(now, pictures, writer)
-                shots = {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
-                self._place.thumbnails.write(now.shard.number, shots)
+                self._keep_thumbnails(now, pictures)
                 self._place.parts.write(now.shard, records)
                 self.put_in_place(now.shard, records, began)
 
     def _open(self, shard: Shard, reader: Reader) -> _Opened:
         """Look what stands there already, and begin to read the pictures that are to be captioned."""
-        items = shard.items()
-        before = {item.name: self._place.target.before(item) for item in items}
-        wanted = [item for item in items if self._wants(item, before[item.name])]
-        return _Opened(shard, items, before, reader.begin(wanted))
+        items, known = shard.items(), self._place.parts.known(shard)
+        before = {item.name: self._place.target.before(item) for item in items if item.name not in known}
+        wanted = [item for item in items if item.name in before and self._wants(item, before[item.name])]
+        return _Opened(shard, items, known, before, reader.begin(wanted))
+
+    def _keep_thumbnails(self, opened: _Opened, pictures: Sequence[Picture]) -> None:
+        number = opened.shard.number
+        shots = {name: self._place.thumbnails.of(number, name) for name in opened.known}
+        shots |= {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
+        self._place.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
     def _wants(self, item: Item, before: str | None) -> bool:
         return not item.trouble and not self._place.stays(before)
@@ -112,7 +135,8 @@ class Worker:
         written = {picture.item.name: answer for picture, answer in zip(good, answers, strict=True)}
         read = {picture.item.name: picture for picture in pictures}
         return [
-            self._record(item, opened.before[item.name], read.get(item.name), written.get(item.name))
+            opened.known.get(item.name)
+            or self._record(item, opened.before[item.name], read.get(item.name), written.get(item.name))
             for item in opened.items
         ]
 

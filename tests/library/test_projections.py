@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from interrogator.captioners.matching import BlipMatcher
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from interrogator import BlipCaptioner
 from interrogator.captioners.options import CaptionOptions
 from interrogator.encoders.projections import FlatProjections
+from interrogator.matchers.blip import BlipMatcher
 
 from . import small_models
 from .small_models import encoder, pictures

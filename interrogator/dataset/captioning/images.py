@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...errors import ImageReadError
+from ...errors import ImageReadError, RunStopped
 from ...images import decode_image
 from ..records import Item
 from ..review.dhash import difference_hash
@@ -83,6 +83,8 @@ class Reader:
         for item, data in source.read(chunk):
             if self._stopping.is_set():
                 break
+            if isinstance(data, RunStopped):
+                raise data
             pictures.append(self._picture(item, data))
         return pictures
 

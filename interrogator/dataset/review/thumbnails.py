@@ -44,6 +44,7 @@ class Thumbnails:
             for name, picture in pictures.items():
                 archive.writestr(_entry(name), picture)
         write_whole(self._path(shard), data.getvalue())
+        self._read.cache_clear()
 
     def of(self, shard: int, name: tuple[int, str]) -> bytes | None:
         """The thumbnail of an item of a shard; None if there is none."""

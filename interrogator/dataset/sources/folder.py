@@ -36,9 +36,9 @@ class FolderSource:
         self._captions_from = captions_from
 
     def items(self) -> Iterator[Item]:
-        for key, size, trouble in self._storage.walk(self._root, is_picture):
+        for key, size, trouble, version in self._storage.walk(self._root, is_picture):
             caption = self._caption(key) if self._captions_from else None
-            yield Item(key, self.number, (), size, caption, trouble)
+            yield Item(key, self.number, (), size, caption, trouble, version)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
@@ -46,6 +46,14 @@ class FolderSource:
                 yield item, ImageReadError(item.key, item.trouble)
             else:
                 yield item, read_picture(self._storage, self._storage.join(self._root, item.key), item.key)
+
+    containers: tuple[str, ...] = ()
+
+    def container(self, item: Item) -> str:
+        return ""
+
+    def version(self, container: str) -> str:
+        return ""
 
     def path(self, item: Item) -> Path | None:
         return self._storage.local(self._storage.join(self._root, item.key))

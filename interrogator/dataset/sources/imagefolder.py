@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ...errors import RequestError
@@ -45,7 +46,7 @@ class ImagefolderSource(FolderSource):
             keys.take(item.key)
             missing.pop(item.key, None)
             caption = self._captions.get(item.key)
-            yield item if caption is None else Item(item.key, self.number, (), item.size, caption, item.trouble)
+            yield item if caption is None else replace(item, caption=caption)
         for key in sorted(missing):
             yield Item(keys.take(key)[0], self.number, trouble="the metadata names it, but there is no such file")
         for name in self._outside:

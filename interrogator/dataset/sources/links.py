@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
+from .io.folder_walk import file_version
 from .io.storage import Local, Storage, is_url, read_picture, storage_of
 from .source import clean_key
 
@@ -32,20 +33,21 @@ class Links:
             return Path(storage_of(name)[1]) if name.startswith("file://") and self._allowed(name) else None
         return Path(self._whole(name)) if isinstance(self._storage, Local) else None
 
-    def trouble(self, name: str) -> tuple[int, str]:
-        """Size and trouble of a file on this machine, without opening it; (0, "") for one elsewhere."""
+    def trouble(self, name: str) -> tuple[int, str, str]:
+        """Size, trouble and version of a file on this machine, without opening it; (0, "", "") for one elsewhere."""
         if not self._allowed(name):
-            return 0, "is a path of this machine in a list from elsewhere"
+            return 0, "is a path of this machine in a list from elsewhere", ""
         path = self.local(name)
         if path is None:
-            return 0, ""
+            return 0, "", ""
         try:
             kind = Local().kind(str(path))
             if kind == "file":
-                return os.stat(path).st_size, ""
+                status = os.stat(path)
+                return status.st_size, "", file_version(status)
         except (RequestError, OSError):
-            return 0, "cannot be opened"
-        return 0, {"none": "no such file", "folder": "is a folder, not a file"}.get(kind, "is a device, not a file")
+            return 0, "cannot be opened", ""
+        return 0, {"none": "no such file", "folder": "is a folder, not a file"}.get(kind, "is a device, not a file"), ""
 
     def read(self, name: str, key: str) -> bytes | ImageReadError:
         """The picture's bytes, or why they cannot be read."""

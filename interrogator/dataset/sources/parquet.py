@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...errors import ImageReadError, RequestError
+from ...errors import ImageReadError, RequestError, RunStopped
 from ..records import Item
 from .io.folder_walk import reason
 from .io.parquet_table import Cells, Table, check_pyarrow
 from .io.storage import Storage
-from .source import UniqueKeys, clean_key
+from .source import UniqueKeys, clean_key, container_version, has_changed, is_other, member_version
 
 
 class ParquetSource:
@@ -35,29 +36,46 @@ class ParquetSource:
         self._storage = storage
         self._root = root
         self._files = list(files)
+        self._numbers = {name: number for number, name in enumerate(self._files)}
+        self._rows: dict[str, tuple[int, ...]] | None = None  # by key, of a table that names its pictures
         self._cells = Cells(storage, root, self._files)
         check_pyarrow(uri)
+
+    @property
+    def containers(self) -> Collection[str]:
+        return self._numbers.keys()
+
+    def container(self, item: Item) -> str:
+        key = item.key
+        ends = (end for end, letter in enumerate(key) if letter in "/#" and key[:end] in self._numbers)
+        end = next(ends, None)
+        return "" if end is None else key[:end]
+
+    def version(self, container: str) -> str:
+        return self._storage.version(self._storage.join(self._root, container))
 
     def items(self) -> Iterator[Item]:
         keys = UniqueKeys()
         for number, name in enumerate(self._files):
+            version = self.version(name)  # before it is read, so that what is written meanwhile has another
             try:
                 table = Table(self._storage, self._root, name)
             except RequestError as error:
                 yield Item(keys.take(name)[0], self.number, trouble=str(error))
                 continue
             with table:
-                yield from self._items_of(number, table, keys)
+                yield from self._items_of(number, version, table, keys)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
-            if item.trouble or len(item.place) != 2 or not 0 <= item.place[1] < len(self._files):
+            if item.trouble or len(item.place) != 2:
                 yield item, ImageReadError(item.key, item.trouble or "has no place in a table")
                 continue
             value: bytes | Exception
             try:
-                table, cell = self._cells.cell(*item.place)
-                value = self._picture(item, table, cell.as_py())
+                value = self._member(item) if self.container(item) else self._named(item)
+            except RunStopped as stopped:
+                value = stopped
             except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
                 value = ImageReadError(item.key, f"its row cannot be read ({reason(error)})")
             yield item, value
@@ -68,13 +86,45 @@ class ParquetSource:
     def sidecar(self, item: Item, extension: str) -> Path | None:
         return None
 
-    def _items_of(self, number: int, table: Table, keys: UniqueKeys) -> Iterator[Item]:
+    def _member(self, item: Item) -> bytes | Exception:
+        """A picture that is in a table. Raises RunStopped where the table is another one by now."""
+        name, version = self.container(item), container_version(item)
+        self._check(item, name, self.version(name) if self.folder else version)
+        table, cell = self._cells.cell(item.place[0], self._numbers[name], version)
+        value = self._picture(item, table, cell.as_py())
+        self._check(item, name, table.version)
+        self._check(item, name, self.version(name) if self.folder else version)  # it may be written in its place
+        return value
+
+    def _check(self, item: Item, name: str, version: str) -> None:
+        if is_other(version, item):
+            raise has_changed(self.uri, name)
+
+    def _named(self, item: Item) -> bytes | Exception:
+        """A picture that a table names; its row is looked for where the table was written again since."""
+        row, number = item.place
+        if number < len(self._files):
+            with suppress(RequestError):  # the table is shorter now
+                table, cell = self._cells.cell(row, number, self.version(self._files[number]))
+                if not _differs(item, table, cell.as_py()):
+                    return self._picture(item, table, cell.as_py())
+        if self._rows is None:
+            self._rows = {each.key: each.place for each in self.items() if each.place}
+        if item.key not in self._rows:
+            return ImageReadError(item.key, "is in the table no more")
+        row, number = self._rows[item.key]
+        table, cell = self._cells.cell(row, number, self.version(self._files[number]))
+        if _differs(item, table, cell.as_py()):
+            raise has_changed(self.uri, table.name)
+        return self._picture(item, table, cell.as_py())
+
+    def _items_of(self, number: int, version: str, table: Table, keys: UniqueKeys) -> Iterator[Item]:
         row = 0
         for group, count in enumerate(table.counts):
             first = row
             try:
                 for name, caption in table.names_and_captions(group):
-                    yield self._item(table, number, row, name, caption, keys)
+                    yield self._item(table, version, (row, number), name, caption, keys)
                     row += 1
             except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
                 if row < first + count:
@@ -84,27 +134,31 @@ class ParquetSource:
             row = first + count
 
     def _item(
-        self, table: Table, number: int, row: int, name: str | None, caption: str | None, keys: UniqueKeys
-    ) -> Item:
-        place = (row, number)
+        self, table: Table, version: str, place: tuple[int, int], name: str | None, caption: str | None,
+        keys: UniqueKeys,
+    ) -> Item:  # fmt: skip
+        row = place[0]
         if table.columns.image:
             key = keys.take(f"{table.name}/{clean_key(name)}" if name else f"{table.name}#{row}")[0]
-            return Item(key, self.number, place, caption=caption)
+            return Item(key, self.number, place, caption=caption, version=member_version(version, row))
         if not name:
             key = keys.take(f"{table.name}#{row}")[0]
             return Item(key, self.number, place, caption=caption, trouble=f"its {table.columns.leaf} is empty")
         key, again = keys.take(table.links.key(name))
-        size, trouble = table.links.trouble(name)
+        size, trouble, version = table.links.trouble(name)
         trouble = "is in the table more than once" if again else trouble
-        return Item(key, self.number, place, size, caption, trouble)
+        return Item(key, self.number, place, size, caption, trouble, version)
 
     def _picture(self, item: Item, table: Table, value: Any) -> bytes | ImageReadError:
         if isinstance(value, dict):
             value = value.get("bytes") or value.get("path")
-        if not table.columns.image and not (isinstance(value, str) and table.links.key(value) == item.key):
-            return ImageReadError(item.key, "the table has changed since it was listed")
         if isinstance(value, bytes) and value:
             return value
         if isinstance(value, str) and value:
             return table.links.read(value, item.key)
         return ImageReadError(item.key, "its cell is empty")
+
+
+def _differs(item: Item, table: Table, value: Any) -> bool:
+    """Whether a cell names another picture than the item's."""
+    return bool(table.columns.image) or not isinstance(value, str) or table.links.key(value) != item.key

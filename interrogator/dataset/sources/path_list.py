@@ -46,9 +46,10 @@ class ListSource:
         for row, name in enumerate(self._names):
             if not name:
                 continue
-            size, trouble = self._links.trouble(name)
+            size, trouble, version = self._links.trouble(name)
             key, again = keys.take(self._links.key(name))
-            yield Item(key, self.number, (row,), size, trouble="is listed more than once" if again else trouble)
+            trouble = "is listed more than once" if again else trouble
+            yield Item(key, self.number, (row,), size, None, trouble, version)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
@@ -57,6 +58,14 @@ class ListSource:
                 yield item, ImageReadError(item.key, item.trouble or "the list has changed since it was read")
             else:
                 yield item, self._links.read(name, item.key)
+
+    containers: tuple[str, ...] = ()
+
+    def container(self, item: Item) -> str:
+        return ""
+
+    def version(self, container: str) -> str:
+        return ""
 
     def path(self, item: Item) -> Path | None:
         name = self._name(item)

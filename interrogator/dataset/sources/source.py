@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
+from ...errors import RunStopped
 from ..records import Item
 
 # Formats that Pillow registers but that `images.open_image` cannot read: programs for an outside interpreter, and names
@@ -25,12 +26,16 @@ class Source(Protocol):
         kind: "folder", "imagefolder", "webdataset", "parquet" or "list".
         number: which of the run's sources it is; `Item.source` of its items.
         folder: the local folder that the keys are relative to; None for a remote source.
+        containers: names of the files that hold many pictures each; empty where each picture is a file of its own.
     """
 
     uri: str
     kind: str
     number: int
     folder: Path | None
+
+    @property
+    def containers(self) -> Collection[str]: ...
 
     def items(self) -> Iterator[Item]:
         """All pictures, none of them opened. What cannot be one is an item with `trouble`; no two have one key."""
@@ -39,8 +44,15 @@ class Source(Protocol):
         """The files' bytes in the order of `items`, or an ImageReadError that says why not.
 
         Fastest for many items at once in the order of `items()`: tars and tables are then read in one go. Threads may
-        each iterate a call of their own.
+        each iterate a call of their own. A RunStopped in place of bytes says that a container is another one by now
+        than when its items were listed: nothing that is read from it then is sure to be the item's.
         """
+
+    def container(self, item: Item) -> str:
+        """Which of the containers an item is in; "" if it is a file of its own."""
+
+    def version(self, container: str) -> str:
+        """The container's version as it is now: what its items' versions begin with. "" if it is not there."""
 
     def path(self, item: Item) -> Path | None:
         """The picture's own file on this machine; None where it has none (tar, parquet, remote)."""
@@ -81,6 +93,29 @@ def clean_key(name: str) -> str:
     scheme, separator, rest = name.partition("://")
     parts = (rest if separator else scheme).replace(os.sep, "/").split("/")
     return "/".join("_" if part == ".." else part for part in parts if part not in ("", ".")) or "_"
+
+
+def member_version(container: str, position: int) -> str:
+    """The version of a picture at a position of a container of this version; see `Item`."""
+    return f"{container}@{position}"
+
+
+def container_version(item: Item) -> str:
+    """The version of the container that an item was listed from."""
+    return item.version.rpartition("@")[0]
+
+
+def is_other(version: str, item: Item) -> bool:
+    """Whether a container of this version is another one than the item was listed from; one that is gone is not."""
+    return bool(version and item.version) and version != container_version(item)
+
+
+def has_changed(uri: str, container: str) -> RunStopped:
+    """What stops a run whose container was written again since it was listed."""
+    return RunStopped(
+        f"{uri}: {container} changed while the run was reading it; what is done is kept, and the same command looks "
+        "anew at what is there"
+    )
 
 
 class UniqueKeys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,7 +17,16 @@ from .io.folder_walk import reason
 from .io.handle_pool import Kept
 from .io.storage import MOST_BYTES, Storage, too_large
 from .io.tar import Member, TarDamage, members, open_tar
-from .source import UniqueKeys, clean_key, is_picture, picture_extensions
+from .source import (
+    UniqueKeys,
+    clean_key,
+    container_version,
+    has_changed,
+    is_other,
+    is_picture,
+    member_version,
+    picture_extensions,
+)
 
 TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz")
 _MOST_SHARDS = 1_000_000
@@ -44,16 +53,30 @@ class WebdatasetSource:
         self._root = root
         self._kept: Kept[_Tar] = Kept()  # packed ones only
 
+    @property
+    def containers(self) -> Collection[str]:
+        return self._shards.keys()
+
+    def container(self, item: Item) -> str:
+        try:
+            return self.split_key(item.key)[0]
+        except RequestError:
+            return ""
+
+    def version(self, container: str) -> str:
+        return self._storage.version(self._storage.join(self._root, container))
+
     def items(self) -> Iterator[Item]:
         keys = UniqueKeys()
         for shard in self._shards:
+            version = self.version(shard)  # before it is read, so that what is written meanwhile has another
             try:
                 file, length = open_tar(self._storage, self._storage.join(self._root, shard))
             except Exception as error:  # noqa: BLE001  every file system has errors of its own
                 yield Item(keys.take(shard)[0], self.number, trouble=f"cannot be opened ({reason(error)})")
                 continue
             with file:
-                yield from self._items_of(shard, file, length, keys)
+                yield from self._items_of(shard, version, file, length, keys)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         tar: _Tar | None = None
@@ -65,11 +88,14 @@ class WebdatasetSource:
                 data: bytes | Exception
                 try:
                     shard, offset = self.split_key(item.key)[0], item.place[0]
-                    if tar is None or tar.fits(shard, offset) is None:
+                    version = container_version(item)
+                    if tar is None or tar.fits(shard, version, offset) is None:
                         self._leave(tar)
                         tar = None
-                        tar = self._tar(shard, offset)
+                        tar = self._tar(shard, version, offset)
                     data = tar.read(item)
+                    if is_other(self._version_now(tar), item):
+                        data = has_changed(self.uri, shard)
                 except MemoryError:
                     data = ImageReadError(item.key, "is too large for the free memory")
                 except Exception as error:  # noqa: BLE001  every file system has errors of its own
@@ -93,7 +119,9 @@ class WebdatasetSource:
             end = key.find("/", end + 1)
         raise RequestError(f"{self.uri}: has no tar that {key!r} could be in")
 
-    def _items_of(self, shard: str, file: IO[bytes], length: int | None, keys: UniqueKeys) -> Iterator[Item]:
+    def _items_of(
+        self, shard: str, version: str, file: IO[bytes], length: int | None, keys: UniqueKeys
+    ) -> Iterator[Item]:
         sample: list[tuple[str, Member]] = []
         current: str | None = None
         damage = ""
@@ -111,7 +139,7 @@ class WebdatasetSource:
             if member is not None and key_and_extension is None:
                 continue
             if key_and_extension is None or key_and_extension[0] != current:
-                yield from self._items_of_sample(shard, sample, keys)
+                yield from self._items_of_sample(shard, version, sample, keys)
                 sample.clear()
             if member is None or key_and_extension is None:
                 break
@@ -120,7 +148,9 @@ class WebdatasetSource:
         if damage:
             yield Item(keys.take(shard)[0], self.number, trouble=damage)
 
-    def _items_of_sample(self, shard: str, sample: list[tuple[str, Member]], keys: UniqueKeys) -> Iterator[Item]:
+    def _items_of_sample(
+        self, shard: str, version: str, sample: list[tuple[str, Member]], keys: UniqueKeys
+    ) -> Iterator[Item]:
         known = picture_extensions()
         pictures = [pair for pair in sample if f".{pair[0]}" in known] or [
             pair
@@ -134,14 +164,20 @@ class WebdatasetSource:
             trouble = ""
             if again or extensions.count(extension) > 1:
                 trouble = "is in the tar more than once, which webdataset refuses"
-            yield Item(key, self.number, (member.offset, member.size), member.size, caption, trouble)
+            place = (member.offset, member.size)
+            yield Item(key, self.number, place, member.size, caption, trouble, member_version(version, member.offset))
 
-    def _tar(self, shard: str, offset: int) -> _Tar:
-        kept = self._kept.take(lambda tar: tar.fits(shard, offset))
+    def _tar(self, shard: str, version: str, offset: int) -> _Tar:
+        kept = self._kept.take(lambda tar: tar.fits(shard, version, offset))
         if kept is not None:
             return kept
+        there = self.version(shard)
         file, length = open_tar(self._storage, self._storage.join(self._root, shard))
-        return _Tar(shard, file, length is None)
+        return _Tar(shard, there, file, length is None)
+
+    def _version_now(self, tar: _Tar) -> str:
+        """Of the tar that was read; asked for again where that is cheap."""
+        return tar.version if self.folder is None else self.version(tar.shard)
 
     def _leave(self, tar: _Tar | None) -> None:
         if tar is not None and tar.packed:
@@ -154,13 +190,15 @@ class _Tar(NamedTuple):
     """An open tar. From a packed one, only what is behind what was read can be read on."""
 
     shard: str
+    version: str
     file: IO[bytes]
     packed: bool
 
-    def fits(self, shard: str, offset: int) -> int | None:
-        """How far it was read; None if the offset cannot be reached from there."""
+    def fits(self, shard: str, version: str, offset: int) -> int | None:
+        """How far it was read; None if the offset cannot be reached from there, or it is another tar."""
         position = self.file.tell() if self.packed else 0
-        return position if shard == self.shard and position <= offset else None
+        is_same = shard == self.shard and version in (self.version, "")
+        return position if is_same and position <= offset else None
 
     def read(self, item: Item) -> bytes | ImageReadError:
         offset, length = item.place

@@ -2,6 +2,7 @@
 
     RUN/parts/00007.jsonl        the records of shard 7, one a line
     RUN/parts/00007.stats.json   says that shard 7 is done: its captions stand where they belong
+    RUN/parts/00007.known.jsonl  records of some of its items that were there before it was planned; see renewal.py
 
 Both are written aside and renamed. Between the two, captions are put where they belong (beside the pictures, say).
 So whatever moment a process is killed in: without a part file the shard is captioned again; with a part file and no
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,34 @@ class Parts:
         told = map(json.loads, self._part(shard.number).read_text(encoding="ascii").splitlines())
         return [Record.from_dict(each) for each in told if wanted(each)]
 
+    def keep(self, shard: Shard, records: Sequence[Record]) -> None:
+        """Keep the records of some of a shard's items until the others have theirs. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._known(shard.number), b"".join(map(line, records)))
+
+    def known(self, shard: Shard) -> dict[tuple[int, str], Record]:
+        """The records that were kept for a shard, by name."""
+        try:
+            told = self._known(shard.number).read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return {}
+        records = map(Record.from_dict, map(json.loads, told))
+        return {record.name: record for record in records}
+
+    def located(self, shard: Shard) -> Iterator[tuple[int, Record]]:
+        """All records that there are of a shard, written or kept, with what `at` finds them by."""
+        with suppress(FileNotFoundError), open(self._records(shard.number), "rb") as file:
+            offset = 0
+            for each in file:
+                yield offset, Record.from_dict(json.loads(each))
+                offset += len(each)
+
+    def at(self, number: int, offset: int) -> Record:
+        """The record of a shard, by its number, that was located there."""
+        with open(self._records(number), "rb") as file:
+            file.seek(offset)
+            return Record.from_dict(json.loads(file.readline()))
+
     def counts(self, shards: Iterable[Shard]) -> dict[str, int]:
         """Pictures by status in shards that are done; one that was tried again counts by its last try."""
         total = dict.fromkeys(STATUSES, 0)
@@ -112,6 +142,13 @@ class Parts:
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:05d}.jsonl"
+
+    def _known(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.known.jsonl"
+
+    def _records(self, number: int) -> Path:
+        part = self._part(number)
+        return part if part.exists() else self._known(number)
 
     def _stats(self, number: int) -> Path:
         return self.folder / f"{number:05d}.stats.json"

@@ -38,6 +38,7 @@ class Shard:
         start, stop: bytes of that file.
         count: items.
         again: whether they were all planned before, and failed.
+        planned_at: when the file was written, in nanoseconds.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Shard:
     stop: int
     count: int
     again: bool
+    planned_at: int = 0
 
     def items(self) -> list[Item]:
         """The items, read from the plan."""
@@ -60,6 +62,7 @@ class Plan:
 
     Attributes:
         shards: all of them, in order.
+        shard_size: items in a shard.
     """
 
     def __init__(self, folder: Path, shard_size: int) -> None:
@@ -69,7 +72,7 @@ class Plan:
             shard_size: items in a shard; the same whenever this plan is read.
         """
         self.folder = folder
-        self._shard_size = shard_size
+        self.shard_size = shard_size
         self._files: list[Path] = []
         self.shards: list[Shard] = []
         self._read()
@@ -78,18 +81,23 @@ class Plan:
         """How many items there are; those that are tried again count once."""
         return sum(shard.count for shard in self.shards if not shard.again)
 
-    def extend(self, items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: "") -> None:
+    def extend(
+        self, items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: "", before: Plan | None = None,
+        unless: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         """Add the items that the plan does not hold yet.
 
         Args:
             place_of: where the caption of an item will be, "" for a place of its own. Of two items with one place the
                 second is planned with that trouble.
+            before: a plan that this one takes the place of; its items keep the places of their captions.
+            unless: asked when all items have been taken; adds nothing if so.
 
         Raises:
             RequestError: two items of one source have one key; a caption could not be told from the other's.
             OSError: the plan cannot be written.
         """
-        self._add(self._placed(self._fresh(items), place_of), again=False)
+        self._add(self._placed(self._fresh(items), place_of, before), False, unless)
 
     def repeat(
         self, names: Iterable[tuple[int, str]], items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: ""
@@ -104,7 +112,7 @@ class Plan:
         """
         wanted = set(names)
         now = {item.name: item for item in items if item.name in wanted}
-        self._add(self._tried_again(wanted, now, place_of), again=True)
+        self._add(self._tried_again(wanted, now, place_of), True)
 
     def items(self) -> Iterator[Item]:
         """All items, in order, each once."""
@@ -125,13 +133,14 @@ class Plan:
             seen.add(name)
             yield item
 
-    def _placed(self, fresh: Iterable[Item], place_of: Callable[[Item], str]) -> Iterator[Item]:
+    def _placed(self, fresh: Iterable[Item], place_of: Callable[[Item], str], before: Plan | None) -> Iterator[Item]:
         """The same; those whose place is taken by another item, planned or not, with that trouble."""
         taken: set[bytes] | None = None
+        owners = set() if before is None else {mark(item) for item in before.items() if not item.trouble}
         for item in fresh:
             if taken is None:
-                taken = self._taken(place_of)
-            yield _claimed(item, taken, place_of)
+                taken = (before or self)._taken(place_of)
+            yield item if mark(item) in owners else _claimed(item, taken, place_of)
 
     def _tried_again(
         self, wanted: set[tuple[int, str]], now: Mapping[tuple[int, str], Item], place_of: Callable[[Item], str]
@@ -146,7 +155,7 @@ class Plan:
     def _taken(self, place_of: Callable[[Item], str]) -> set[bytes]:
         return {_digest(place_of(item)) for item in self.items() if not item.trouble}
 
-    def _add(self, items: Iterator[Item], again: bool) -> None:
+    def _add(self, items: Iterator[Item], again: bool, unless: Callable[[], bool] = lambda: False) -> None:
         """Write a file of items, if there are any. If another process was faster, its file counts, not this one."""
         first = next(items, None)
         if first is None:
@@ -159,7 +168,8 @@ class Plan:
                 file.writelines(map(_line, items))
                 file.flush()
                 os.fsync(file.fileno())
-            self._name(aside)
+            if not unless():
+                self._name(aside)
         finally:
             with suppress(OSError):
                 aside.unlink()
@@ -190,16 +200,17 @@ class Plan:
         """Add the shards of a plan file."""
         count = 0
         with open(file, "rb") as lines:
+            planned_at = os.fstat(lines.fileno()).st_mtime_ns
             head = lines.readline()
             again = bool(json.loads(head)["again"])
             start = stop = len(head)
             for line in lines:
                 stop, count = stop + len(line), count + 1
-                if count == self._shard_size:
-                    self.shards.append(Shard(len(self.shards), file, start, stop, count, again))
+                if count == self.shard_size:
+                    self.shards.append(Shard(len(self.shards), file, start, stop, count, again, planned_at))
                     start, count = stop, 0
         if count:
-            self.shards.append(Shard(len(self.shards), file, start, stop, count, again))
+            self.shards.append(Shard(len(self.shards), file, start, stop, count, again, planned_at))
 
 
 def mark(item: Item | Record) -> bytes:
@@ -223,10 +234,11 @@ def _claimed(item: Item, taken: set[bytes], place_of: Callable[[Item], str]) -> 
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields = [item.key, item.source, item.place, item.size, item.caption, item.trouble]
+    fields = [item.key, item.source, item.place, item.size, item.caption, item.trouble, item.version]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _item(line: str) -> Item:
-    key, source, place, size, caption, trouble = json.loads(line)
-    return Item(key, source, tuple(place), size, caption, trouble)
+    # Plans of the first version have no item versions.
+    key, source, place, size, caption, trouble, *version = json.loads(line)
+    return Item(key, source, tuple(place), size, caption, trouble, *version)

@@ -4,6 +4,7 @@ OUT/.interrogator/run.lock        held while a run works here; rank-N.lock by ea
 OUT/.interrogator/<run>/run.json  what was asked for, of what, with which versions and weights
 OUT/.interrogator/<run>/plan/     see plan.py
 OUT/.interrogator/<run>/parts/    see parts.py
+OUT/.interrogator/<run>/revision-00001/  plan and parts after the sources changed, see revision.py
 OUT/.interrogator/<run>/finished.json, report.html, summary.json
 OUT/.interrogator/<run>-undone-1/ a run that was undone
 """
@@ -65,16 +66,23 @@ class RunFolder:
         self._write(_RUN, told)
         return not before or weights_of(described) in map(weights_of, before)
 
-    def finished(self) -> int:
-        """The first so many shards are in the tables and in the report."""
+    def finished(self, revision: int) -> int:
+        """The first so many shards of a revision are in the tables and in the report."""
         try:
-            return int(json.loads((self.path / _FINISHED).read_bytes())["shards"])
+            told = json.loads((self.path / _FINISHED).read_bytes())
         except FileNotFoundError:
             return 0
+        return int(told["shards"]) if told.get("revision", 0) == revision else 0
 
-    def finish(self, shards: int) -> None:
+    def finish(self, shards: int, revision: int) -> None:
         """Say that so many shards are. Raises OSError."""
-        self._write(_FINISHED, {"shards": shards})
+        self._write(_FINISHED, {"shards": shards, "revision": revision})
+
+    def add_change(self, sentence: str) -> None:
+        """Write down what changed in the sources. Raises OSError."""
+        told = self.told()
+        told["changes"] = [*told.get("changes", []), f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {sentence}"]
+        self._write(_RUN, told)
 
     def check_whole(self) -> None:
         """Raises RequestError: somebody began to undo the run, and was stopped."""

@@ -11,16 +11,28 @@ from ....errors import RequestError
 
 
 class Found(NamedTuple):
-    """A file that was asked for: its path under the folder, `/` between the parts."""
+    """A file that was asked for: its path under the folder, `/` between the parts; `version`: see `Item`."""
 
     key: str
     size: int = 0
     trouble: str = ""
+    version: str = ""
 
 
 def reason(error: BaseException) -> str:
     """An error's text on one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+
+
+def file_version(status: os.stat_result) -> str:
+    """What tells a file's bytes from others without reading them: its size, and when they were last written."""
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def written_at(version: str) -> int | None:
+    """The time in a `file_version`, in nanoseconds; None if it is of another form."""
+    time = version.partition("@")[0].rpartition("-")[2]
+    return int(time) if time.isdecimal() else None
 
 
 class _Step(NamedTuple):
@@ -90,7 +102,8 @@ def _look(entry: os.DirEntry[str], key: str, home: str, is_wanted: bool) -> Iter
     try:
         if entry.is_file():
             if is_wanted:
-                yield _Step(key, Found(key, entry.stat().st_size))
+                status = entry.stat()
+                yield _Step(key, Found(key, status.st_size, version=file_version(status)))
         elif entry.is_dir():
             yield from _look_at_folder(entry, key, home, is_wanted)
         elif entry.is_symlink():

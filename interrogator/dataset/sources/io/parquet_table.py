@@ -48,6 +48,7 @@ class Table:
 
         path = storage.join(root, name)
         self.name = name
+        self.version = storage.version(path)  # before it is opened, so that what is written meanwhile has another
         self.links = Links(storage, storage.split(path)[0])
         self._file: IO[bytes] | None = None
         try:
@@ -110,17 +111,20 @@ class Cells:
         self._opening = (storage, root, files)
         self._lock = Lock()
         self._cursor: _Cursor | None = None
-        self._passed: dict[tuple[int, int], tuple[Table, Any]] = {}
+        self._passed: dict[tuple[int, int, str], tuple[Table, Any]] = {}
 
     def __reduce__(self) -> tuple[type[Cells], tuple[Storage, str, Sequence[str]]]:
         return Cells, self._opening
 
-    def cell(self, row: int, number: int) -> tuple[Table, Any]:
-        """The cell of a row of a file, and the file. Raises whatever arrow and the storage do."""
+    def cell(self, row: int, number: int, version: str) -> tuple[Table, Any]:
+        """The cell of a row of a file, and the file; opened anew if what is open is of another version.
+
+        Raises whatever arrow and the storage do.
+        """
         with self._lock:
-            if (row, number) in self._passed:
-                return self._passed.pop((row, number))
-            cursor = self._at(row, number)
+            if (row, number, version) in self._passed:
+                return self._passed.pop((row, number, version))
+            cursor = self._at(row, number, version)
             try:
                 while cursor.next_row < row:
                     self._pass(cursor)
@@ -130,11 +134,12 @@ class Cells:
                 cursor.table.close()
                 raise
 
-    def _at(self, row: int, number: int) -> _Cursor:
+    def _at(self, row: int, number: int, version: str) -> _Cursor:
         """The cursor, at the row or before it in its group."""
         cursor = self._cursor
         if cursor is not None and cursor.number == number and cursor.next_row <= row < cursor.end:
-            return cursor
+            if version in (cursor.table.version, ""):
+                return cursor
         self._cursor = None
         if cursor is not None:
             if cursor.end - cursor.next_row <= _PASSED:  # another thread is about to ask for them
@@ -148,7 +153,7 @@ class Cells:
 
     def _pass(self, cursor: _Cursor) -> None:
         row = cursor.next_row
-        self._passed[row, cursor.number] = cursor.table, next(cursor)
+        self._passed[row, cursor.number, cursor.table.version] = cursor.table, next(cursor)
         if len(self._passed) > _PASSED:
             del self._passed[next(iter(self._passed))]
 

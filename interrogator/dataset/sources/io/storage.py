@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from ....errors import ImageReadError, RequestError
-from .folder_walk import Found, reason, walk
+from .folder_walk import Found, file_version, reason, walk
 
 MOST_BYTES = 1 << 30
 """Larger files are not read into memory; no picture is that large, but disk images with odd names are."""
+
+
+_VERSIONS = ("ETag", "etag", "content_md5", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "modified",
+             "created", "CRC", "date_time")  # fmt: skip
+"""What file systems of fsspec call a digest or a time of a file (S3, GCS, Azure, SFTP, memory, zip)."""
 
 
 class Storage(Protocol):
@@ -38,6 +43,9 @@ class Storage(Protocol):
 
     def uri(self, path: str) -> str:
         """The whole address of a path."""
+
+    def version(self, path: str) -> str:
+        """What tells a file's bytes now from those it had before, without reading them; "" if nothing does."""
 
 
 def is_url(text: str) -> bool:
@@ -132,6 +140,12 @@ class Local:
     def uri(self, path: str) -> str:
         return path
 
+    def version(self, path: str) -> str:
+        try:
+            return file_version(os.stat(path))
+        except (OSError, ValueError):
+            return ""
+
 
 class Remote:
     """A file system of fsspec."""
@@ -158,11 +172,11 @@ class Remote:
         except Exception as error:  # noqa: BLE001  every file system has errors of its own
             raise RequestError(f"{self.uri(root)}: cannot be listed ({reason(error)})") from error
         start = len(root.rstrip("/")) + 1
-        sizes = {path[start:]: int(facts.get("size") or 0) for path, facts in found.items()}
-        for key in sorted(sizes):
+        files = {path[start:]: facts for path, facts in found.items()}
+        for key in sorted(files):
             parts = key.split("/")
             if wanted(parts[-1]) and not any(part.startswith(".") for part in parts):
-                yield Found(key, sizes[key])
+                yield Found(key, int(files[key].get("size") or 0), version=_remote_version(files[key]))
 
     def join(self, folder: str, name: str) -> str:
         return posixpath.join(folder, name)
@@ -175,3 +189,21 @@ class Remote:
 
     def uri(self, path: str) -> str:
         return str(self._files.unstrip_protocol(path))
+
+    def version(self, path: str) -> str:
+        try:
+            self._files.invalidate_cache(self._files._parent(path))
+            return _remote_version(self._files.info(path))
+        except Exception:  # noqa: BLE001  every file system has errors of its own
+            return ""
+
+
+def _remote_version(facts: Mapping[str, Any]) -> str:
+    """From what a file system of fsspec says of a file: a digest of its bytes if it has one, else when it was written.
+
+    "" where it says neither: a size alone proves nothing.
+    """
+    for name in _VERSIONS:
+        if facts.get(name):
+            return f"{facts.get('size')} {name} {facts[name]}".replace("@", "_")
+    return ""

@@ -1,0 +1,67 @@
+"""Planning a run anew after its sources changed: a new plan, with every record at the picture that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..context import Workplace
+from ..records import Item
+from .comparison import Comparison, Match
+from .plan import Shard, mark
+from .revision import Revision
+
+
+def renew(
+    place: Workplace, place_of: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
+) -> str:
+    """Write the next revision of a run; one sentence on what changed, "" if no picture did.
+
+    Nobody else may be planning; captions at other pictures are not taken back yet, see `Revision.withdraw`.
+
+    Args:
+        place_of: where the caption of an item will be, as in `Plan.extend`.
+        again: called while pictures are read; may raise to stop.
+        retry_failed: plan those that failed as if nobody had tried.
+
+    Raises OSError, and RunStopped where a source changes at this moment.
+    """
+    comparison = Comparison(place.plan, place.parts, place.sources, place.target, again, retry_failed)
+    draft = place.revision.draft()
+    try:
+        plan = draft.plan(place.plan.shard_size)
+        plan.extend(comparison.listed(), place_of, place.plan)
+        settled: list[bytes] = []
+        for shard in plan.shards:
+            matches = comparison.match(shard.items())
+            _carry_over(place, draft, shard, matches)
+            settled += _settled(place, matches)
+        draft.complete(comparison.withdrawals(), settled)
+    finally:
+        draft.discard()
+    return comparison.described()
+
+
+def _carry_over(place: Workplace, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:
+    """Write what is known of a shard: all of it, or the records that it will not have to make."""
+    known = [match for match in matches if match is not None]
+    if not known:
+        return
+    parts, records = draft.parts(), [match.record for match in known]
+    shots = {match.record.name: place.thumbnails.of(match.shard, match.name) for match in known}
+    draft.thumbnails().write(shard.number, {name: shot for name, shot in shots.items() if shot is not None})
+    if len(known) < shard.count:
+        parts.keep(shard, records)
+    else:
+        parts.write(shard, records)
+        parts.finish(shard, records)
+
+
+def _settled(place: Workplace, matches: Sequence[Match | None]) -> list[bytes]:
+    """Marks of the records that the target was given before, under the name that they have now."""
+    finished, settled = place.files.finished(place.revision.number), place.revision.settled()
+    return [
+        mark(match.record)
+        for match in matches
+        if match is not None and match.record.name == match.name
+        if match.shard < finished or mark(match.record) in settled
+    ]
