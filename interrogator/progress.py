@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 _TELL_SECONDS = 0.1  # how seldom numbers are told again in the middle of a step
 
 
-class Retold:
+class StickyProgress:
     """A progress that remembers what it told, so that work inside a step can tell the same numbers again."""
 
     def __init__(self, progress: Progress) -> None:
@@ -43,7 +43,7 @@ def watched(module: M, progress: Progress | None) -> tuple[M, Progress]:
     """
     if progress is None:
         return module, _tell_nobody
-    retold = Retold(progress)
+    retold = StickyProgress(progress)
     last = time.monotonic()
 
     def before_layer(*_: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..dataset import Run, Settings, Summary, Wording, count_tokens, work_in_processes
+from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
 from ..errors import RequestError
 from .engines import device_of, engine_of, loader, loader_of, processes_of
 from .terminal import put, put_json, say
@@ -140,7 +140,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         block += load_block_list(args.block_list)
     if args.checkpoint or args.no_bank:
         raise RequestError("--checkpoint and --no-bank are not for caption: name an encoder, or the banks, instead")
-    wording = Wording(
+    wording = CaptionRules(
         args.trigger, args.template, args.text_prefix, args.text_suffix, tuple(args.strip), tuple(args.replace),
         tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit, _own_banks(args),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
-from .text import Wording
+from .text import CaptionRules
 from .text.token_count import count_tokens
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = [
     "Run",
     "Settings",
     "Summary",
-    "Wording",
+    "CaptionRules",
     "count_tokens",
     "work_in_processes",
 ]

@@ -14,11 +14,11 @@ from .state.plan import Plan
 from .state.revision import Revision
 from .state.run_folder import RunFolder
 from .targets import Target, text_of
-from .text import merged
+from .text import apply_policy
 
 
 @dataclass(frozen=True, eq=False)
-class Workplace:
+class RunContext:
     """Everything that a run works with; `beside`: captions go beside the pictures."""
 
     settings: Settings
@@ -39,7 +39,7 @@ class Workplace:
     def stays(self, before: str | None) -> bool:
         """Whether the text that stands there already is left alone, whatever a new caption would be."""
         text = None if before is None else text_of(before)
-        return merged(text, "\0", self.settings.policy, self.settings.separator) is None
+        return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
 
     def has_text(self, item: Item) -> bool:
         """Whether any text stands where an item's caption belongs."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunStopped
-from .context import Workplace
+from .context import RunContext
 from .progress import Watched
 from .records import Item, Record
 from .review.findings import Finding, Findings, ScoreSummary, find
@@ -20,7 +20,7 @@ from .state.comparison import has_changed_containers
 from .state.locks import one_at_a_time
 from .state.parts import Placed
 from .state.plan import Shard, mark
-from .targets import LeftOut
+from .targets import Rejected
 from .worker import failed
 
 _LOCK = "finish.lock"
@@ -46,7 +46,7 @@ class Summary:
     report: Path | None = None
 
 
-def put_back(place: Workplace, shards: Iterable[Shard], watched: Watched) -> bool:
+def put_back(place: RunContext, shards: Iterable[Shard], watched: Watched) -> bool:
     """Write captions again that are gone though their pictures are there; whether any were.
 
     Their text is that of the records: the same settings and weights would write it again.
@@ -65,7 +65,7 @@ def put_back(place: Workplace, shards: Iterable[Shard], watched: Watched) -> boo
     return found
 
 
-def finished(place: Workplace, is_changed: bool, began: float, watched: Watched) -> Summary:
+def finished(place: RunContext, is_changed: bool, began: float, watched: Watched) -> Summary:
     """Write what is made of the whole run, if nothing is left of it and that was not done yet; how it stands.
 
     Args:
@@ -97,7 +97,7 @@ def finished(place: Workplace, is_changed: bool, began: float, watched: Watched)
     )
 
 
-def _write_target(place: Workplace, done: Sequence[Shard], watched: Watched) -> None:
+def _write_target(place: RunContext, done: Sequence[Shard], watched: Watched) -> None:
     """Give the target all records; those it could not take have failed."""
     placed = _told(place.parts.placed(done), watched)
     left = place.target.finish(_as_they_stand(place, placed))
@@ -105,7 +105,7 @@ def _write_target(place: Workplace, done: Sequence[Shard], watched: Watched) -> 
         _amend(place, done, left)
 
 
-def _as_they_stand(place: Workplace, placed: Iterable[Placed]) -> Iterator[Record]:
+def _as_they_stand(place: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:
     """Records for the target. What it was given before is kept, not written again: somebody may have changed it."""
     finished = place.files.finished(place.revision.number)
     settled = frozenset() if finished else place.revision.settled()
@@ -117,7 +117,7 @@ def _as_they_stand(place: Workplace, placed: Iterable[Placed]) -> Iterator[Recor
             yield replace(record, status="kept")
 
 
-def _amend(place: Workplace, done: Sequence[Shard], left: Iterable[LeftOut]) -> None:
+def _amend(place: RunContext, done: Sequence[Shard], left: Iterable[Rejected]) -> None:
     reasons = {(each.source, each.key): each.reason for each in left}
     for shard in done:
         records = place.parts.read(shard)
@@ -130,7 +130,7 @@ def _amend(place: Workplace, done: Sequence[Shard], left: Iterable[LeftOut]) -> 
             place.parts.finish(shard, amended)
 
 
-def _write_report(place: Workplace, done: Sequence[Shard], watched: Watched) -> Findings:
+def _write_report(place: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
     findings = find((record for _, record in _told(place.parts.placed(done), watched)), place.settings.wording)
     album = Album(place.thumbnails, lambda: _told(place.parts.placed(done), watched))
     title = ", ".join(source.uri for source in place.sources)

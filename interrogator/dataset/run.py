@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RequestError
-from .context import Workplace
+from .context import RunContext
 from .finish import Summary, finished, put_back
 from .progress import Watch, Watched
 from .records import Item
@@ -32,8 +32,8 @@ from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
-from .targets import LeftOut, Target, open_target
-from .worker import Captions, Nobody, Worker
+from .targets import Rejected, Target, open_target
+from .worker import Captions, NullWriter, Worker
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
@@ -203,7 +203,7 @@ class Run:
         self._caption([shard for shard in shards if shard not in done], models, count, Watched(watch, 0), threads)
         return sum(shard.count for shard in shards), sum(map(self.parts.failures, shards))
 
-    def undo(self) -> list[LeftOut]:
+    def undo(self) -> list[Rejected]:
         """Put the texts back that stood there before the run; those changed by somebody since stay and are returned.
 
         The run's folder gets another name, so that the same run begins anew when it is asked for again.
@@ -225,7 +225,7 @@ class Run:
         """Read how the run stands."""
         revision = Revision.current(self.folder)
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
-        self._place = Workplace(
+        self._place = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
             revision.thumbnails(), revision,
         )  # fmt: skip
@@ -303,7 +303,7 @@ class Run:
                 worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
         left = [shard for shard in shards if shard not in written]
         if not any(map(worker.wants, left)):
-            worker.work(left, Nobody(), threads)
+            worker.work(left, NullWriter(), threads)
         else:
             writer = models()
             if not self._files.add_models(described(writer)):

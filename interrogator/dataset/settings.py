@@ -13,7 +13,7 @@ from ..errors import RequestError
 from ..modes import Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
-from .text import OWN_NAMES, Policy, Wording
+from .text import OWN_NAMES, CaptionRules, Policy
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Settings:
     phrases: int = 1
     score: bool = False
     dtype: str = "auto"
-    wording: Wording = field(default_factory=Wording)
+    wording: CaptionRules = field(default_factory=CaptionRules)
     policy: Policy = "skip"
     separator: str = ", "
     tagger: str | None = None
@@ -140,7 +140,7 @@ class Settings:
             RequestError, TypeError: they are of another version of this library.
         """
         wording = {name: _tuples(value) for name, value in values["wording"].items()}
-        return cls(**{**{name: _tuples(value) for name, value in values.items()}, "wording": Wording(**wording)})
+        return cls(**{**{name: _tuples(value) for name, value in values.items()}, "wording": CaptionRules(**wording)})
 
     def digest(self, asked: Mapping[str, Any]) -> str:
         """Twelve hex characters that stand for these settings and what else a run was asked: the name of the run."""

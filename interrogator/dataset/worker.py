@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from ..errors import RunStopped
 from .captioning.images import Picture, Prepare, Reader, finish
 from .captioning.result import CaptionResult
-from .context import Workplace
+from .context import RunContext
 from .progress import Watched
 from .records import Item, Record
 from .review.thumbnails import thumbnail
@@ -22,7 +22,7 @@ from .state.parts import counted
 from .state.plan import Shard
 from .targets import text_of
 from .targets.target import item_of
-from .text import merged, worded
+from .text import apply_policy, render
 
 
 class Captions(Protocol):
@@ -34,7 +34,7 @@ class Captions(Protocol):
         """What there is to say of each picture. `progress(done, total)` in pictures may raise to stop."""
 
 
-class Nobody:
+class NullWriter:
     """Who writes where nothing is to be written: no model has to be loaded to say so."""
 
     prepare: Prepare = MappingProxyType({})
@@ -62,7 +62,7 @@ class _Opened:
 class Worker:
     """Captions shards in this process."""
 
-    def __init__(self, place: Workplace, count: Callable[[str], int], watched: Watched) -> None:
+    def __init__(self, place: RunContext, count: Callable[[str], int], watched: Watched) -> None:
         """count: tokens of a text."""
         self._place = place
         self._count = count
@@ -154,7 +154,7 @@ class Worker:
         """The record of a picture that was captioned."""
         settings, size = self._place.settings, (picture.width, picture.height)
         texts = [
-            worded(
+            render(
                 each.text,
                 picture.item,
                 settings.wording,
@@ -174,7 +174,7 @@ class Worker:
         if not texts[0].text or "empty_caption" in flags:
             return failed(seen, "the caption came out empty")
         before = None if record.before is None else text_of(record.before)
-        caption = merged(before, texts[0].text, settings.policy, settings.separator)
+        caption = apply_policy(before, texts[0].text, settings.policy, settings.separator)
         if caption is None:
             return replace(seen, reason="the same text was there before", caption=before or "")
         captions = (caption, *(each.text for each in texts[1:]))

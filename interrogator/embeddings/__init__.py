@@ -15,7 +15,7 @@ reference_import.py   taking over the tables of clip-interrogator
 
 from __future__ import annotations
 
-from .batch_policy import Pace
+from .batch_policy import BatchPolicy
 from .cache import EmbeddingCache, StoreInfo
 from .identity import PROBE_PHRASES, TOKENIZER_PROBES, EncoderIdentity, tokenizer_digest
 from .reference_import import ImportReport, import_reference_table
@@ -33,7 +33,7 @@ __all__ = [
     "KeepsTokens",
     "KeptList",
     "Listing",
-    "Pace",
+    "BatchPolicy",
     "StoreInfo",
     "import_reference_table",
     "tokenizer_digest",

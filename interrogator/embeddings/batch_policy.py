@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Pace:
+class BatchPolicy:
     """How encoding is cut: often enough to show progress and to lose little, seldom enough to be fast.
 
     A call of `encode` gets `first_batch` phrases; the number doubles, up to `largest_batch`, or halves so that a call

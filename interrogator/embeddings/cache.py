@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import TEMP_PATTERN
-from .batch_policy import Pace
+from .batch_policy import BatchPolicy
 from .compaction import merge_when_alone
-from .files import Complaints, DamagedFile, remove_stale_temps
+from .files import DamagedFile, WarnOnce, remove_stale_temps
 from .identity import EncoderIdentity
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
-from .store_folder import INDEXES, SEGMENTS, called, find_folder, read_card, store_folders
+from .store_folder import INDEXES, SEGMENTS, called, find_folder, read_manifest, store_folders
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class StoreInfo:
 class EmbeddingCache:
     """Text embeddings under `folder`, a store for each encoder. Nothing is made there before the first write."""
 
-    def __init__(self, folder: str | Path, *, pace: Pace | None = None) -> None:
+    def __init__(self, folder: str | Path, *, pace: BatchPolicy | None = None) -> None:
         self.folder = Path(folder)
-        self._pace = pace or Pace()
-        self._complaints = Complaints()
+        self._pace = pace or BatchPolicy()
+        self._complaints = WarnOnce()
 
     def open(self, identity: EncoderIdentity) -> EmbeddingStore:
         """The store of the encoder that answers like `identity`: one on disk, or a new one.
@@ -55,7 +55,7 @@ class EmbeddingCache:
         found = []
         for folder in self._folders():
             try:
-                card = read_card(folder)
+                card = read_manifest(folder)
                 rows = sum(_rows_in(path) for path in segment_paths(folder / SEGMENTS))
             except (DamagedFile, OSError):
                 continue  # `open` is the place to complain and to tidy

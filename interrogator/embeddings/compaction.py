@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from .files import Complaints, DamagedFile
+from .files import DamagedFile, WarnOnce
 from .row_index import INDEX_SUFFIX
 from .segments import Segment, open_segment, segment_paths, write_segment
 from .store_folder import INDEXES, LOCK, SEGMENTS
@@ -36,7 +36,7 @@ class ReadersLock:
         self.release = weakref.finalize(self, _unlock, self._descriptor)
 
 
-def merge_when_alone(folder: Path, width: int, complaints: Complaints) -> None:
+def merge_when_alone(folder: Path, width: int, complaints: WarnOnce) -> None:
     """Joins the small segments of a store of more than MANY_SEGMENTS, if no other store object is open on it."""
     try:
         paths = segment_paths(folder / SEGMENTS)
@@ -53,7 +53,7 @@ def merge_when_alone(folder: Path, width: int, complaints: Complaints) -> None:
         _unlock(descriptor)
 
 
-def _merge(folder: Path, paths: list[Path], width: int, complaints: Complaints) -> None:
+def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) -> None:
     group = _small_segments(paths, width, complaints)
     if len(group) < 2:
         return
@@ -86,7 +86,7 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: Complaints) 
             path.unlink()
 
 
-def _small_segments(paths: list[Path], width: int, complaints: Complaints) -> list[Segment]:
+def _small_segments(paths: list[Path], width: int, complaints: WarnOnce) -> list[Segment]:
     """The segments worth joining, oldest first, up to MERGED_BYTES in all."""
     found: list[Segment] = []
     for path in paths:

@@ -38,7 +38,7 @@ class DamagedFile(CacheError):
         return f"{self.path}: {self.reason}"
 
 
-class Complaints:
+class WarnOnce:
     """Says each trouble of a cache folder once, and moves damaged files where no reader looks."""
 
     def __init__(self) -> None:

@@ -16,9 +16,9 @@ from ..errors import ModelError
 from ..phrases import Phrases
 from ..progress import Progress
 from ..rows import Rows
-from .batch_policy import Pace
+from .batch_policy import BatchPolicy
 from .compaction import ReadersLock
-from .files import Complaints, DamagedFile
+from .files import DamagedFile, WarnOnce
 from .identity import EncoderIdentity
 from .row_index import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .segments import (
@@ -53,7 +53,7 @@ class EmbeddingStore:
     """
 
     def __init__(
-        self, root: Path, folder: Path | None, identity: EncoderIdentity, pace: Pace, complaints: Complaints
+        self, root: Path, folder: Path | None, identity: EncoderIdentity, pace: BatchPolicy, complaints: WarnOnce
     ) -> None:
         self.identity = identity
         self._root = root

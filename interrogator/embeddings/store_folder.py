@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import sync_folder, temp_path, write_whole
-from .files import FORMAT_VERSION, Complaints, DamagedFile, logger, reading
+from .files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, reading
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
 CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
@@ -25,7 +25,7 @@ _LONGEST_SLUG = 64
 
 
 @dataclass(frozen=True, eq=False)
-class StoreCard:
+class StoreManifest:
     """What a store's folder says of itself; probes are [P, D] float32."""
 
     name: str
@@ -51,7 +51,7 @@ def store_folders(root: Path, damaged: bool = False) -> list[Path]:
     return [path for path in found if _is_store(path) and (damaged or path.suffix != ".damaged")]
 
 
-def read_card(folder: Path) -> StoreCard:
+def read_manifest(folder: Path) -> StoreManifest:
     """What the store says of itself. Raises DamagedFile or NewerFormat, and OSError when it cannot be opened."""
     path = folder / CARD
     try:
@@ -68,10 +68,10 @@ def read_card(folder: Path) -> StoreCard:
         raise DamagedFile(path, "it is missing") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFile(path, f"{type(error).__name__}: {error}") from error
-    return StoreCard(name, dtype, tokenizer, width, _read_probes(folder / PROBES, width))
+    return StoreManifest(name, dtype, tokenizer, width, _read_probes(folder / PROBES, width))
 
 
-def find_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -> Path | None:
+def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path | None:
     """The store that this very encoder filled, or None. Damaged stores are complained about and set aside."""
     matching: list[tuple[bool, Path]] = []
     foreign: list[str] = []
@@ -82,7 +82,7 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -
         return None
     for folder in folders:
         try:
-            card = read_card(folder)
+            card = read_manifest(folder)
         except NewerFormat as error:
             logger.info("embedding cache: %s was written by a later release; left alone", error.path)
         except DamagedFile as error:
@@ -101,7 +101,7 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -
     return min(matching)[1] if matching else None
 
 
-def make_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -> Path:
+def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path:
     """Makes the store of an encoder, or finds the one another process has just made. Raises OSError.
 
     It is filled aside and renamed, so that nobody sees a store without its card. Its name follows from the identity:
@@ -137,7 +137,7 @@ def make_folder(root: Path, identity: EncoderIdentity, complaints: Complaints) -
 def called(folder: Path, name: str) -> bool:
     """Whether a store is the one of encoder `name`; a damaged one is judged by its folder's name."""
     try:
-        return read_card(folder).name == name
+        return read_manifest(folder).name == name
     except (DamagedFile, OSError):
         return re.fullmatch(re.escape(_slug(name)) + r"-[0-9a-f]{8}.*", folder.name) is not None
 
@@ -155,7 +155,7 @@ def _read_probes(path: Path, width: int) -> Tensor:
     return probes
 
 
-def _differences(identity: EncoderIdentity, card: StoreCard) -> str:
+def _differences(identity: EncoderIdentity, card: StoreManifest) -> str:
     """In what the encoder differs from the one that filled the store; "" for nothing."""
     if card.width != identity.width:
         return f"rows of length {card.width}, not {identity.width}"

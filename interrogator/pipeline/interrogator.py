@@ -17,7 +17,7 @@ from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import Mode
 from ..needs import needs_of
-from ..progress import Progress, Retold
+from ..progress import Progress, StickyProgress
 from ..prompts import cut_at_word, join
 from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
@@ -258,7 +258,7 @@ class Interrogator:
         if self.cache is None:
             rows = self.encoder.encode_texts(list(texts.phrases), progress).half()  # rounded as in the cache
             return KeptList(Rows([rows]), texts.notes)
-        steps = Retold(progress) if progress else None
+        steps = StickyProgress(progress) if progress else None
         inside = steps.again if steps else None
         store = self.cache.open(self.encoder.identity())
         kept = store.listed(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)

@@ -19,7 +19,7 @@ from ..embeddings import KeepsTokens
 from ..errors import RequestError
 from ..models import Encoder
 from ..modes import MODES, Mode
-from ..progress import Progress, Retold
+from ..progress import Progress, StickyProgress
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
 from ..rows import Places
@@ -164,7 +164,7 @@ class PromptBuilder:
             self.encoder.remember_tokens(list(at), *known)
         candidates = {p: Candidate(text, table.banks[p].name, table.banks[p].quota) for text, p in at.items()}
         repeats = self._repeats(pool, search)
-        steps = Retold(self.progress) if self.progress else None
+        steps = StickyProgress(self.progress) if self.progress else None
         score = Scorer(self.encoder, self.embedding, sign, steps.again if steps else None)
 
         def fresh(chain: Chain, left: Sequence[Candidate]) -> list[Candidate]:

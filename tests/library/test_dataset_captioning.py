@@ -12,7 +12,7 @@ import torch
 
 import interrogator
 from interrogator.captioners import BlipCaptioner, BlipMatcher
-from interrogator.dataset import Models, Run, Settings, Wording
+from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.dataset.captioning.models import MATCHES
 from interrogator.dataset.state.fingerprints import fingerprint
 from interrogator.errors import BankError, RequestError
@@ -134,7 +134,7 @@ def test_forbidden_words_are_never_written(made: Any, quality: str) -> None:
     keep = 3 if quality in ("best-of-n", "laion-coco") else 1
     usual = " ".join(" ".join(some) for some in said(made(quality=quality, several=keep, various=True)))
     assert set(words) & set(usual.split())
-    for record in made(quality=quality, several=keep, various=True, wording=Wording(forbidden=words)):
+    for record in made(quality=quality, several=keep, various=True, wording=CaptionRules(forbidden=words)):
         for caption in record["captions"]:
             assert not set(words) & set(caption.replace(",", "").split())
         assert "forbidden_word" not in record["flags"]
@@ -146,16 +146,16 @@ def test_the_caption_with_the_required_words_is_chosen(made: Any) -> None:
     words = [set(caption.split()) for caption in record["captions"]]
     word, place = next((word, place) for place in range(1, len(words)) for word in sorted(words[place] - words[0])
                        if word.isalpha())  # fmt: skip
-    chosen = made(quality="best-of-n", samples=16, various=True, wording=Wording(required=(word,)))
+    chosen = made(quality="best-of-n", samples=16, various=True, wording=CaptionRules(required=(word,)))
     same = next(each for each in chosen if each["key"] == record["key"])
     assert word in same["caption"].split() and "missing_word" not in same["flags"]
     assert same["caption"] == next(caption for caption in record["captions"] if word in caption.split())
-    impossible = made(quality="best-of-n", wording=Wording(required=("zebra",)))
+    impossible = made(quality="best-of-n", wording=CaptionRules(required=("zebra",)))
     assert all("missing_word" in each["flags"] and each["caption"] for each in impossible)
 
 
 def test_a_template_fetches_the_phrases_it_names(made: Any, ci: Any, folder: Path) -> None:
-    wording = Wording(template="{trigger}, {caption}, {mediums}, {stem}", trigger="sks")
+    wording = CaptionRules(template="{trigger}, {caption}, {mediums}, {stem}", trigger="sks")
     for record, plain in zip(made(wording=wording, phrases=2), made(), strict=True):
         mediums = [phrase.text for phrase in ci.rank(folder / record["key"], "mediums", 2)]
         stem = record["key"].removesuffix(".png")
@@ -164,7 +164,7 @@ def test_a_template_fetches_the_phrases_it_names(made: Any, ci: Any, folder: Pat
 
 def test_a_template_that_names_a_bank_that_is_off_is_refused(made: Any) -> None:
     with pytest.raises(BankError, match="lighting"):
-        made(wording=Wording(template="{caption}, {lighting}"))
+        made(wording=CaptionRules(template="{caption}, {lighting}"))
 
 
 @pytest.mark.parametrize("mode", ["classic", "fast", "best", "negative"])
@@ -189,7 +189,7 @@ def test_prompts_from_the_better_captions(made: Any) -> None:
     [{"quality": "x"}, {"mode": "x"}, {"policy": "x"}, {"samples": 0}, {"max_tokens": 0}, {"max_phrases": -1},
      {"repetition_penalty": 0.0}, {"several": 2}, {"several": 9, "quality": "best-of-n"},
      {"several": 6, "quality": "laion-coco"}, {"several": 2, "quality": "best-of-n", "mode": "fast"},
-     {"quality": "beam", "wording": Wording(forbidden=("cat",))}, {"wording": Wording(template="{caption} {phrases}")}],
+     {"quality": "beam", "wording": CaptionRules(forbidden=("cat",))}, {"wording": CaptionRules(template="{caption} {phrases}")}],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as caught:
@@ -198,7 +198,7 @@ def test_settings_that_do_not_go_together_are_refused(values: dict[str, Any]) ->
 
 
 def test_settings_come_back_from_json_as_they_were() -> None:
-    settings = Settings(banks=("a",), quota={"b": 2}, wording=Wording(replace=(("a", "b"),), forbidden=("c",)))
+    settings = Settings(banks=("a",), quota={"b": 2}, wording=CaptionRules(replace=(("a", "b"),), forbidden=("c",)))
     told = json.loads(json.dumps(settings.as_dict()))
     assert Settings.from_dict(told) == settings
     assert Settings.from_dict(told).digest({"x": 1}) == settings.digest({"x": 1}) != settings.digest({"x": 2})
@@ -225,7 +225,7 @@ def test_forbidden_words_are_no_phrases_either(tmp_path: Path) -> None:
     banks = Models.load(Settings(preset="demo", score=True), "cpu", cache_dir=tmp_path).interrogator
     assert banks is not None
     word = banks.banks[0].phrases[0].split()[0]
-    settings = Settings(preset="demo", score=True, wording=Wording(forbidden=(word,)))
+    settings = Settings(preset="demo", score=True, wording=CaptionRules(forbidden=(word,)))
     fewer = Models.load(settings, "cpu", cache_dir=tmp_path).interrogator
     assert fewer is not None
     assert not any(word in phrase.split() for bank in fewer.banks for phrase in bank.phrases)

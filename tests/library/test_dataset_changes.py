@@ -21,7 +21,7 @@ from PIL import Image
 
 from interrogator.dataset import Run, Settings, Summary, work_in_processes
 from interrogator.dataset.captioning.images import Picture
-from interrogator.dataset.captioning.result import Candidate, Written
+from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.sources import open_source
 from interrogator.errors import RunStopped
 
@@ -40,9 +40,9 @@ class Colours:
         self.prepare = {"captioner": lambda image: image.getpixel((0, 0))}
         self.seen = 0
 
-    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
         self.seen += len(pictures)
-        return [Written([Candidate(colour(picture.ready["captioner"]))]) for picture in pictures]
+        return [CaptionResult([Candidate(colour(picture.ready["captioner"]))]) for picture in pictures]
 
 
 def colour(pixel: tuple[int, ...]) -> str:
@@ -334,7 +334,7 @@ def test_a_source_that_is_written_while_it_is_read_stops_the_run(tmp_path: Path)
         write(home / name, rows(40))
 
         class Rewriting(Colours):
-            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+            def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
                 if self.seen == 8:
                     write(home / name, changed(rows(40), "one in front"))  # noqa: B023
                 return super().write(pictures, progress)
@@ -405,7 +405,7 @@ def test_a_process_at_work_on_a_plan_that_was_replaced_writes_nothing(tmp_path: 
     write_table(tmp_path / "in.parquet", rows(24))
 
     class Meanwhile(Colours):
-        def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[Written]:
+        def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
             if self.seen == 0:
                 write_table(tmp_path / "in.parquet", rows(24)[1:])
                 run(tmp_path, "parquet", "txt", shard_size=4).work(Colours, count, rank=1, world_size=2)

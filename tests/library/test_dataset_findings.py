@@ -17,7 +17,7 @@ from interrogator.dataset.records import Record
 from interrogator.dataset.review import dhash
 from interrogator.dataset.review.dhash import difference_hash, near_groups
 from interrogator.dataset.review.findings import SHOWN, Finding, ScoreSummary, find
-from interrogator.dataset.text import FLAGS, Wording
+from interrogator.dataset.text import FLAGS, CaptionRules
 from interrogator.demo import creature
 
 
@@ -25,7 +25,7 @@ def done(key: str, caption: str, **more: object) -> Record:
     return replace(Record(key, "done", caption=caption), **more)  # type: ignore[arg-type]
 
 
-def found(records: Sequence[Record], wording: Wording | None = None) -> dict[str, Finding]:
+def found(records: Sequence[Record], wording: CaptionRules | None = None) -> dict[str, Finding]:
     return {finding.id: finding for finding in find(iter(records), wording).found}
 
 
@@ -88,7 +88,7 @@ def test_names_that_collide() -> None:
 
 
 def test_what_one_caption_shows() -> None:
-    wording = Wording(trigger="sks", max_tokens=5, required=("cat",), forbidden=("dog",))
+    wording = CaptionRules(trigger="sks", max_tokens=5, required=("cat",), forbidden=("dog",))
     records = [
         done("fine", "sks, a cat"),
         done("trigger", "a cat"),
@@ -119,7 +119,7 @@ def test_low_scores_stand_apart_and_in_the_last_twentieth() -> None:
 
 def test_what_a_run_said_of_a_caption_is_told_though_the_text_does_not_show_it() -> None:
     for flag in FLAGS:
-        assert list(found([done("a", "sks, a cat", flags=(flag,))], Wording(trigger="sks"))) == [flag]
+        assert list(found([done("a", "sks, a cat", flags=(flag,))], CaptionRules(trigger="sks"))) == [flag]
 
 
 def test_as_many_reasons_are_told_as_a_page_can_show() -> None:
@@ -173,7 +173,7 @@ def test_fragments_are_the_longest_ones() -> None:
     captions = [f"a photo of a {thing} on a table" for thing in ("cat", "dog", "cow", "owl")] + ["a bird in the sky"]
     told = found([done(str(n), caption) for n, caption in enumerate(captions)])
     assert {finding.fragment: finding.count for finding in told.values()} == {"a photo of a": 4, "on a table": 4}
-    meant = found([done(str(n), caption) for n, caption in enumerate(captions)], Wording(prefix="a photo of"))
+    meant = found([done(str(n), caption) for n, caption in enumerate(captions)], CaptionRules(prefix="a photo of"))
     assert {id: finding.fragment for id, finding in meant.items()} == {"fragment_1": "on a table"}
     assert found([done(str(n), caption) for n, caption in enumerate(captions[:4])]) == {}
 

@@ -11,7 +11,7 @@ import torch
 from interrogator.dataset.captioning.residency import Residents
 
 from interrogator.captioners import LAION_COCO, Sampled
-from interrogator.dataset import Settings, Wording
+from interrogator.dataset import CaptionRules, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate
 from interrogator.dataset.captioning.strategies import WAYS
@@ -123,7 +123,7 @@ def test_beam_is_searched_as_in_blips_demo_and_greedy_is_not() -> None:
 
 
 def test_greedy_that_may_not_say_words_samples_the_likeliest() -> None:
-    found, models = candidates("greedy", ["a"], wording=Wording(forbidden=("cat",)))
+    found, models = candidates("greedy", ["a"], wording=CaptionRules(forbidden=("cat",)))
     options = models.captioner.options[0]
     assert texts_of(found) == ["a"]
     assert (options.count, options.temperature, options.min_new_tokens) == (1, 0.0, 0)

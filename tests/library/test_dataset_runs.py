@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image
 
-from interrogator.dataset import Item, Record, Run, Settings, Wording
+from interrogator.dataset import CaptionRules, Item, Record, Run, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.state.locks import Held
@@ -190,7 +190,7 @@ class TestPolicies:
             lines = [{"file_name": "a.png", "text": "old one"}, {"file_name": "b.png", "text": ""}]
             (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         before = texts(tmp_path)
-        wording = Wording(replace_regex=((r"^a thing.*", "new"),))
+        wording = CaptionRules(replace_regex=((r"^a thing.*", "new"),))
         for _ in range(2):  # the second time, nothing is left to do
             work(tmp_path, policy=policy, target=target, wording=wording)
             if target == "txt":

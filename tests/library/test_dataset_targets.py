@@ -23,7 +23,7 @@ from PIL import Image
 
 from interrogator.dataset.records import Item, Record
 from interrogator.dataset.sources import Source, open_source
-from interrogator.dataset.targets import KINDS, LeftOut, Target, open_target, text_of
+from interrogator.dataset.targets import KINDS, Rejected, Target, open_target, text_of
 from interrogator.errors import RequestError
 
 
@@ -118,7 +118,7 @@ def test_a_caption_that_cannot_be_read_is_not_replaced(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "a.txt" and real(path, mode))
     target = open_target("txt", None, [source])
     left = target.write([done("a.png", "x"), done("b.png", "B")])
-    assert left == [LeftOut("a.png", "a.txt is there and cannot be read, so it is not replaced")]
+    assert left == [Rejected("a.png", "a.txt is there and cannot be read, so it is not replaced")]
     assert tree(tmp_path) == {"a.txt": b"secret", "b.txt": b"B\n"}
 
 
@@ -129,7 +129,7 @@ def test_a_url_in_a_list_has_no_place_for_a_sidecar(tmp_path: Path) -> None:
     target = open_target("txt", None, [source])
     assert [target.before(item) for item in source.items()] == [None, None]
     left = target.write([done("a.png", "A"), done("x/b.png", "B")])
-    assert left == [LeftOut("x/b.png", "there is no place for its caption file")]
+    assert left == [Rejected("x/b.png", "there is no place for its caption file")]
 
 
 def test_several_captions_are_one_a_line(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_folder_that_may_not_be_written_is_left_out(tmp_path: Path, monkeypatc
     monkeypatch.setattr("builtins.open", opened)
     target = open_target("txt", None, [source])
     left = target.write([done("a.png", "A"), done("closed/b.png", "B")])
-    assert left == [LeftOut("closed/b.png", "b.txt cannot be written (Permission denied)")]
+    assert left == [Rejected("closed/b.png", "b.txt cannot be written (Permission denied)")]
     assert tree(tmp_path) == {"a.txt": b"A\n"}
 
 
@@ -201,7 +201,7 @@ def test_undo_puts_every_byte_back(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("edited by hand")
     (tmp_path / "d.txt").unlink()
     left = target.restore([*records, failed("e.png")])
-    assert left == [LeftOut("c.png", "c.txt was changed after the run and stays as it is")]
+    assert left == [Rejected("c.png", "c.txt was changed after the run and stays as it is")]
     assert tree(tmp_path) == {"b.txt": odd, "c.txt": b"edited by hand", "e.txt": b"e"}
     assert len(target.restore(records)) == 1, "a second time changes nothing"
 
@@ -216,7 +216,7 @@ def test_a_name_that_is_no_utf8_has_a_sidecar_but_no_row(tmp_path: Path) -> None
     with open(os.fsencode(tmp_path) + b"/\xff.txt", "rb") as file:
         assert file.read() == b"odd\n"
     for kind in ("jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet"):
-        assert open_target(kind, None, [source]).finish(records) == [LeftOut("\udcff.png", "its name is no UTF-8")]
+        assert open_target(kind, None, [source]).finish(records) == [Rejected("\udcff.png", "its name is no UTF-8")]
     target = open_target("webdataset", tmp_path / "tars", [source])
     assert target.finish(records) == [] and target.before(Item("\udcff.png")) == "odd"
 
@@ -296,7 +296,7 @@ def test_a_picture_of_two_sources_has_one_row(tmp_path: Path, kind: str) -> None
     target = open_target(kind, tmp_path / "set", [whole, part])
     records = [done("one/a.png", "first"), done("b.png", "b"), done("a.png", "again", source=1)]
     left = [*target.write(records), *target.finish(records)]
-    assert left == [LeftOut("a.png", "another picture is called one/a.png, too", 1)]
+    assert left == [Rejected("a.png", "another picture is called one/a.png, too", 1)]
     again = open_target(kind, tmp_path / "set", [whole, part])
     assert [again.before(Item(key)) for key in ("one/a.png", "b.png")] == ["first", "b"]
 
@@ -372,7 +372,7 @@ def test_metadata_of_a_folder_around_or_elsewhere(tmp_path: Path, hub: str) -> N
     with pytest.raises(RequestError, match="there is no source 7"):
         open_target("txt", None, [one, two]).write([done("a.png", "x", source=7)])
     left = open_target("txt", None, [one, two]).write([done("a.png", "\ud800", source=1)])
-    assert left == [LeftOut("a.png", "its caption is no UTF-8", 1)]
+    assert left == [Rejected("a.png", "its caption is no UTF-8", 1)]
 
 
 def test_pictures_outside_the_metadata_file_have_no_row(tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_pictures_outside_the_metadata_file_have_no_row(tmp_path: Path) -> None:
     source = open_source(tmp_path / "set" / "list.txt")
     keys = [item.key for item in source.items()]
     left = open_target("jsonl", None, [source]).finish([done(key, key) for key in keys])
-    assert left == [LeftOut(keys[1], f"its picture is not in {tmp_path / 'set'}{os.sep}")]
+    assert left == [Rejected(keys[1], f"its picture is not in {tmp_path / 'set'}{os.sep}")]
     assert [row["file_name"] for row in read_rows(tmp_path / "set" / "metadata.jsonl")] == ["a.png"]
     assert open_target("txt", None, [source]).write([done(key, key) for key in keys]) == []
     assert (tmp_path / "other" / "b.txt").exists()
@@ -588,7 +588,7 @@ def test_pictures_without_tars_get_shards_of_their_own(tmp_path: Path, monkeypat
     source = pictures(tmp_path / "in", *names)
     target = open_target("webdataset", tmp_path / "out", [source], several=True)
     left = target.finish([done(name, name.upper()) for name in names])
-    assert left == [LeftOut("a_b.png", "another picture has the key a_b, too")]
+    assert left == [Rejected("a_b.png", "another picture has the key a_b, too")]
     samples = list(webdataset.WebDataset(f"{tmp_path}/out/captions-{{000000..000002}}.tar", shardshuffle=False))
     assert [sample["__key__"] for sample in samples] == ["a_b", "c", "d/e", "f", "g"]
     assert json.loads(samples[1]["captions.json"]) == ["C.PNG"]

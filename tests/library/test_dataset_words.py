@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interrogator.dataset.records import Item
-from interrogator.dataset.text import FLAGS, Wording, choose, holds, merged, repeated, split_words, tidy, worded
+from interrogator.dataset.text import (
+    FLAGS,
+    CaptionRules,
+    apply_policy,
+    choose,
+    holds,
+    render,
+    repeated,
+    split_words,
+    tidy,
+)
 from interrogator.errors import RequestError
 from interrogator.pipeline import RankedPhrase
 
@@ -29,7 +39,7 @@ def count(text: str) -> int:
 
 
 def text_of(caption: str, phrases: tuple[RankedPhrase, ...] = (), **options: Any) -> str:
-    return worded(caption, phrases, ITEM, Wording(**options), count, (640, 480)).text
+    return render(caption, phrases, ITEM, CaptionRules(**options), count, (640, 480)).text
 
 
 @pytest.mark.parametrize(
@@ -102,29 +112,29 @@ def test_templates() -> None:
     assert text_of("a cat", (MEDIUM,), trigger="sks", template=template) == full
     assert text_of("a cat", template="{caption}, {mediums}, {mine}", banks=("mine",)) == "a cat"
     assert text_of("a {braced} cat", template="{caption}!") == "a {braced} cat!"
-    nothing = worded("", (), ITEM, Wording(template="{caption}, {mediums}"), count)
+    nothing = render("", (), ITEM, CaptionRules(template="{caption}, {mediums}"), count)
     assert nothing.text == "" and nothing.flags == ("empty_caption",)
 
 
 def test_names_that_are_no_text_can_be_written() -> None:
-    odd = worded("a cat", (), Item("a\udcff.png"), Wording(template="{stem}, {caption}"), count)
+    odd = render("a cat", (), Item("a\udcff.png"), CaptionRules(template="{stem}, {caption}"), count)
     assert odd.text == "a?, a cat"
 
 
 def test_what_is_too_long_is_cut() -> None:
-    cut = worded(
-        "one two, three four", (), ITEM, Wording(trigger="sks", prefix="art,", suffix="end", max_tokens=4), count
+    cut = render(
+        "one two, three four", (), ITEM, CaptionRules(trigger="sks", prefix="art,", suffix="end", max_tokens=4), count
     )
     assert cut.text == "art, sks, one two" and cut.flags == ("over_limit",) and cut.tokens == 4
-    behind = Wording(trigger="sks dog", template="{caption}, {trigger}", max_tokens=3)
-    assert worded("one two three", (), ITEM, behind, count).text == "one, sks dog"
-    tight = worded("a", (), ITEM, Wording(trigger="x y z", max_tokens=1), count)
+    behind = CaptionRules(trigger="sks dog", template="{caption}, {trigger}", max_tokens=3)
+    assert render("one two three", (), ITEM, behind, count).text == "one, sks dog"
+    tight = render("a", (), ITEM, CaptionRules(trigger="x y z", max_tokens=1), count)
     assert tight.text == "x y z" and tight.tokens == 3
 
 
 def test_flags() -> None:
-    wording = Wording(trigger="sks", template="{trigger}x {caption}", required=("cat",), forbidden=("dog",))
-    flags = worded("a dog dog dog", (), ITEM, wording, count).flags
+    wording = CaptionRules(trigger="sks", template="{trigger}x {caption}", required=("cat",), forbidden=("dog",))
+    flags = render("a dog dog dog", (), ITEM, wording, count).flags
     assert flags == ("missing_trigger", "missing_word", "forbidden_word", "repeats")
     assert set(flags) <= set(FLAGS)
 
@@ -133,14 +143,14 @@ def test_flags() -> None:
     CAPTIONS, st.sampled_from(["", "sks", "ohwx man"]), st.sampled_from(["", "art,", "a photo of"]), st.integers(0, 12)
 )
 def test_laws_of_a_caption(caption: str, trigger: str, prefix: str, limit: int) -> None:
-    wording = Wording(trigger=trigger, prefix=prefix, suffix=", 4k", max_tokens=limit)
-    made = worded(caption, (), ITEM, wording, count)
+    wording = CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k", max_tokens=limit)
+    made = render(caption, (), ITEM, wording, count)
     assert made.text == tidy(made.text) and made.tokens == count(made.text)
     assert not trigger or holds(made.text, trigger)
     assert made.text.startswith(prefix.rstrip(","))
     if limit:
         assert made.tokens <= max(limit, count(f"{prefix} {trigger}"))
-    without_limit = worded(caption, (), ITEM, Wording(trigger=trigger, prefix=prefix, suffix=", 4k"), count)
+    without_limit = render(caption, (), ITEM, CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k"), count)
     assert ("over_limit" in made.flags) == (0 < limit < without_limit.tokens)
     if "over_limit" not in made.flags:
         assert made.text == without_limit.text
@@ -148,9 +158,9 @@ def test_laws_of_a_caption(caption: str, trigger: str, prefix: str, limit: int) 
 
 @given(CAPTIONS, st.integers(0, 12))
 def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> None:
-    wording = Wording(trigger="sks", max_tokens=limit)
-    once = worded(caption, (), ITEM, wording, count).text
-    assert worded(once, (), ITEM, wording, count).text == once
+    wording = CaptionRules(trigger="sks", max_tokens=limit)
+    once = render(caption, (), ITEM, wording, count).text
+    assert render(once, (), ITEM, wording, count).text == once
 
 
 @pytest.mark.parametrize(
@@ -174,11 +184,11 @@ def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> N
 )
 def test_a_wording_is_checked_when_made(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        Wording(**options)
+        CaptionRules(**options)
 
 
 def test_choosing_among_candidates() -> None:
-    wording = Wording(required=("cat", "photo"), forbidden=("dog",), prefix="a photo of", strip=("hairy",))
+    wording = CaptionRules(required=("cat", "photo"), forbidden=("dog",), prefix="a photo of", strip=("hairy",))
     candidates = ["a cat and a dog", "a bird", "a hairy cat", "a red cat"]
     assert choose(candidates, [0.9, 0.8, 0.5, 0.5], wording) == 2
     assert choose(candidates, [0.9, 0.8, float("nan"), -9.0], wording) == 3
@@ -207,7 +217,7 @@ def test_choosing_among_candidates() -> None:
     ],
 )
 def test_captions_that_are_there_already(before: str | None, policy: Any, after: str | None) -> None:
-    assert merged(before, "new", policy) == after
+    assert apply_policy(before, "new", policy) == after
 
 
 SEPARATORS = st.sampled_from([", ", "\n", " ", " | ", " and ", ""])
@@ -215,28 +225,28 @@ SEPARATORS = st.sampled_from([", ", "\n", " ", " | ", " and ", ""])
 
 @given(st.none() | CAPTIONS, CAPTIONS, POLICIES, SEPARATORS)
 def test_nothing_blank_is_ever_written(before: str | None, new: str, policy: Any, separator: str) -> None:
-    after = merged(before, new, policy, separator)
+    after = apply_policy(before, new, policy, separator)
     assert after is None or after.strip()
 
 
 @given(CAPTIONS, POLICIES, SEPARATORS)
 def test_where_nothing_stands_the_caption_itself_is_written(caption: str, policy: Any, separator: str) -> None:
     clean = tidy(caption)
-    assert merged(None, clean, policy, separator) == (clean or None)
+    assert apply_policy(None, clean, policy, separator) == (clean or None)
 
 
 def test_a_separator_that_is_a_word_is_cut_off_as_a_word_only() -> None:
-    assert merged("a sand dune", "an android", "append", " and ") == "a sand dune and an android"
-    assert merged("a dune and\n", "and a cat", "append", " and ") == "a dune and a cat"
-    assert merged("a dune | ", "|| a cat", "prepend", " | ") == "a cat | a dune"
+    assert apply_policy("a sand dune", "an android", "append", " and ") == "a sand dune and an android"
+    assert apply_policy("a dune and\n", "and a cat", "append", " and ") == "a dune and a cat"
+    assert apply_policy("a dune | ", "|| a cat", "prepend", " | ") == "a cat | a dune"
 
 
 @given(st.none() | CAPTIONS, CAPTIONS, POLICIES, st.sampled_from([", ", "\n", " "]))
 def test_merging_twice_changes_nothing(before: str | None, new: str, policy: Any, separator: str) -> None:
-    after = merged(before, new, policy, separator)
+    after = apply_policy(before, new, policy, separator)
     if after is None:
         return
-    assert merged(after, new, policy, separator) is None
+    assert apply_policy(after, new, policy, separator) is None
     assert after.strip() and bare(new, separator) in after
     if policy in ("append", "prepend") and before:
         assert bare(before, separator) in after
@@ -253,5 +263,5 @@ def bare(text: str, separator: str) -> str:
 
 def test_an_unknown_policy_and_an_empty_caption() -> None:
     with pytest.raises(RequestError, match="if-empty"):
-        merged("a", "b", "replace")  # type: ignore[arg-type]
-    assert merged("a", " ", "overwrite") is None and merged(None, "", "skip") is None
+        apply_policy("a", "b", "replace")  # type: ignore[arg-type]
+    assert apply_policy("a", " ", "overwrite") is None and apply_policy(None, "", "skip") is None

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, Pace
+from interrogator.embeddings import PROBE_PHRASES, BatchPolicy, EmbeddingCache, EncoderIdentity
 
 PHRASES = [f"phrase {number}" for number in range(60)]
 
@@ -217,7 +217,9 @@ def test_random_bytes_anywhere_never_crash(built, tmp_path, seed):
 
 def test_a_cache_folder_that_cannot_be_made(tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
-    cache = EmbeddingCache(tmp_path / "file" / "cache", pace=Pace(first_batch=5, largest_batch=5, segment_rows=10))
+    cache = EmbeddingCache(
+        tmp_path / "file" / "cache", pace=BatchPolicy(first_batch=5, largest_batch=5, segment_rows=10)
+    )
     store, encode = cache.open(IDENTITY), Counting()
     assert store.writable
     for _ in range(2):

@@ -40,7 +40,7 @@ import hashlib, logging, os, sys, time
 import numpy as np, torch
 torch.set_num_threads(1)
 logging.basicConfig(level=logging.INFO, format="LOG %(message)s", stream=sys.stdout)
-from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, Pace
+from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, BatchPolicy
 {inspect.getsource(rows_of)}
 {inspect.getsource(identity)}
 PHRASES = [f"phrase {{number}}" for number in range(200)]
@@ -51,7 +51,7 @@ def encode(phrases):
 def check(table, phrases=PHRASES):
     assert torch.equal(table, rows_of(phrases).half()), "wrong table"
 folder = sys.argv[1]
-pace = Pace(first_batch=2, largest_batch=2, segment_rows=10)
+pace = BatchPolicy(first_batch=2, largest_batch=2, segment_rows=10)
 """
 
 BUILD_SLOWLY = (
@@ -145,7 +145,7 @@ FULL_DISK = (
     PRELUDE
     + """
 import resource
-store = EmbeddingCache(folder, pace=Pace(first_batch=50, largest_batch=50, segment_rows=50)).open(identity())
+store = EmbeddingCache(folder, pace=BatchPolicy(first_batch=50, largest_batch=50, segment_rows=50)).open(identity())
 store.add(PHRASES[:20], rows_of(PHRASES[:20]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 for _ in range(2):

@@ -25,7 +25,7 @@ from interrogator.dataset.state import locks
 from interrogator.dataset.state.locks import Held, one_at_a_time
 from interrogator.dataset.state.plan import Plan
 from interrogator.dataset.targets import target
-from interrogator.embeddings import PROBE_PHRASES, EmbeddingCache, EncoderIdentity, Pace, compaction
+from interrogator.embeddings import PROBE_PHRASES, BatchPolicy, EmbeddingCache, EncoderIdentity, compaction
 from interrogator.errors import RequestError
 from interrogator.files import write_whole
 
@@ -220,7 +220,9 @@ class TestEmbeddings:
     ) -> None:
         monkeypatch.setattr(compaction, "fcntl", None)
         phrases = [f"p{number}" for number in range(compaction.MANY_SEGMENTS + 2)]
-        store = EmbeddingCache(tmp_path, pace=Pace(first_batch=1, largest_batch=1, segment_rows=1)).open(identity())
+        store = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
+            identity()
+        )
         store.table(phrases, rows_of)
         store.close()
         again = EmbeddingCache(tmp_path).open(identity())

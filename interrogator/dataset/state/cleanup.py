@@ -10,16 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...files import TEMP_SUFFIX
-from ..context import Workplace
+from ..context import RunContext
 from .run_folder import HOME
 
 _TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
 
 
-def sweep(place: Workplace, before: float) -> None:
+def sweep(place: RunContext, before: float) -> None:
     """Remove what such processes left in the run's folder and where captions go.
 
-    Nobody else may be writing for this run. Files changed since `before` stay: they may be another run's.
+    NullWriter else may be writing for this run. Files changed since `before` stay: they may be another run's.
     """
     for folder in {*_folders_under(place.files.path), *_caption_folders(place)}:
         with suppress(OSError), os.scandir(folder) as entries:
@@ -28,7 +28,7 @@ def sweep(place: Workplace, before: float) -> None:
                     _remove(entry)
 
 
-def _caption_folders(place: Workplace) -> Iterator[str]:
+def _caption_folders(place: RunContext) -> Iterator[str]:
     top = place.files.path.parent.parent
     yield str(top)
     if not place.writes_sidecars:

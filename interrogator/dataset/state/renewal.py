@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..context import Workplace
+from ..context import RunContext
 from ..records import Item
 from .comparison import Comparison, Match
 from .plan import Shard, mark
@@ -12,11 +12,11 @@ from .revision import Revision
 
 
 def renew(
-    place: Workplace, place_of: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
+    place: RunContext, place_of: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
 ) -> str:
     """Write the next revision of a run; one sentence on what changed, "" if no picture did.
 
-    Nobody else may be planning; captions at other pictures are not taken back yet, see `Revision.withdraw`.
+    NullWriter else may be planning; captions at other pictures are not taken back yet, see `Revision.withdraw`.
 
     Args:
         place_of: where the caption of an item will be, as in `Plan.extend`.
@@ -41,7 +41,7 @@ def renew(
     return comparison.described()
 
 
-def _carry_over(place: Workplace, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:
+def _carry_over(place: RunContext, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:
     """Write what is known of a shard: all of it, or the records that it will not have to make."""
     known = [match for match in matches if match is not None]
     if not known:
@@ -56,7 +56,7 @@ def _carry_over(place: Workplace, draft: Revision, shard: Shard, matches: Sequen
         parts.finish(shard, records)
 
 
-def _settled(place: Workplace, matches: Sequence[Match | None]) -> list[bytes]:
+def _settled(place: RunContext, matches: Sequence[Match | None]) -> list[bytes]:
     """Marks of the records that the target was given before, under the name that they have now."""
     finished, settled = place.files.finished(place.revision.number), place.revision.settled()
     return [

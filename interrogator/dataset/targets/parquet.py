@@ -13,7 +13,7 @@ from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.io.storage import missing
 from .files import whole_file
-from .target import LeftOut, Names, is_utf8, item_of, left_out
+from .target import Names, Rejected, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability")
@@ -50,17 +50,17 @@ class ParquetTarget:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
         return self._captions.get(self._names.of(item)[0])
 
-    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
-    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
-        left: list[LeftOut] = []
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
+        left: list[Rejected] = []
         used: set[str] = set()
         self._rewrite(self._rows_of(records, used, left), used)
         return left
 
-    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
-        left: list[LeftOut] = []
+    def restore(self, records: Iterable[Record]) -> list[Rejected]:
+        left: list[Rejected] = []
         self._captions = None
         put_back: dict[str, str | None] = {}
         for record in records:
@@ -93,7 +93,7 @@ class ParquetTarget:
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         self._captions = None
 
-    def _rows_of(self, records: Iterable[Record], used: set[str], left: list[LeftOut]) -> Iterator[Row]:
+    def _rows_of(self, records: Iterable[Record], used: set[str], left: list[Rejected]) -> Iterator[Row]:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)

@@ -11,7 +11,7 @@ from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.source import stem
 from .files import write_many
-from .target import LeftOut, Names, inside, is_utf8, item_of, left_out, one_line
+from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
 
 _RESTORED_AT_ONCE = 1024
 
@@ -39,9 +39,9 @@ class SidecarTarget:
         except OSError:
             return None  # `write` looks again, and tells
 
-    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
-        left: list[LeftOut] = []
+        left: list[Rejected] = []
         for record in records:
             if record.status != "done":
                 continue
@@ -59,19 +59,19 @@ class SidecarTarget:
                 files[path] = (record, text.encode())
         return left + _write(files)
 
-    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
         return []
 
-    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
-        left: list[LeftOut] = []
+    def restore(self, records: Iterable[Record]) -> list[Rejected]:
+        left: list[Rejected] = []
         rest = iter(records)
         while some := list(islice(rest, _RESTORED_AT_ONCE)):
             left += self._restore(some)
         return left
 
-    def _restore(self, records: Sequence[Record]) -> list[LeftOut]:
+    def _restore(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
-        left: list[LeftOut] = []
+        left: list[Rejected] = []
         for record in records:
             path = self._path(item_of(record))
             if record.status != "done" or path is None:
@@ -108,6 +108,6 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _write(files: dict[Path, tuple[Record, bytes]]) -> list[LeftOut]:
+def _write(files: dict[Path, tuple[Record, bytes]]) -> list[Rejected]:
     failed = write_many([(path, data) for path, (_, data) in files.items()])
     return [left_out(files[path][0], f"{path.name} cannot be written ({reason(e)})") for path, e in failed.items()]

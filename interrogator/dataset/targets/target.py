@@ -18,7 +18,7 @@ _REFUSED_BY_WINDOWS = re.compile(
 )
 
 
-class LeftOut(NamedTuple):
+class Rejected(NamedTuple):
     """A record that a target could not take; one sentence says why."""
 
     key: str
@@ -40,13 +40,13 @@ class Target(Protocol):
         Also None where it cannot be read; `write` then leaves it alone.
         """
 
-    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
         """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
 
-    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
         """Takes the records of the whole run, in the order of the items. What stands there for failed ones stays."""
 
-    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
+    def restore(self, records: Iterable[Record]) -> list[Rejected]:
         """Puts `before` of the records that were done back. Those changed by somebody since are left out."""
 
 
@@ -55,8 +55,8 @@ def item_of(record: Record) -> Item:
     return Item(record.key, record.source)
 
 
-def left_out(record: Record, reason: str) -> LeftOut:
-    return LeftOut(record.key, reason, record.source)
+def left_out(record: Record, reason: str) -> Rejected:
+    return Rejected(record.key, reason, record.source)
 
 
 def text_of(before: str) -> str:

@@ -14,7 +14,7 @@ from ..records import Item, Record
 from ..sources.source import stem
 from .files import whole_file
 from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
-from .target import LeftOut, Names, is_utf8, item_of, left_out
+from .target import Names, Rejected, is_utf8, item_of, left_out
 
 Value = str | list[str] | None
 _KEEP = object()
@@ -44,10 +44,10 @@ class TextTable:
         name, trouble = self._name(item)
         return None if trouble else _as_text(self._find(self._old, name, item)[1].get(self._column))
 
-    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
-    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def written(record: Record, row: Row) -> Any:
             if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
                 return self._value(record)
@@ -55,8 +55,8 @@ class TextTable:
 
         return self._rewrite(records, written)
 
-    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
-        changed: list[LeftOut] = []
+    def restore(self, records: Iterable[Record]) -> list[Rejected]:
+        changed: list[Rejected] = []
 
         def put_back(record: Record, row: Row) -> Any:
             now = _as_text(row.get(self._column))
@@ -71,9 +71,9 @@ class TextTable:
 
         return self._rewrite(records, put_back) + changed
 
-    def _rewrite(self, records: Iterable[Record], value_of: Callable[[Record, Row], Any]) -> list[LeftOut]:
+    def _rewrite(self, records: Iterable[Record], value_of: Callable[[Record, Row], Any]) -> list[Rejected]:
         """Writes the file again with `value_of` a record and its row so far as the caption, unless that is `_KEEP`."""
-        left: list[LeftOut] = []
+        left: list[Rejected] = []
         old = self._old = self._current()
         rows = self._merged(records, old, value_of, left)
         first = next(rows, None)
@@ -96,7 +96,7 @@ class TextTable:
         return self._old
 
     def _merged(
-        self, records: Iterable[Record], old: Rows, value_of: Callable[[Record, Row], Any], left: list[LeftOut]
+        self, records: Iterable[Record], old: Rows, value_of: Callable[[Record, Row], Any], left: list[Rejected]
     ) -> Iterator[tuple[str, Row]]:
         used: set[str] = set()
         for record in records:

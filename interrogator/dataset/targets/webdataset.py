@@ -19,7 +19,7 @@ from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
 from .files import WholeFiles
-from .target import LeftOut, Names, inside, is_utf8, item_of, left_out
+from .target import Names, Rejected, inside, is_utf8, item_of, left_out
 
 _SAMPLES = 10_000  # a shard, where the source has none
 _CAPTION, _CAPTIONS, _FAILED = "txt", "captions.json", "failed.txt"
@@ -57,10 +57,10 @@ class WebdatasetTarget:
         sample = self._old(place[0]).get(place[1])
         return sample.get(_CAPTION) if sample is not None else None
 
-    def write(self, records: Sequence[Record]) -> list[LeftOut]:
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
-    def finish(self, records: Iterable[Record]) -> list[LeftOut]:
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
             if record.status == "done" or record.status == "kept" and record.caption and old is None:
                 return self._sample(record)
@@ -68,8 +68,8 @@ class WebdatasetTarget:
 
         return self._rewrite(records, sample)
 
-    def restore(self, records: Iterable[Record]) -> list[LeftOut]:
-        changed: list[LeftOut] = []
+    def restore(self, records: Iterable[Record]) -> list[Rejected]:
+        changed: list[Rejected] = []
 
         def sample(record: Record, old: Sample | None) -> Sample | None:
             now = old.get(_CAPTION) if old is not None else None
@@ -86,9 +86,9 @@ class WebdatasetTarget:
 
     def _rewrite(
         self, records: Iterable[Record], sample_of: Callable[[Record, Sample | None], Sample | None]
-    ) -> list[LeftOut]:
+    ) -> list[Rejected]:
         """Writes the shards of these records again, each with what it held of other keys behind them."""
-        left: list[LeftOut] = []
+        left: list[Rejected] = []
         shards: list[str] = []
         own_rest: dict[str, Sample] = {}
         with WholeFiles() as files:
@@ -113,7 +113,7 @@ class WebdatasetTarget:
         self._cache = (None, {})
         return left
 
-    def _placed(self, records: Iterable[Record], left: list[LeftOut]) -> Iterator[tuple[str, str, Record]]:
+    def _placed(self, records: Iterable[Record], left: list[Rejected]) -> Iterator[tuple[str, str, Record]]:
         """Shard and key of each record; what cannot have any is left out."""
         used: set[tuple[str, str]] = set()
         count = 0

@@ -3,22 +3,22 @@
 Importing this loads no torch; a template of one's own and a strip list do when they are used.
 """
 
-from .policy import Policy, merged
-from .rendering import FLAGS, Worded, choose, worded
-from .rules import OWN_NAMES, Wording
+from .policy import Policy, apply_policy
+from .rendering import FLAGS, RenderedText, choose, render
+from .rules import OWN_NAMES, CaptionRules
 from .words import holds, repeated, split_words, tidy
 
 __all__ = [
     "FLAGS",
     "OWN_NAMES",
     "Policy",
-    "Worded",
-    "Wording",
+    "RenderedText",
+    "CaptionRules",
     "choose",
     "holds",
-    "merged",
+    "apply_policy",
     "repeated",
     "split_words",
     "tidy",
-    "worded",
+    "render",
 ]

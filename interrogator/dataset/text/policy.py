@@ -11,7 +11,7 @@ Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
 """skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
 
 
-def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
+def apply_policy(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
     """What to write where a text may stand already; None leaves what is there.
 
     Doing the same again changes nothing. A blank new text is never written.

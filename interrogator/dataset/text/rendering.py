@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from ...errors import RequestError
 from ...models import Tag
 from ..records import Item
-from .rules import Wording, with_names
+from .rules import CaptionRules, with_names
 from .words import Token, holds, repeated, shown, tidy, tokens_of
 
 if TYPE_CHECKING:
     from ...pipeline import RankedPhrase
 
 FLAGS = ("empty_caption", "over_limit", "missing_trigger", "missing_word", "forbidden_word", "repeats")
-"""What `worded` may say of a caption, in this order."""
+"""What `render` may say of a caption, in this order."""
 
 
 @dataclass(frozen=True)
-class Worded:
+class RenderedText:
     """A caption ready to be written.
 
     Attributes:
@@ -35,17 +35,17 @@ class Worded:
     flags: tuple[str, ...] = ()
 
 
-def worded(
+def render(
     prompt: str,
     item: Item,
-    wording: Wording,
+    wording: CaptionRules,
     count: Callable[[str], int],
     size: tuple[int, int] = (0, 0),
     *,
     caption: str | None = None,
     phrases: Sequence[RankedPhrase] = (),
     tags: Sequence[Tag] = (),
-) -> Worded:
+) -> RenderedText:
     """What becomes of a text: strip, replace, template and trigger, prefix and suffix, tidied, cut.
 
     Args:
@@ -72,11 +72,11 @@ def worded(
         "forbidden_word": _has_forbidden(text, wording),
         "repeats": bool(repeated(text)),
     }
-    return Worded(text, count(text), tuple(flag for flag in FLAGS if found[flag]))
+    return RenderedText(text, count(text), tuple(flag for flag in FLAGS if found[flag]))
 
 
-def choose(candidates: Sequence[str], scores: Sequence[float], wording: Wording) -> int | None:
-    """The place of the best candidate that, once worded, has all required and no forbidden words; None: none has.
+def choose(candidates: Sequence[str], scores: Sequence[float], wording: CaptionRules) -> int | None:
+    """The place of the best candidate that, once render, has all required and no forbidden words; None: none has.
 
     Of equal scores the first wins. What the trigger, prefix and suffix say counts as said.
 
@@ -94,7 +94,7 @@ def choose(candidates: Sequence[str], scores: Sequence[float], wording: Wording)
     return None
 
 
-def _values(item: Item, wording: Wording, size: tuple[int, int]) -> dict[str, str]:
+def _values(item: Item, wording: CaptionRules, size: tuple[int, int]) -> dict[str, str]:
     path = PurePosixPath(item.key)
     width, height = (str(side or "") for side in size)
     return {
@@ -103,7 +103,7 @@ def _values(item: Item, wording: Wording, size: tuple[int, int]) -> dict[str, st
     }  # fmt: skip
 
 
-def _has_words(text: str, prompt: str, caption: str, wording: Wording) -> bool:
+def _has_words(text: str, prompt: str, caption: str, wording: CaptionRules) -> bool:
     """Whether the models' part of a text says anything."""
     parts = {"prompt": prompt, "caption": caption}
     named = [part for name, part in parts.items() if name in wording.names]
@@ -111,12 +111,12 @@ def _has_words(text: str, prompt: str, caption: str, wording: Wording) -> bool:
 
 
 def _assembled(
-    prompt: str, caption: str, phrases: Sequence[RankedPhrase], tags: Sequence[Tag], wording: Wording,
+    prompt: str, caption: str, phrases: Sequence[RankedPhrase], tags: Sequence[Tag], wording: CaptionRules,
     values: Mapping[str, str],
 ) -> str:  # fmt: skip
     """The template filled in, and the trigger in front where the template does not name it."""
     text = prompt
-    if wording.template != Wording.template:
+    if wording.template != CaptionRules.template:
         from ...pipeline.templates import assemble
 
         try:
@@ -129,7 +129,7 @@ def _assembled(
     return text
 
 
-def _cut(tokens: list[Token], wording: Wording, count: Callable[[str], int]) -> list[Token]:
+def _cut(tokens: list[Token], wording: CaptionRules, count: Callable[[str], int]) -> list[Token]:
     """As many words from the beginning as fit beside the prefix and the trigger, which stay."""
     kept = set(range(len(tokens_of(wording.prefix)))) | _places_of_trigger(tokens, wording.trigger)
     others = [place for place in range(len(tokens)) if place not in kept]
@@ -165,9 +165,9 @@ def _places_of_trigger(tokens: Sequence[Token], trigger: str) -> set[int]:
     return set()
 
 
-def _has_required(text: str, wording: Wording) -> bool:
+def _has_required(text: str, wording: CaptionRules) -> bool:
     return all(holds(text, word) for word in wording.required)
 
 
-def _has_forbidden(text: str, wording: Wording) -> bool:
+def _has_forbidden(text: str, wording: CaptionRules) -> bool:
     return any(holds(text, word) for word in wording.forbidden)

@@ -17,7 +17,7 @@ _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)
-class Wording:
+class CaptionRules:
     """What is done to every caption, in the order of the attributes; checked when made.
 
     Attributes:
@@ -80,7 +80,7 @@ class Wording:
 
     def _check_template(self) -> None:
         """Fill the template in once, with something in every field."""
-        if self.template == Wording.template:
+        if self.template == CaptionRules.template:
             return
         if not tidy(self.template):
             raise RequestError("the template is empty; {prompt} is the text as it is")

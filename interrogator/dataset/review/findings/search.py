@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...records import Record
-from ...text import Wording, holds, repeated, split_words
+from ...text import CaptionRules, holds, repeated, split_words
 from ..dhash import NEAR, equal_groups, near_numbers
 from .finding import SHOWN, Finding, Findings, ScoreSummary
 from .fragments import Fragments
@@ -29,7 +29,7 @@ _REASONS = 50
 _STATUSES = ("done", "kept", "failed")
 
 
-def find(records: Iterable[Record], wording: Wording | None = None, near_bits: int = NEAR) -> Findings:
+def find(records: Iterable[Record], wording: CaptionRules | None = None, near_bits: int = NEAR) -> Findings:
     """Look through the records of a run, once.
 
     What is kept of each is its key and some 50 bytes, so a million records take about 200 MB.
@@ -39,7 +39,7 @@ def find(records: Iterable[Record], wording: Wording | None = None, near_bits: i
             fragments.
         near_bits: in how many of 64 bits pictures that look alike may differ.
     """
-    search = _Search(wording or Wording())
+    search = _Search(wording or CaptionRules())
     for record in records:
         search.add(record)
     return search.findings(near_bits)
@@ -48,7 +48,7 @@ def find(records: Iterable[Record], wording: Wording | None = None, near_bits: i
 class _Search:
     """What is kept of the records seen so far; a place is the number of a record."""
 
-    def __init__(self, wording: Wording) -> None:
+    def __init__(self, wording: CaptionRules) -> None:
         self._wording = wording
         self._keys: list[str] = []
         self._sources = array("l")
@@ -190,7 +190,7 @@ class _Search:
         return ids
 
 
-def _told(record: Record, wording: Wording) -> list[str]:
+def _told(record: Record, wording: CaptionRules) -> list[str]:
     """The findings that one record alone is enough for."""
     caption, flags = record.caption, record.flags
     limit = wording.max_tokens
