@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import TEMP_PATTERN
+from ..files import is_temp
 from .batch_policy import BatchPolicy
 from .compaction import merge_when_alone
-from .files import DamagedFile, WarnOnce, remove_stale_temps
+from .cache_files import DamagedFile, WarnOnce, remove_stale_temps
 from .identity import EncoderIdentity
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
@@ -70,7 +70,7 @@ class EmbeddingCache:
                 freed += _remove(folder)
         if name is None:
             with suppress(OSError):
-                for left in self.folder.glob(TEMP_PATTERN):
+                for left in filter(lambda path: is_temp(path.name), self.folder.iterdir()):
                     freed += _remove(left)
         return freed
 

@@ -13,12 +13,8 @@ from pathlib import Path
 
 import torch
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-from .files import DamagedFile, WarnOnce
+from ..locks import has_shared_locks, try_lock, wait_for_shared_lock
+from .cache_files import DamagedFile, WarnOnce
 from .row_index import INDEX_SUFFIX
 from .segments import Segment, open_segment, segment_paths, write_segment
 from .store_folder import INDEXES, LOCK, SEGMENTS
@@ -108,18 +104,22 @@ def _small_segments(paths: list[Path], width: int, complaints: WarnOnce) -> list
 
 def _locked(path: Path, exclusive: bool) -> int | None:
     """An open descriptor that holds the lock, or None. Waits only for a shared lock, that is for a merge to end."""
-    if fcntl is None:
+    if not has_shared_locks():
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY)  # enough for flock, and works in a read-only cache
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        if not exclusive:
+            wait_for_shared_lock(descriptor)
+            return descriptor
+        if try_lock(descriptor):
+            return descriptor
     except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _unlock(descriptor: int | None) -> None:

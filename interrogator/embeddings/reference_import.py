@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CacheError
-from .files import DamagedFile, reading
+from .cache_files import DamagedFile, reading
 from .segments import are_unit_rows
 from .store import EmbeddingStore, Encode
 

@@ -22,9 +22,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ..files import check_sum, keep_newest, write_whole
+from ..checksum import checksum
+from ..files import keep_newest, write_whole
 from ..rows import Rows
-from .files import DamagedFile, reading
+from .cache_files import DamagedFile, reading
 
 INDEX_SUFFIX = ".safetensors"
 # Version 1 knew no notes; its files have other names and leave in their turn.
@@ -105,7 +106,7 @@ def read_index(folder: Path, listing: Listing) -> RowIndex | None:
 
 
 def _sum(array: IntArray) -> list[object]:
-    return [str(array.dtype), *array.shape, check_sum(array.tobytes())]
+    return [str(array.dtype), *array.shape, checksum(array.tobytes())]
 
 
 def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import write_whole
-from .files import FORMAT_VERSION, DamagedFile, reading
+from .cache_files import FORMAT_VERSION, DamagedFile, reading
 
 KEY_BYTES = 16
 SEGMENT_SUFFIX = ".safetensors"

@@ -18,7 +18,7 @@ from ..progress import Progress
 from ..rows import Rows
 from .batch_policy import BatchPolicy
 from .compaction import ReadersLock
-from .files import DamagedFile, WarnOnce
+from .cache_files import DamagedFile, WarnOnce
 from .identity import EncoderIdentity
 from .row_index import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .segments import (

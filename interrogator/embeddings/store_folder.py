@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import sync_folder, temp_path, write_whole
-from .files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, reading
+from .cache_files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, reading
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
 CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
