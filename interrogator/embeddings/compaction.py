@@ -32,7 +32,7 @@ class ReadersLock:
         self.release = weakref.finalize(self, _unlock, self._descriptor)
 
 
-def merge_when_alone(folder: Path, width: int, complaints: WarnOnce) -> None:
+def merge_when_alone(folder: Path, width: int, warnings: WarnOnce) -> None:
     """Joins the small segments of a store of more than MANY_SEGMENTS, if no other store object is open on it."""
     try:
         paths = segment_paths(folder / SEGMENTS)
@@ -44,13 +44,13 @@ def merge_when_alone(folder: Path, width: int, complaints: WarnOnce) -> None:
     if descriptor is None:
         return
     try:
-        _merge(folder, paths, width, complaints)
+        _merge(folder, paths, width, warnings)
     finally:
         _unlock(descriptor)
 
 
-def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) -> None:
-    group = _small_segments(paths, width, complaints)
+def _merge(folder: Path, paths: list[Path], width: int, warnings: WarnOnce) -> None:
+    group = _small_segments(paths, width, warnings)
     if len(group) < 2:
         return
     seen: dict[bytes, None] = {}
@@ -61,7 +61,7 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
         try:
             own = segment.phrase_keys()
         except DamagedFile as error:
-            complaints.damaged(error)
+            warnings.damaged(error)
             continue
         fresh = [row for row, key in enumerate(own) if key not in seen]  # two writers may have had the same phrase
         seen.update(dict.fromkeys(own))
@@ -74,7 +74,7 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
     try:
         write_segment(folder / SEGMENTS, keys, torch.cat(kept), created=group[0].created)
     except (OSError, DamagedFile) as error:
-        complaints.once(folder / SEGMENTS, f"segments in {folder} were not merged ({error})")
+        warnings.once(folder / SEGMENTS, f"segments in {folder} were not merged ({error})")
         return
     # Only now, with the joined rows safe on disk. A crash in here leaves rows twice, which the next merge tidies.
     for path in (*merged, *(folder / INDEXES).glob(f"*{INDEX_SUFFIX}")):
@@ -82,16 +82,16 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
             path.unlink()
 
 
-def _small_segments(paths: list[Path], width: int, complaints: WarnOnce) -> list[Segment]:
+def _small_segments(paths: list[Path], width: int, warnings: WarnOnce) -> list[Segment]:
     """The segments worth joining, oldest first, up to MERGED_BYTES in all."""
     found: list[Segment] = []
     for path in paths:
         try:
             found.append(open_segment(path, width))
         except DamagedFile as error:
-            complaints.damaged(error)
+            warnings.damaged(error)
         except OSError as error:
-            complaints.unreadable(path, error)
+            warnings.unreadable(path, error)
     group: list[Segment] = []
     total = 0
     for segment in sorted(found, key=lambda segment: (segment.created, segment.name)):

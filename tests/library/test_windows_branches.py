@@ -247,7 +247,7 @@ class TestEmbeddings:
     @pytest.mark.usefixtures("msvcrt")
     def test_segments_stay_apart_where_there_are_no_shared_locks(self, tmp_path: Path) -> None:
         phrases = [f"p{number}" for number in range(compaction.MANY_SEGMENTS + 2)]
-        store = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
+        store = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
             identity()
         )
         store.table(phrases, rows_of)
