@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
-from .model_folders import check_family, on_disk
+from .markers import check_family, on_disk
 from .models import Located
 from .progress import Progress
 

@@ -74,7 +74,7 @@ def _config(path: Path) -> dict[str, Any]:
 def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
 
-    Those that the catalog has under a name of its own are left out.
+    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
     markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
@@ -83,11 +83,18 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     for root in folders:
         for folder in _folders_with(markers, root, _DEPTH):
             name = folder.relative_to(root).as_posix()
-            if folder in seen or name.casefold() in known or family_in(role, folder) is None:
+            if folder in seen or name.casefold() in known or not _holds(role, folder):
                 continue
             seen.add(folder)
             found.setdefault(f"{root.name}/{name}", folder)
     return found
+
+
+def _holds(role: Role, folder: Path) -> bool:
+    try:
+        return family_in(role, folder) is not None
+    except ModelLoadError:  # a damaged file beside others does not hide those
+        return False
 
 
 def _folder_names(row: KnownModel) -> Iterator[str]:
