@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
@@ -17,6 +17,9 @@ from .brackets import escape_input, prompts
 from .image_tensors import pictures
 from .modes import TAGLESS, ModeChoice, mode_input
 from .sockets import Banks
+
+if TYPE_CHECKING:
+    from ..interrogator import PhraseBank
 
 CATEGORY = "interrogator"
 
@@ -96,7 +99,7 @@ class InterrogatorImage(io.ComfyNode):
         if wants_negative:
             needs |= needs_of(Mode.NEGATIVE)
         parts = models.load_preset(row, needs, download=bool(only(download)), node_id=cls.hidden.unique_id)
-        phrases = []
+        phrases: list[PhraseBank] = []
         if "encoder" in needs:
             phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
         ci = interrogator.Interrogator(

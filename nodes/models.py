@@ -84,7 +84,8 @@ def hosted(model: Model) -> Hosted:
     """
     members: dict[str, Any] = {name: _computing(name) for name in _COMPUTING if hasattr(model, name)}
     members |= {name: _passed(name) for name in _PASSED if hasattr(model, name)}
-    return type(f"Hosted{type(model).__name__}", (Hosted,), members)(model)
+    of_role: type[Hosted] = type(f"Hosted{type(model).__name__}", (Hosted,), members)
+    return of_role(model)
 
 
 def _computing(name: str) -> Callable[..., Any]:
