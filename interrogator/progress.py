@@ -33,11 +33,6 @@ class Retold:
         self.progress(*self.last)
 
 
-def part(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """The progress of a part of a list that begins at `start`, told as that of the whole list of `total`."""
-    return None if progress is None else lambda done, _: progress(start + done, total)
-
-
 @contextmanager
 def told_between_layers(module: nn.Module, progress: Progress | None) -> Iterator[Progress]:
     """A progress that is also told, with its last numbers, before the layers of a model while the block runs.

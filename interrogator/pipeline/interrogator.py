@@ -18,7 +18,7 @@ from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import Mode
 from ..needs import needs_of
-from ..progress import Progress, Retold, part
+from ..progress import Progress, Retold
 from ..prompts import cut_at_word, join
 from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
@@ -172,7 +172,7 @@ class Interrogator:
             group = slice(start, start + _GROUP)
             readings += read(
                 [as_image(image) for image in images[group]], roles, self.models, captions=given[group],
-                caption_options=self.caption_options, progress=part(progress, start, len(images)),
+                caption_options=self.caption_options, progress=_share(progress, start, len(images)),
             )  # fmt: skip
         return readings
 
@@ -311,6 +311,11 @@ class Interrogator:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
             logger.warning("the caption has %d tokens of at most %d and was cut to: %s", tokens, most, cut)
         return cut
+
+
+def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """The progress of some images that begin at `start`, told as that of all."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _ranked(table: PhraseTable, scores: Scores, positions: Sequence[int]) -> list[RankedPhrase]:
