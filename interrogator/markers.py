@@ -85,7 +85,7 @@ def _config(path: Path) -> dict[str, Any]:
 def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
 
-    Those that the catalog has under a name of its own are left out.
+    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
     markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
