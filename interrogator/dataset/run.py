@@ -231,9 +231,9 @@ class Run:
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
-        if item.trouble:
+        if item.problem:
             return "failed"
-        return "kept" if self._place.stays(self.target.before(item)) else "caption"
+        return "kept" if self._place.stays(self.target.existing(item)) else "caption"
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan what the sources hold and the plan does not; all of it anew where they hold something else by now."""

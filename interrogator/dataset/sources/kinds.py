@@ -103,9 +103,9 @@ def _kind_of_folder(storage: Storage, path: str) -> Kind:
     pictures = False
     for found in storage.walk(path, lambda name: True):
         name = found.key.rpartition("/")[2]
-        if found.trouble and not is_picture(name):
+        if found.problem and not is_picture(name):
             if found.key == ".":
-                raise RequestError(f"{storage.uri(path)}: {found.trouble}")
+                raise RequestError(f"{storage.uri(path)}: {found.problem}")
             continue
         if name in METADATA_NAMES:
             return "imagefolder"

@@ -45,7 +45,7 @@ class ParquetTarget:
         self._captions: dict[str, str | None] | None = None
         self._check_old()
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         if self._captions is None:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
         return self._captions.get(self._names.of(item)[0])
@@ -65,7 +65,7 @@ class ParquetTarget:
         put_back: dict[str, str | None] = {}
         for record in records:
             item = item_of(record)
-            now = self.before(item)
+            now = self.existing(item)
             if record.status != "done" or now == record.before:
                 continue
             if now == record.caption:
@@ -97,13 +97,13 @@ class ParquetTarget:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)
-            name, trouble = self._names.of(item)
+            name, problem = self._names.of(item)
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
             texts = (record.caption, *record.captions, record.reason, *record.flags)
-            if trouble or not is_utf8(*texts):
-                left.append(left_out(record, trouble or "its caption is no UTF-8"))
+            if problem or not is_utf8(*texts):
+                left.append(left_out(record, problem or "its caption is no UTF-8"))
                 continue
             if name in used:
                 left.append(left_out(record, f"another picture is called {name}, too"))

@@ -32,7 +32,7 @@ class SidecarTarget:
         self._out = out
         self._several = several
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         path = self._path(item)
         try:
             return None if path is None else _read(path)

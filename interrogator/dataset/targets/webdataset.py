@@ -50,7 +50,7 @@ class WebdatasetTarget:
                     raise RequestError(f"{out}: holds the pictures' tars, which those of the captions would replace")
         self._cache: tuple[str | None, dict[str, Sample]] = (None, {})  # the shard read last; "": all of our own
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         place = self._place(item, 0)
         if place is None:
             return None
