@@ -11,8 +11,7 @@ from typing import Any
 from ...errors import RequestError
 from ...files import whole_file
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
-from ..sources.io.storage import missing
+from ..sources.io.errors import missing_package, read_errors, reason
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
@@ -38,7 +37,7 @@ class ParquetTarget:
         try:
             import pyarrow  # noqa: F401  asked for now, not when the run is over
         except ImportError as error:
-            raise missing("pyarrow", str(path)) from error
+            raise missing_package("pyarrow", str(path)) from error
         self._file = path
         self._names = names
         self._column = column
@@ -149,7 +148,7 @@ class ParquetTarget:
             return
         try:
             names = set(pq.read_schema(self._file).names)
-        except Exception as error:
+        except read_errors() as error:
             raise RequestError(f"{self._file}: is there, but no parquet file ({reason(error)})") from error
         if names != {*COLUMNS, self._column}:
             odd = sorted(names ^ {*COLUMNS, self._column})[0]

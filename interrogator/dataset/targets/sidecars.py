@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...files import write_many
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
+from ..sources.io.errors import reason
 from ..sources.source import stem
 from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
-from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 Value = str | list[str] | None

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...errors import RequestError
 from ...files import FileGroup
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
+from ..sources.io.errors import reason
 from ..sources.io.storage import MOST_BYTES, Local
 from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
