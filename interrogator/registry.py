@@ -195,7 +195,8 @@ def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
     if found is None and not fetch["download"] and hub.is_repo_id(source):
         if "/" not in source:
             known = [row.name for row in catalog.MODELS if row.role == role]
-            raise UnknownModelError(f"{catalog.unknown(role, name, known)}, or name a folder or a repository org/name")
+            choice = f"{catalog.unknown(role, name, known)}, or" if known else f"unknown {role} {name!r};"
+            raise UnknownModelError(f"{choice} name a folder or a repository org/name")
         raise ModelNotFoundError(
             f"{source} is not on this machine: put its files into {hub.local_folder(source)}, or {hub.offer_of(None)}"
         )

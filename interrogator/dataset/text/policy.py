@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
+from ...dataset_choices import POLICIES, Policy
 from ...errors import RequestError
 
-Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
-"""skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
+__all__ = ["Policy", "merged"]
 
 
 def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
@@ -22,8 +20,8 @@ def merged(before: str | None, new: str, policy: Policy, separator: str = ", ") 
     Raises:
         RequestError: no such policy.
     """
-    if policy not in get_args(Policy):
-        raise RequestError(f"no policy is called {policy!r}; there is {', '.join(get_args(Policy))}")
+    if policy not in POLICIES:
+        raise RequestError(f"unknown policy {policy!r}; choose from {', '.join(POLICIES)}")
     edges = " \t\r\n" + separator.strip()
     old, fresh = (before or "").strip(edges), new.strip(edges)
     if not fresh or new == before:
