@@ -19,7 +19,20 @@ HEAVY = ("torch", "transformers", "open_clip")
 # Rows from the bottom up: a module may import modules of lower rows and of its own. The longest name counts, so the
 # options of captioners lie below the captioners, and the protocols between them.
 LAYERS = (
-    ("errors", "module_views", "threads", "progress", "phrases", "files", "locks", "checksum", "prompts", "version"),
+    (
+        "errors",
+        "module_views",
+        "threads",
+        "progress",
+        "phrases",
+        "files",
+        "locks",
+        "checksum",
+        "prompts",
+        "version",
+        "dataset_choices",
+        "dtypes",
+    ),
     ("images", "devices", "batches", "hub", "modes", "qualities"),
     ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
