@@ -98,5 +98,5 @@ def _in_folder(folder: str) -> list[Input]:
         items = list(source.items())
     except RequestError as error:
         return [Input(folder, str(error).removeprefix(f"{folder}: "))]
-    found = [Input(str(Path(folder, item.key)), item.trouble) for item in items]
+    found = [Input(str(Path(folder, item.key)), item.problem) for item in items]
     return found or [Input(folder, "this folder has no pictures")]

@@ -37,14 +37,14 @@ LAYERS = (
     ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
     ("models", "markers"),
-    ("registry", "taggers", "captioners.sampling", "reading"),
+    ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip"),
     ("encoders", "matchers"),
     ("pipeline",),
     ("dataset",),
     ("demo",),
     ("cli",),
-)
+)  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # These do not know each other, though they are of one row.
 STRANGERS = (("captioners.blip", "encoders"), ("encoders", "matchers"), ("taggers", "captioners.blip"))
