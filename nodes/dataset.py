@@ -105,7 +105,7 @@ class InterrogatorDataset(io.ComfyNode):
         row = interrogator.catalog.preset(preset)
         settings = dataset.Settings(
             preset=preset, mode=mode, quality=quality, policy=existing,
-            wording=dataset.CaptionRules(trigger=trigger, template=template),
+            rules=dataset.CaptionRules(trigger=trigger, template=template),
         )  # fmt: skip
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 

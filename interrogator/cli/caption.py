@@ -140,18 +140,18 @@ def _settings(args: argparse.Namespace) -> Settings:
         block += load_block_list(args.block_list)
     if args.checkpoint or args.no_bank:
         raise RequestError("--checkpoint and --no-bank are not for caption: name an encoder, or the banks, instead")
-    wording = CaptionRules(
+    rules = CaptionRules(
         args.trigger, args.template, args.text_prefix, args.text_suffix, tuple(args.strip), tuple(args.replace),
         tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit, _own_banks(args),
     )  # fmt: skip
-    given = {"second_encoder": args.second_encoder, "matcher": args.matcher}
+    given = {"reranker": args.second_encoder, "matcher": args.matcher}
     return Settings(
         preset=args.preset, captioner=args.captioner, encoder=args.encoder,
         banks=tuple(args.bank) if args.bank else None, block=tuple(block), quota=dict(args.quota), artists=args.artists,
-        mode=args.mode, quality=args.quality, samples=args.samples, several=args.several, seed=args.seed,
-        max_tokens=args.max_caption_tokens, repetition_penalty=args.repetition_penalty,
+        mode=args.mode, quality=args.quality, samples=args.samples, captions_per_image=args.several, seed=args.seed,
+        max_new_tokens=args.max_caption_tokens, repetition_penalty=args.repetition_penalty,
         caption_prefix=args.caption_prefix, max_phrases=args.max_phrases, score=args.score, dtype=args.dtype,
-        wording=wording, policy=args.existing, separator=args.separator,
+        rules=rules, policy=args.existing, separator=args.separator,
         **{name: value for name, value in given.items() if value},
     )  # fmt: skip
 

@@ -262,10 +262,10 @@ class Comparison:
             if planned.is_used:
                 continue
             record = self._record(planned)
-            if record.before is not None or not self._is_free(item, own):
+            if record.existing is not None or not self._is_free(item, own):
                 continue  # the caption may hold words that stood there before: it is made anew
             planned.is_used = planned.is_moved = True
-            now = self._target.before(item_of(record)) if record.status == "done" else None
+            now = self._target.existing(item_of(record)) if record.status == "done" else None
             if now is not None and text_of(now) and not is_ours(record, now):
                 record = replace(record, caption=text_of(now), captions=(text_of(now),))  # somebody changed it since
             return Match(replace(record, key=item.key), planned.shard, record.name)
@@ -275,8 +275,8 @@ class Comparison:
     def _is_free(self, item: Item, own: _Planned | None) -> bool:
         """Whether nothing stood where an item's caption belongs, the caption of an earlier picture there aside."""
         if own is not None and own.offset >= 0:
-            return self._record(own).before is None
-        return self._target.before(item) is None
+            return self._record(own).existing is None
+        return self._target.existing(item) is None
 
     def _is_proven(self, planned: _Planned, item: Item) -> bool:
         return _proves(planned.stamp, item) or mark(item) in self._unread

@@ -34,7 +34,7 @@ class Target(Protocol):
 
     kind: str
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`.
 
         Also None where it cannot be read; `write` then leaves it alone.
@@ -60,7 +60,7 @@ def left_out(record: Record, reason: str) -> Rejected:
 
 
 def text_of(before: str) -> str:
-    """The caption in what `Target.before` gave: without a byte order mark and the white space around."""
+    """The caption in what `Target.existing` gave: without a byte order mark and the white space around."""
     return before.removeprefix("\ufeff").strip()
 
 
