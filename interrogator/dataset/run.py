@@ -237,7 +237,7 @@ class Run:
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
-        if item.trouble:
+        if item.problem:
             return "failed"
         return "kept" if self._context.keeps(self.target.existing(item)) else "caption"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from typing import Any, get_args
+from typing import Any
 
 from ..catalog import preset as find_preset
+from ..dataset_choices import POLICIES
 from ..errors import RequestError
 from ..modes import Mode
 from ..needs import FIELDS, Needs, needs_of
@@ -74,7 +75,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
         mode, quality = Mode.of(self.mode), Quality.of(self.quality)
-        self._check_name("policy", get_args(Policy))
+        self._check_name("policy", POLICIES)
         self._check_numbers()
         most = QUALITIES[quality].kept or self.samples
         if self.captions_per_image > most:

@@ -132,7 +132,7 @@ class Worker:
         self._context.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
     def _wants(self, item: Item, existing: str | None) -> bool:
-        return not item.trouble and not self._context.keeps(existing)
+        return not item.problem and not self._context.keeps(existing)
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
@@ -150,8 +150,8 @@ class Worker:
         self, item: Item, existing: str | None, picture: Picture | None, result: CaptionResult | None
     ) -> Record:
         record = Record(item.key, "kept", "it had a caption before", item.source, existing=existing)
-        if item.trouble:
-            return failed(record, item.trouble)
+        if item.problem:
+            return failed(record, item.problem)
         if picture is None:
             return replace(record, caption=text_of(existing or ""))
         if picture.error or result is None:

@@ -129,7 +129,9 @@ def test_best_of_n_is_the_sample_most_like_the_picture(made: Any) -> None:
 
 
 def test_another_seed_samples_other_captions_and_the_same_one_the_same(made: Any) -> None:
-    first, again, other = (made(quality="best-of-n", captions_per_image=8, seed=seed, various=True) for seed in (1, 1, 2))
+    first, again, other = (
+        made(quality="best-of-n", captions_per_image=8, seed=seed, various=True) for seed in (1, 1, 2)
+    )
     assert captions_of(first) == captions_of(again) != captions_of(other)
 
 
@@ -137,7 +139,9 @@ def test_another_seed_samples_other_captions_and_the_same_one_the_same(made: Any
 def test_forbidden_words_are_never_written(made: Any, quality: str) -> None:
     words = ("green", "photo", "sitting")  # of the random captioner's vocabulary
     keep = 3 if quality in ("best-of-n", "laion-coco") else 1
-    usual = " ".join(" ".join(some) for some in captions_of(made(quality=quality, captions_per_image=keep, various=True)))
+    usual = " ".join(
+        " ".join(some) for some in captions_of(made(quality=quality, captions_per_image=keep, various=True))
+    )
     assert set(words) & set(usual.split())
     for record in made(quality=quality, captions_per_image=keep, various=True, rules=CaptionRules(forbidden=words)):
         for caption in record["captions"]:
@@ -192,8 +196,10 @@ def test_prompts_from_the_better_captions(made: Any) -> None:
     "values",
     [{"quality": "x"}, {"mode": "x"}, {"policy": "x"}, {"samples": 0}, {"max_new_tokens": 0}, {"max_phrases": -1},
      {"repetition_penalty": 0.0}, {"captions_per_image": 2}, {"captions_per_image": 9, "quality": "best-of-n"},
-     {"captions_per_image": 6, "quality": "laion-coco"}, {"captions_per_image": 2, "quality": "best-of-n", "mode": "fast"},
-     {"quality": "beam", "rules": CaptionRules(forbidden=("cat",))}, {"rules": CaptionRules(template="{caption} {phrases}")}],
+     {"captions_per_image": 6, "quality": "laion-coco"}, {"tag_threshold": 1.5}, {"character_threshold": -0.1},
+     {"captions_per_image": 2, "quality": "best-of-n", "mode": "fast"},
+     {"quality": "beam", "rules": CaptionRules(forbidden=("cat",))},
+     {"rules": CaptionRules(template="{caption} {phrases}")}],
 )  # fmt: skip
 def test_settings_that_do_not_go_together_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as caught:
@@ -324,7 +330,11 @@ def test_tags_are_in_part_files_and_in_parquet(colors: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("values", "captioner"),
-    [({}, BareCaptioner), *(({"quality": quality}, BareSampler) for quality in QUALITIES), ({"score": True}, BareCaptioner)],
+    [
+        ({}, BareCaptioner),
+        *(({"quality": quality}, BareSampler) for quality in QUALITIES),
+        ({"score": True}, BareCaptioner),
+    ],
 )
 def test_bare_models_work_in_a_run(values: Any, captioner: Any, colors: Path, tmp_path: Path) -> None:
     settings = Settings(**values)
@@ -344,7 +354,9 @@ def test_a_captioner_that_cannot_do_what_is_asked_is_refused_before_the_run(valu
         Models(Settings(**values), BareCaptioner(), BareEncoder())
 
 
-@pytest.mark.parametrize(("values", "role"), [({}, "captioner"), ({"mode": "tags"}, "tagger"), ({"score": True}, "encoder")])
+@pytest.mark.parametrize(
+    ("values", "role"), [({}, "captioner"), ({"mode": "tags"}, "tagger"), ({"score": True}, "encoder")]
+)
 def test_a_role_without_a_model_is_refused_before_the_run(values: Any, role: str) -> None:
     with pytest.raises(RequestError, match=role):
         Models(Settings(**values), None if role == "captioner" else BareCaptioner())

@@ -153,10 +153,10 @@ def assert_right(home: Path, kind: str, target: str = "parquet", **values: Any) 
     expected = {item.key: truth(data) for item, data in found.sources[0].read(items) if isinstance(data, bytes)}
     records = {record.key: record for record in found.parts.records(found.parts.done(found.plan))}
     assert {key: record.caption for key, record in records.items() if record.status == "done"} == expected
-    standing = {item.key: (found.target.existing(item) or "").strip() for item in items if not item.trouble}
+    standing = {item.key: (found.target.existing(item) or "").strip() for item in items if not item.problem}
     assert standing == expected
     for shard, record in found.parts.placed(found.parts.done(found.plan)):
-        shot = found._place.thumbnails.of(shard.number, record.name)
+        shot = found._context.thumbnails.of(shard.number, record.name)
         assert record.status != "done" or shot and near(shot, expected[record.key])
     if kind != "folder":
         assert captions_in(home / "out", target) == sorted(expected.values())

@@ -684,7 +684,7 @@ class TestTheDisk:
             except RunStopped as stopped:
                 finished = None
                 stops += 1
-                assert "the disk is full; what is done is kept" in str(stopped) and "\n" not in str(stopped)
+                assert "the disk is full; finished captions are kept" in str(stopped) and "\n" not in str(stopped)
             now = texts(pictures)
             assert all(now[name] in (before.get(name), after[name]) for name in now)
             assert before.keys() <= now.keys()

@@ -308,7 +308,11 @@ def test_undo_leaves_a_caption_that_somebody_changed_and_says_so(tmp_path: Path)
         '{"file_name": "a.png", "text": "old a"}\n{"file_name": "b.png", "text": "old b"}\n', encoding="utf-8"
     )
     target = open_target("jsonl", None, [source])
-    records = [done("a.png", "new a", existing="old a"), done("b.png", "new b", existing="old b"), done("c.png", "new c")]
+    records = [
+        done("a.png", "new a", existing="old a"),
+        done("b.png", "new b", existing="old b"),
+        done("c.png", "new c"),
+    ]
     target.finish(records)
     path.write_text(path.read_text(encoding="utf-8").replace("new b", "mine"), encoding="utf-8")
     left = target.restore(records)

@@ -89,7 +89,7 @@ class Plan:
 
         Args:
             caption_file: the path of an item's caption file, "" where it cannot collide with another's. Of two items
-                with one file the second is planned with that trouble.
+                with one file the second is planned with that as its problem.
             earlier: the plan that this one replaces; its items keep their caption files.
             unless: asked when all items are taken; adds nothing if so.
 
@@ -139,9 +139,9 @@ class Plan:
     def _with_caption_files(
         self, fresh: Iterable[Item], caption_file: Callable[[Item], str], earlier: Plan | None
     ) -> Iterator[Item]:
-        """The same; those whose caption file belongs to another item, planned or not, with that trouble."""
+        """The same; those whose caption file belongs to another item, planned or not, with that as its problem."""
         taken: set[bytes] | None = None
-        owners = set() if earlier is None else {mark(item) for item in earlier.items() if not item.trouble}
+        owners = set() if earlier is None else {mark(item) for item in earlier.items() if not item.problem}
         for item in fresh:
             if taken is None:
                 taken = (earlier or self)._taken(caption_file)
@@ -154,11 +154,11 @@ class Plan:
         for item in self.items():
             if item.name in wanted:
                 found = now.get(item.name, item)
-                # One without trouble has its file already.
-                yield _claimed(found, taken, caption_file) if item.trouble else found
+                # One without problem has its file already.
+                yield _claimed(found, taken, caption_file) if item.problem else found
 
     def _taken(self, caption_file: Callable[[Item], str]) -> set[bytes]:
-        return {_digest(caption_file(item)) for item in self.items() if not item.trouble}
+        return {_digest(caption_file(item)) for item in self.items() if not item.problem}
 
     def _add(self, items: Iterator[Item], again: bool, unless: Callable[[], bool] = lambda: False) -> None:
         """Write a file of items, if there are any. If another process was faster, its file counts, not this one."""
@@ -228,10 +228,10 @@ def _digest(text: str) -> bytes:
 
 
 def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str]) -> Item:
-    """The item, whose caption file is taken from now on; with trouble if it was taken already."""
-    file = "" if item.trouble else caption_file(item)
+    """The item, whose caption file is taken from now on; with a problem if it was taken already."""
+    file = "" if item.problem else caption_file(item)
     if file and _digest(file) in taken:
-        return replace(item, trouble="another picture has the same caption file")
+        return replace(item, problem="another picture has the same caption file")
     if file:
         taken.add(_digest(file))
     return item
@@ -239,11 +239,11 @@ def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str])
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields = [item.key, item.source, item.place, item.size, item.caption, item.trouble, item.version]
+    fields = [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _item(line: str) -> Item:
     # Plans of the first version have no item versions.
-    key, source, place, size, caption, trouble, *version = json.loads(line)
-    return Item(key, source, tuple(place), size, caption, trouble, *version)
+    key, source, place, size, caption, problem, *version = json.loads(line)
+    return Item(key, source, tuple(place), size, caption, problem, *version)

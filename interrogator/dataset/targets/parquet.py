@@ -97,13 +97,13 @@ class ParquetTarget:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)
-            name, trouble = self._names.of(item)
+            name, problem = self._names.of(item)
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
             texts = (record.caption, *record.captions, record.reason, *record.flags)
-            if trouble or not is_utf8(*texts):
-                left.append(left_out(record, trouble or "its caption is no UTF-8"))
+            if problem or not is_utf8(*texts):
+                left.append(left_out(record, problem or "its caption is no UTF-8"))
                 continue
             if name in used:
                 left.append(left_out(record, f"another picture is called {name}, too"))

@@ -41,8 +41,8 @@ class TextTable:
         self._old = self._current()  # now: a file that cannot be read is better known before the run
 
     def existing(self, item: Item) -> str | None:
-        name, trouble = self._name(item)
-        return None if trouble else _as_text(self._find(self._old, name, item)[1].get(self._column))
+        name, problem = self._name(item)
+        return None if problem else _as_text(self._find(self._old, name, item)[1].get(self._column))
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -101,10 +101,10 @@ class TextTable:
         used: set[str] = set()
         for record in records:
             item = item_of(record)
-            name, trouble = self._name(item)
-            if trouble or not is_utf8(record.caption, *record.captions):
+            name, problem = self._name(item)
+            if problem or not is_utf8(record.caption, *record.captions):
                 if record.status != "failed":
-                    left.append(left_out(record, trouble or "its caption is no UTF-8"))
+                    left.append(left_out(record, problem or "its caption is no UTF-8"))
                 continue
             if name in used:
                 left.append(left_out(record, f"another picture is called {name}, too"))
