@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RequestError
+from ..locks import exclusive
 from .context import RunContext
 from .finish import Summary, finish, put_back
 from .progress import Watch, Watched
@@ -27,7 +28,7 @@ from .settings import Settings
 from .sources import Source, open_source
 from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
-from .state.locks import Held, one_at_a_time
+from .state.locks import RunLock
 from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
@@ -166,7 +167,7 @@ class Run:
         if threads is not None and threads < 1:
             raise RequestError(f"threads must be at least 1, not {threads}")
         began = time.time()
-        with stopping_cleanly(self._home), Held(self._home, rank, world_size, self.folder.name):
+        with stopping_cleanly(self._home), RunLock(self._home, rank, world_size, self.folder.name):
             self._read()  # another process may have worked on it until now
             self._check_can_continue()
             self._make_plan(retry_failed, world_size == 1, Watched(watch, len(self.plan)))
@@ -189,7 +190,7 @@ class Run:
 
         For a caller that starts several processes to work on them.
         """
-        with stopping_cleanly(self._home), Held(self._home):
+        with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
             self._check_can_continue()
             self._make_plan(retry_failed, True, Watched(None, 0))
@@ -218,7 +219,7 @@ class Run:
             RequestError: another run holds the folder.
             RunStopped: the disk is full or gone; undo again to continue.
         """
-        with stopping_cleanly(self._home), Held(self._home):
+        with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
             self._files.begin_undo()
             self._context.revision.withdraw(self.target)
@@ -258,7 +259,7 @@ class Run:
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
-        with one_at_a_time(self.folder / _PLAN_LOCK, watched.again):
+        with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._context.revision.withdraw(self.target)
             if not alone and len(self.parts.done(self.plan)) < len(self.plan.shards):

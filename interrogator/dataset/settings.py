@@ -9,7 +9,7 @@ from typing import Any
 from ..catalog import preset as find_preset
 from ..dataset_choices import POLICIES
 from ..errors import RequestError
-from ..modes import Mode
+from ..modes import MIN_PHRASES, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import CHARACTER_THRESHOLD, THRESHOLD
@@ -42,6 +42,10 @@ class Settings:
         policy: what happens where a caption exists.
         separator: between an existing text and a new one.
         tag_threshold, character_threshold: the least probability of a tag, and of one that names a character.
+        checkpoint: weights file of an encoder that is named by its architecture alone.
+        without_banks: banks, or roles of banks, to switch off.
+        min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
+        escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
     """
 
     preset: str = "sd15"
@@ -71,6 +75,13 @@ class Settings:
     tagger: str | None = None
     tag_threshold: float = THRESHOLD
     character_threshold: float = CHARACTER_THRESHOLD
+    checkpoint: str | None = None
+    without_banks: tuple[str, ...] = ()
+    min_phrases: int = MIN_PHRASES
+    beams: int = 1
+    avoid_repeats: bool = False
+    min_angle: float = 0.0
+    escape: bool = False
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -95,13 +106,16 @@ class Settings:
             raise RequestError(f"unknown {name} {getattr(self, name)!r}; choose from {', '.join(known)}")
 
     def _check_numbers(self) -> None:
-        for name in ("samples", "captions_per_image", "phrases", "max_new_tokens"):
+        for name in ("samples", "captions_per_image", "phrases", "max_new_tokens", "beams"):
             if getattr(self, name) < 1:
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.max_phrases is not None and self.max_phrases < 0:
-            raise RequestError(f"max_phrases must be at least 0, not {self.max_phrases}")
+        for name in ("min_phrases", "max_phrases"):
+            if (getattr(self, name) or 0) < 0:
+                raise RequestError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not self.repetition_penalty > 0:
             raise RequestError(f"repetition_penalty must be above 0, not {self.repetition_penalty}")
+        if not 0 <= self.min_angle <= 180:
+            raise RequestError(f"min_angle must be from 0 to 180 degrees, not {self.min_angle}")
         for name in ("tag_threshold", "character_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RequestError(f"{name} must be from 0 to 1, not {getattr(self, name)}")

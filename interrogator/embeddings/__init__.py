@@ -1,16 +1,16 @@
 """Text embeddings on disk: a phrase that these weights embedded once is never embedded again.
 
-identity.py           which encoder answered: probes, dtype, tokenizer
-files.py              setting damaged files aside, complaining once
-segments.py           the format of one immutable file of rows
-indexes.py            saved row numbers of one list and what else belongs to it
-tokens.py             token ids that are kept with a list
-folders.py            the folder of one store: finding it by what the encoder answers, making it
-merging.py            the readers' lock, and joining small segments when nobody reads
-pace.py               how encoding is cut: progress, loss in a crash, speed
-store.py              EmbeddingStore: phrases in, table out
-cache.py              EmbeddingCache: the stores of one folder
-reference_import.py   taking over the tables of clip-interrogator
+store             EmbeddingStore: phrases in, table out
+cache             EmbeddingCache: the stores of one folder
+identity          which encoder answered: probes, dtype, tokenizer
+store_folder      the folder of one store: finding it by what the encoder answers, making it
+segments          the format of one immutable file of rows
+row_index         saved row numbers of one list, and what else belongs to it
+token_ids         token ids that are kept with a list
+compaction        the readers' lock, and joining small segments when nobody reads
+batch_policy      how encoding is divided: progress, loss in a crash, speed
+cache_files       opening files, setting damaged ones aside, warning once
+reference_import  taking over the tables of clip-interrogator
 """
 
 from __future__ import annotations

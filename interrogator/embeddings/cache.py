@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import TEMP_PATTERN
+from ..files import is_temp
 from .batch_policy import BatchPolicy
+from .cache_files import DamagedFile, WarnOnce, remove_stale_temps
 from .compaction import merge_when_alone
-from .files import DamagedFile, WarnOnce, remove_stale_temps
 from .identity import EncoderIdentity
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
-from .store_folder import INDEXES, SEGMENTS, called, find_folder, read_manifest, store_folders
+from .store_folder import INDEXES, SEGMENTS, find_folder, has_name, read_manifest, store_folders
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class StoreInfo:
 class EmbeddingCache:
     """Text embeddings under `folder`, a store for each encoder. Nothing is made there before the first write."""
 
-    def __init__(self, folder: str | Path, *, pace: BatchPolicy | None = None) -> None:
+    def __init__(self, folder: str | Path, *, policy: BatchPolicy | None = None) -> None:
         self.folder = Path(folder)
-        self._pace = pace or BatchPolicy()
-        self._complaints = WarnOnce()
+        self._policy = policy or BatchPolicy()
+        self._warnings = WarnOnce()
 
     def open(self, identity: EncoderIdentity) -> EmbeddingStore:
         """The store of the encoder that answers like `identity`: one on disk, or a new one.
@@ -43,12 +43,12 @@ class EmbeddingCache:
         Rows of another encoder are not used, whatever it is called; a namesake with other weights, tokenizer or dtype
         is mentioned in the log. Files that cannot be used are complained about, never raised.
         """
-        folder = find_folder(self.folder, identity, self._complaints)
+        folder = find_folder(self.folder, identity, self._warnings)
         remove_stale_temps(self.folder)
         if folder:
             remove_stale_temps(folder, folder / SEGMENTS, folder / INDEXES)
-            merge_when_alone(folder, identity.width, self._complaints)
-        return EmbeddingStore(self.folder, folder, identity, self._pace, self._complaints)
+            merge_when_alone(folder, identity.width, self._warnings)
+        return EmbeddingStore(self.folder, folder, identity, self._policy, self._warnings)
 
     def list(self) -> list[StoreInfo]:
         """The readable stores, by folder name. Changes nothing on disk."""
@@ -58,7 +58,7 @@ class EmbeddingCache:
                 card = read_manifest(folder)
                 rows = sum(_rows_in(path) for path in segment_paths(folder / SEGMENTS))
             except (DamagedFile, OSError):
-                continue  # `open` is the place to complain and to tidy
+                continue  # `open` warns about it and tidies up
             found.append(StoreInfo(card.name, card.dtype, rows, _size(folder), folder))
         return found
 
@@ -66,11 +66,11 @@ class EmbeddingCache:
         """Removes the stores of the encoder `name`, or all of them, damaged ones too; the bytes that this freed."""
         freed = 0
         for folder in self._folders(damaged=True):
-            if name is None or called(folder, name):
+            if name is None or has_name(folder, name):
                 freed += _remove(folder)
         if name is None:
             with suppress(OSError):
-                for left in self.folder.glob(TEMP_PATTERN):
+                for left in filter(lambda path: is_temp(path.name), self.folder.iterdir()):
                     freed += _remove(left)
         return freed
 
@@ -78,7 +78,7 @@ class EmbeddingCache:
         try:
             return tuple(store_folders(self.folder, damaged))
         except OSError as error:
-            self._complaints.unreadable(self.folder, error)
+            self._warnings.unreadable(self.folder, error)
             return ()
 
 
@@ -98,8 +98,8 @@ def _remove(folder: Path) -> int:
 
 def _size(folder: Path) -> int:
     total = 0
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                total += os.stat(os.path.join(place, name)).st_size
+                total += os.stat(os.path.join(parent, name)).st_size
     return total

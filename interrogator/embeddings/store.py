@@ -17,8 +17,8 @@ from ..phrases import Phrases
 from ..progress import Progress
 from ..rows import Rows
 from .batch_policy import BatchPolicy
+from .cache_files import DamagedFile, WarnOnce
 from .compaction import ReadersLock
-from .files import DamagedFile, WarnOnce
 from .identity import EncoderIdentity
 from .row_index import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
 from .segments import (
@@ -53,13 +53,13 @@ class EmbeddingStore:
     """
 
     def __init__(
-        self, root: Path, folder: Path | None, identity: EncoderIdentity, pace: BatchPolicy, complaints: WarnOnce
+        self, root: Path, folder: Path | None, identity: EncoderIdentity, policy: BatchPolicy, warnings: WarnOnce
     ) -> None:
         self.identity = identity
         self._root = root
         self._folder = folder  # None until the first write
-        self._pace = pace
-        self._complaints = complaints
+        self._policy = policy
+        self._warnings = warnings
         self._lock = threading.RLock()
         self._readers = ReadersLock(folder) if folder else None
         self._writable = True
@@ -125,7 +125,7 @@ class EmbeddingStore:
             keys = list(fresh)
             picks = torch.tensor(list(fresh.values()), dtype=torch.int64)
             # Longer segments than in encoding: nothing is lost with them, and one map serves the whole list.
-            step = 8 * self._pace.segment_rows
+            step = 8 * self._policy.segment_rows
             for start in range(0, len(keys), step):
                 self._keep(keys[start : start + step], rows[picks[start : start + step]])
 
@@ -146,10 +146,10 @@ class EmbeddingStore:
         try:
             index = read_index(self._folder / INDEXES, listing)
         except DamagedFile as error:  # stays in place: the new one, written in a moment, takes its name
-            self._complaints.once(error.path, f"{error}; it is computed again")
+            self._warnings.once(error.path, f"{error}; it is computed again")
             return None
         except OSError as error:
-            self._complaints.unreadable(self._folder / INDEXES, error)
+            self._warnings.unreadable(self._folder / INDEXES, error)
             return None
         segments = [self._open(self._folder / SEGMENTS / name) for name in index.names] if index else [None]
         present = [segment.rows for segment in segments if segment is not None]
@@ -169,12 +169,12 @@ class EmbeddingStore:
         index = RowIndex(tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local, listing.notes)
         table = laid_out([part.rows for part in parts], index.segment, index.row, self.identity.width)
         if table is None:
-            raise AssertionError("a phrase's place lies outside its segment")
+            raise AssertionError("a phrase's row lies outside its segment")
         if self._folder and self._writable and all(index.names) and len(keys) >= SMALLEST_INDEXED_LIST:
             try:
                 write_index(self._folder / INDEXES, listing.digest, index)
             except OSError as error:
-                self._complaints.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
+                self._warnings.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
         return KeptList(table, listing.notes)
 
     def _encode(self, missing: dict[bytes, str], encode: Encode, progress: Progress | None) -> None:
@@ -190,7 +190,7 @@ class EmbeddingStore:
         try:
             for done, rows in self._batches(texts, encode, progress):
                 pending.append(rows)
-                if done - kept >= self._pace.segment_rows or time.monotonic() - began >= self._pace.segment_seconds:
+                if done - kept >= self._policy.segment_rows or time.monotonic() - began >= self._policy.segment_seconds:
                     part, pending = torch.cat(pending), []
                     self._keep(keys[kept:done], part)
                     kept, began = done, time.monotonic()
@@ -203,7 +203,7 @@ class EmbeddingStore:
 
     def _batches(self, texts: list[str], encode: Encode, progress: Progress | None) -> Iterator[tuple[int, Tensor]]:
         """Pairs of: how many phrases are done, the rows [n, D] float16 of the last batch."""
-        done, size = 0, self._pace.first_batch
+        done, size = 0, self._policy.first_batch
         while done < len(texts):
             if progress:
                 progress(done, len(texts))
@@ -212,7 +212,7 @@ class EmbeddingStore:
             with torch.no_grad():
                 rows = self._checked(encode(batch), len(batch))
             done += len(batch)
-            size = self._pace.next_batch(size, time.monotonic() - began)
+            size = self._policy.next_batch(size, time.monotonic() - began)
             yield done, rows
 
     def _checked(self, rows: Tensor, count: int) -> Tensor:
@@ -231,7 +231,7 @@ class EmbeddingStore:
         if self._writable:
             try:
                 if self._folder is None:
-                    self._folder = make_folder(self._root, self.identity, self._complaints)
+                    self._folder = make_folder(self._root, self.identity, self._warnings)
                     self._readers = ReadersLock(self._folder)
                 segment = write_segment(self._folder / SEGMENTS, keys, rows)
                 self._opened[segment.name] = segment
@@ -253,7 +253,7 @@ class EmbeddingStore:
         try:
             paths = segment_paths(self._folder / SEGMENTS)
         except OSError as error:
-            self._complaints.unreadable(self._folder / SEGMENTS, error)
+            self._warnings.unreadable(self._folder / SEGMENTS, error)
             return
         known = {segment.name for segment in self._order}
         for path in paths:
@@ -263,7 +263,7 @@ class EmbeddingStore:
                     self._take_up(segment, segment.phrase_keys())
                 except DamagedFile as error:
                     del self._opened[path.name]
-                    self._complaints.damaged(error)
+                    self._warnings.damaged(error)
 
     def _open(self, path: Path) -> Segment | None:
         """The segment at `path`, mapped once; None, after a complaint, where it cannot be used."""
@@ -271,12 +271,12 @@ class EmbeddingStore:
             try:
                 self._opened[path.name] = open_segment(path, self.identity.width)
             except DamagedFile as error:
-                self._complaints.damaged(error)
+                self._warnings.damaged(error)
             except OSError as error:
-                self._complaints.unreadable(path, error)
+                self._warnings.unreadable(path, error)
         return self._opened.get(path.name)
 
     def _stop_writing(self, error: Exception) -> None:
         self._writable = False
         where = self._folder or self._root
-        self._complaints.once(where, f"{where} cannot be written ({error}); new rows stay in memory")
+        self._warnings.once(where, f"{where} cannot be written ({error}); new rows stay in memory")

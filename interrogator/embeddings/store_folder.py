@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import sync_folder, temp_path, write_whole
-from .files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, reading
+from .cache_files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, open_tensors
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
 CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
@@ -71,14 +71,14 @@ def read_manifest(folder: Path) -> StoreManifest:
     return StoreManifest(name, dtype, tokenizer, width, _read_probes(folder / PROBES, width))
 
 
-def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path | None:
+def find_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path | None:
     """The store that this very encoder filled, or None. Damaged stores are complained about and set aside."""
     matching: list[tuple[bool, Path]] = []
     foreign: list[str] = []
     try:
         folders = store_folders(root)
     except OSError as error:
-        complaints.unreadable(root, error)
+        warnings.unreadable(root, error)
         return None
     for folder in folders:
         try:
@@ -86,9 +86,9 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         except NewerFormat as error:
             logger.info("embedding cache: %s was written by a later release; left alone", error.path)
         except DamagedFile as error:
-            complaints.damaged(error, move=folder)
+            warnings.damaged(error, move=folder)
         except OSError as error:
-            complaints.unreadable(folder, error)
+            warnings.unreadable(folder, error)
         else:
             difference = _differences(identity, card)
             if not difference:
@@ -101,7 +101,7 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
     return min(matching)[1] if matching else None
 
 
-def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path:
+def make_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path:
     """Makes the store of an encoder, or finds the one another process has just made. Raises OSError.
 
     It is filled aside and renamed, so that nobody sees a store without its card. Its name follows from the identity:
@@ -123,7 +123,7 @@ def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         try:
             aside.rename(target)
         except OSError:
-            found = find_folder(root, identity, complaints)
+            found = find_folder(root, identity, warnings)
             if found:
                 return found
             target = root / f"{slug}-{uuid4().hex[:8]}"  # the name is taken by something that could not be moved
@@ -134,7 +134,7 @@ def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def called(folder: Path, name: str) -> bool:
+def has_name(folder: Path, name: str) -> bool:
     """Whether a store is the one of encoder `name`; a damaged one is judged by its folder's name."""
     try:
         return read_manifest(folder).name == name
@@ -144,7 +144,7 @@ def called(folder: Path, name: str) -> bool:
 
 def _read_probes(path: Path, width: int) -> Tensor:
     try:
-        with reading(path) as file:
+        with open_tensors(path) as file:
             probes: Tensor = file.get_tensor("probes").clone()  # [P, D]
     except FileNotFoundError as error:
         raise DamagedFile(path, "it is missing") from error

@@ -23,11 +23,11 @@ class KeepsTokens(Protocol):
 
 
 def tokens_at(
-    places: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], ends: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], ends: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Of ids and ends of N texts those of the texts at `places` [n], in that order: int32 [t], int64 [n]."""
-    starts = np.concatenate([[0], ends[:-1]])[places]  # [n]
-    lengths = ends[places] - starts  # [n]
+    """Of ids and ends of N texts those of the texts at `indices` [n], in that order: int32 [t], int64 [n]."""
+    starts = np.concatenate([[0], ends[:-1]])[indices]  # [n]
+    lengths = ends[indices] - starts  # [n]
     chosen = np.cumsum(lengths)  # [n]
     within = np.arange(lengths.sum()) - np.repeat(chosen - lengths, lengths)  # [t]: which token of its text
     return ids[np.repeat(starts, lengths) + within], chosen

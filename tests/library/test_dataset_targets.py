@@ -680,7 +680,7 @@ def test_what_is_no_target_is_refused_before_the_run(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/targets/a.png", png())
     far = open_source("memory://targets")
     cases: list[tuple[str, Path | str | None, list[Source], str, str]] = [
-        ("zip", None, [source], "text", "no kind of target; there are: txt, caption"),
+        ("zip", None, [source], "text", "unknown kind of target .*; choose from txt, caption"),
         ("txt", None, [packed], "text", "no place beside its pictures"),
         ("txt", None, [far], "text", "no place beside its pictures"),
         ("jsonl", None, [far], "text", "say where metadata.jsonl goes"),

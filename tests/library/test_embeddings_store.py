@@ -141,9 +141,10 @@ def listing(phrases, notes=(), digest="d" * 32):
 
 def test_a_list_that_is_known_by_its_digest_is_not_looked_at(tmp_path, monkeypatch):
     phrases = [f"phrase {number}" for number in range(300)]
-    pace = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
+    policy = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
     note = np.arange(7, dtype=np.int64)
-    first = EmbeddingCache(tmp_path, pace=pace).open(identity()).listed(listing(phrases, {"n": lambda: note}), rows_of)
+    store = EmbeddingCache(tmp_path, policy=policy).open(identity())
+    first = store.listed(listing(phrases, {"n": lambda: note}), rows_of)
     assert torch.equal(first.rows.joined(), truth(phrases)) and first.notes["n"]() is note
     monkeypatch.setattr(Segment, "phrase_keys", lambda segment: pytest.fail("the keys were read"))
     again = EmbeddingCache(tmp_path).open(identity()).listed(listing(Unread(phrases), {"n": no_note}), Counting())
@@ -154,8 +155,8 @@ def test_a_list_that_is_known_by_its_digest_is_not_looked_at(tmp_path, monkeypat
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
 def test_rows_in_several_files_stay_there(tmp_path):
     phrases = [f"phrase {number}" for number in range(300)]
-    pace = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
-    store = EmbeddingCache(tmp_path, pace=pace).open(identity())
+    policy = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
+    store = EmbeddingCache(tmp_path, policy=policy).open(identity())
     rows = store.listed(listing(phrases[::-1] + phrases[:9]), rows_of).rows
     held = [piece.data_ptr() for piece in rows._pieces]
     assert len(held) == 5 and set(held) == {segment.rows.data_ptr() for segment in store._opened.values()}
@@ -225,8 +226,8 @@ def test_a_contiguous_table_is_a_map_of_the_file_and_survives_its_removal(tmp_pa
 
 def test_progress_counts_what_needs_encoding_and_cancels_without_loss(tmp_path):
     phrases = [f"p{number}" for number in range(100)]
-    pace = BatchPolicy(first_batch=4, largest_batch=8, segment_rows=10)
-    cache = EmbeddingCache(tmp_path, pace=pace)
+    policy = BatchPolicy(first_batch=4, largest_batch=8, segment_rows=10)
+    cache = EmbeddingCache(tmp_path, policy=policy)
     cache.open(identity()).table(phrases[:20], rows_of)
     seen, encode = [], Counting()
 
@@ -256,7 +257,7 @@ def test_an_encoder_that_fails_midway_keeps_what_it_did(tmp_path):
             raise RuntimeError("out of memory")
         return rows_of(batch)
 
-    cache = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=4, largest_batch=4))
+    cache = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=4, largest_batch=4))
     with pytest.raises(RuntimeError, match="out of memory"):
         cache.open(identity()).table(phrases, failing)
     assert cache.open(identity()).missing(phrases) == phrases[8:]
@@ -349,7 +350,7 @@ def test_list_and_clear(tmp_path):
 def test_many_small_segments_become_one_when_nobody_reads(tmp_path):
     pytest.importorskip("fcntl")
     phrases = [f"p{number:02}" for number in range(70)]
-    cache = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1))
+    cache = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1))
     writer = cache.open(identity())
     table = writer.table(phrases, rows_of)
     segments = writer.path / "segments"
@@ -373,7 +374,9 @@ def test_many_small_segments_become_one_when_nobody_reads(tmp_path):
 def test_merging_drops_rows_that_two_writers_both_wrote(tmp_path):
     pytest.importorskip("fcntl")
     phrases = [f"p{number}" for number in range(40)]
-    store = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(identity())
+    store = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
+        identity()
+    )
     store.table(phrases, rows_of)
     for path in list((store.path / "segments").iterdir()):
         shutil.copy(path, path.with_name(uuid.uuid4().hex + path.suffix))
@@ -433,10 +436,10 @@ def test_any_history_of_lists(tmp_path_factory, history):
     """Tables are the rounded rows, whatever was asked before; a phrase is encoded once in the life of the folder."""
     folder = tmp_path_factory.mktemp("any")
     encode = Counting()
-    pace = BatchPolicy(first_batch=2, largest_batch=4, segment_rows=6)
-    store = EmbeddingCache(folder, pace=pace).open(identity())
+    policy = BatchPolicy(first_batch=2, largest_batch=4, segment_rows=6)
+    store = EmbeddingCache(folder, policy=policy).open(identity())
     for phrases, reopen in history:
         if reopen:
-            store = EmbeddingCache(folder, pace=pace).open(identity())
+            store = EmbeddingCache(folder, policy=policy).open(identity())
         assert torch.equal(store.table(phrases, encode), truth(phrases))
     assert len(encode.asked) == len(set(encode.asked))

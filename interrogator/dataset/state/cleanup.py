@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ...files import TEMP_SUFFIX
+from ...files import is_temp
 from ..context import RunContext
 from .run_folder import HOME
-
-_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
 
 
 def sweep(context: RunContext, before: float) -> None:
@@ -25,7 +22,7 @@ def sweep(context: RunContext, before: float) -> None:
     for folder in {*_folders_under(context.files.path), *_caption_folders(context)}:
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if _TEMPORARY.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
+                if is_temp(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
                     _remove(entry)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.io.storage import missing
-from .files import whole_file
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
@@ -88,6 +88,7 @@ class ParquetTarget:
 
         schema = self._schema()
         others = (row for row in self._old_rows() if row["key"] not in used)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file, pq.ParquetWriter(file, schema) as writer:
             for batch in _batches(chain(rows, others)):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from ...files import write_many
 from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.source import stem
-from .files import write_many
 from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
 
 _RESTORED_AT_ONCE = 1024

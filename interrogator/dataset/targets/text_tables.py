@@ -10,9 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
-from .files import whole_file
 from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
@@ -79,6 +79,7 @@ class TextTable:
         first = next(rows, None)
         if first is None and not self._file.exists():
             return left
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
             self._dump(file, () if first is None else chain([first], rows), [self._column, *old.columns])
         self._old = self._current()

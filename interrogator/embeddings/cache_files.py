@@ -1,4 +1,4 @@
-"""Reading files of the cache, and what to say about those that cannot be used."""
+"""Opening files of the cache, and warning about those that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +15,7 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CacheError
-from ..files import TEMP_PATTERN, TEMP_SUFFIX
+from ..files import is_temp
 
 logger = logging.getLogger("interrogator")
 
@@ -27,7 +26,7 @@ STALE_SECONDS = 3600.0
 
 
 class DamagedFile(CacheError):
-    """A file of the cache cannot be used. Never leaves this package: the reader complains and computes anew."""
+    """A file of the cache cannot be used. Never leaves this package: the reader warns and computes anew."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -39,15 +38,15 @@ class DamagedFile(CacheError):
 
 
 class WarnOnce:
-    """Says each trouble of a cache folder once, and moves damaged files where no reader looks."""
+    """Warns about each problem of a cache folder once, and moves damaged files where no reader looks."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._subjects: set[str] = set()
 
     def once(self, subject: Path | str, message: str) -> None:
         """Logs a warning, unless one about the same subject was logged before."""
-        if str(subject) not in self._said:
-            self._said.add(str(subject))
+        if str(subject) not in self._subjects:
+            self._subjects.add(str(subject))
             logger.warning("embedding cache: %s", message)
 
     def damaged(self, error: DamagedFile, move: Path | None = None) -> None:
@@ -57,22 +56,21 @@ class WarnOnce:
         target = victim.with_name(victim.name + DAMAGED_SUFFIX)
         if target.exists():
             target = victim.with_name(f"{victim.name}.{uuid4().hex[:8]}{DAMAGED_SUFFIX}")
-        with suppress(OSError):  # read-only, or mapped on Windows: it stays, and is complained about next time
+        with suppress(OSError):  # read-only, or mapped on Windows: it stays, and the next reader warns about it
             victim.rename(target)
 
     def unreadable(self, path: Path, error: OSError) -> None:
         """Warns about a file or folder that the operating system refuses; it may be fine tomorrow, so it stays."""
         if not isinstance(error, FileNotFoundError):  # gone: cleared or merged by somebody else
-            self.once(path, f"{path} cannot be read ({error.strerror or error}); going on without it")
+            self.once(path, f"{path} cannot be read ({error.strerror or error}); continuing without it")
 
 
 def remove_stale_temps(*folders: Path) -> None:
-    """Removes what dead writers left in these folders; what is younger than an hour may belong to a live one."""
+    """Remove what dead writers left in these folders; what is younger than an hour may belong to a live one."""
     oldest = time.time() - STALE_SECONDS
     for folder in folders:
         with suppress(OSError):
-            names = [name for name in os.listdir(folder) if name.endswith(TEMP_SUFFIX)]  # at every start, so quickly
-            for path in (folder / name for name in names if fnmatchcase(name, TEMP_PATTERN)):
+            for path in (folder / name for name in os.listdir(folder) if is_temp(name)):
                 with suppress(OSError):
                     if path.stat().st_mtime > oldest:
                         continue
@@ -83,7 +81,7 @@ def remove_stale_temps(*folders: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Any]:
+def open_tensors(path: Path) -> Iterator[Any]:
     """An open safetensors file; its tensors are private maps of the file, not copies (seen in safetensors 0.8).
 
     Raises DamagedFile where the contents are wrong and OSError where the file cannot be opened.
