@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .dtypes import DTYPE_NAMES
 from .errors import DeviceError
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
@@ -41,7 +42,7 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     try:
         device = torch.device(name.strip().lower() if isinstance(name, str) else name)
     except (RuntimeError, TypeError) as error:
-        raise DeviceError(f"{name!r} is no device: use auto, cpu, cuda, cuda:1, … or mps") from error
+        raise DeviceError(f"unknown device {name!r}; choose from auto, cpu, cuda, cuda:1, … and mps") from error
     lacking = _lacking(device)
     if lacking:
         raise DeviceError(f"there is no device {device} here: {lacking}")
@@ -61,7 +62,7 @@ def choose_dtype(name: str | torch.dtype = "auto", device: str | torch.device = 
         return torch.bfloat16 if device.type == "cpu" and cpu_multiplies_bf16() else torch.float32
     dtype = DTYPES.get(name.strip().lower().removeprefix("torch.")) if isinstance(name, str) else name
     if dtype is None or dtype not in DTYPES.values():
-        raise DeviceError(f"{name!r} is no number format for a model: use auto, fp32, bf16 or fp16")
+        raise DeviceError(f"unknown dtype {name!r}; choose from {', '.join(DTYPE_NAMES)}")
     try:
         torch.ones(1, device=device, dtype=dtype).mul(2)
     except (RuntimeError, TypeError) as error:

@@ -19,19 +19,32 @@ HEAVY = ("torch", "transformers", "open_clip")
 # Rows from the bottom up: a module may import modules of lower rows and of its own. The longest name counts, so the
 # options of captioners lie below the captioners, and the protocols between them.
 LAYERS = (
-    ("errors", "module_views", "threads", "progress", "phrases", "files", "locks", "checksum", "prompts", "version"),
+    (
+        "errors",
+        "module_views",
+        "threads",
+        "progress",
+        "phrases",
+        "files",
+        "locks",
+        "checksum",
+        "prompts",
+        "version",
+        "dataset_choices",
+        "dtypes",
+    ),
     ("images", "devices", "batches", "hub", "modes", "qualities"),
     ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
     ("models", "markers"),
-    ("registry", "taggers", "captioners.sampling", "reading"),
+    ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip"),
     ("encoders", "matchers"),
     ("pipeline",),
     ("dataset",),
     ("demo",),
     ("cli",),
-)
+)  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # These do not know each other, though they are of one row.
 STRANGERS = (("captioners.blip", "encoders"), ("encoders", "matchers"), ("taggers", "captioners.blip"))
