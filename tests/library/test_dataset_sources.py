@@ -729,8 +729,8 @@ def test_what_is_no_source_is_refused_with_what_is_there(tmp_path: Path) -> None
         (tmp_path / "one.png", "is a single picture"),
         (tmp_path / "movie.mp4", r"is not a source; give a folder, \*.tar"),
         (tmp_path / "metadata.jsonl", "give the folder instead"),
-        ("a\0b", "is no path"),
-        ("", "is no path"),
+        ("a\0b", "is not a path"),
+        ("", "is not a path"),
         ("nosuch://bucket/x", "cannot be reached"),
         ("memory://nothing/here", "no such file or folder"),
     ]:
