@@ -120,9 +120,9 @@ def _extensions(beam: _Beam, score: Scorer, count: int, fresh: Freshness | None)
         return
     count = min(count, len(pool))
     scores = score(beam.chain.prompt, [candidate.text for candidate in pool], count)  # [N]
-    for rank, place in enumerate(_highest(scores, count)):
-        chain = beam.chain.extended(pool[place], float(scores[place]))
-        yield _Beam(chain, [*pool[:place], *pool[place + 1 :]], beam.greedy and rank == 0)
+    for rank, index in enumerate(_highest(scores, count)):
+        chain = beam.chain.extended(pool[index], float(scores[index]))
+        yield _Beam(chain, [*pool[:index], *pool[index + 1 :]], beam.greedy and rank == 0)
 
 
 def _survivors(longer: Sequence[_Beam], count: int) -> list[_Beam]:
@@ -134,7 +134,7 @@ def _survivors(longer: Sequence[_Beam], count: int) -> list[_Beam]:
     """
     ordered = sorted(longer, key=lambda beam: not beam.greedy)  # the greedy beam stands first among ties
     scores = torch.tensor([beam.chain.score for beam in ordered], dtype=torch.float64)  # [M]
-    ranked = [ordered[place] for place in _highest(scores, len(ordered))]
+    ranked = [ordered[index] for index in _highest(scores, len(ordered))]
     distinct: dict[frozenset[Candidate], _Beam] = {}
     for beam in ranked:
         distinct.setdefault(frozenset(beam.chain.taken), beam)
@@ -144,13 +144,13 @@ def _survivors(longer: Sequence[_Beam], count: int) -> list[_Beam]:
 
 
 def _highest(scores: Tensor, count: int) -> list[int]:
-    """Places of the `count` highest of `scores` [N], each the `first_best` of what those before it left."""
+    """Indices of the `count` highest of `scores` [N], each the `first_best` of what those before it left."""
     left = scores.double().cpu().clone()  # [N]
-    places = []
+    indices = []
     for _ in range(count):
-        places.append(first_best(left))
-        left[places[-1]] = -torch.inf
-    return places
+        indices.append(first_best(left))
+        left[indices[-1]] = -torch.inf
+    return indices
 
 
 def _within_quota(pool: Sequence[Candidate], chain: Chain) -> list[Candidate]:

@@ -25,7 +25,7 @@ class Repeats:
 
     def __init__(
         self,
-        places: Sequence[int],
+        indices: Sequence[int],
         texts: Sequence[str],
         embeddings: Callable[[Sequence[int]], Tensor],
         by_words: bool = False,
@@ -34,42 +34,42 @@ class Repeats:
         """Set the rules.
 
         Args:
-            places: of the phrases that will be asked about or are taken, n of them.
+            indices: of the phrases that will be asked about or are taken, n of them.
             texts: the phrases of the table [N].
-            embeddings: their rows: places [n] -> [n, D], of any float dtype and about unit length.
+            embeddings: their rows: indices [n] -> [n, D], of any float dtype and about unit length.
             by_words: a phrase repeats a prompt that holds all of its words, in whatever order and however far apart:
                 after "by Claude Lorrain, Monet's garden" that goes for "by Claude Monet" too. A phrase without any
                 word repeats nothing.
             min_angle: degrees; a phrase repeats those phrases taken whose embeddings are within this angle of its own.
                 At 0 none does.
         """
-        self._places = list(places)
+        self._indices = list(indices)
         self._by_words = by_words
         self._min_angle = min_angle
         # A search asks the same again after every phrase it takes.
-        self._words = cache(lambda place: words(texts[place]))
+        self._words = cache(lambda index: words(texts[index]))
         self._near = cache(self._near_to)
         if min_angle > 0:
             # Rounding to fp16 moves their lengths by enough to hide an angle of a tenth of a degree.
-            self._rows = normalize(embeddings(self._places).float())  # [n, D]
+            self._rows = normalize(embeddings(self._indices).float())  # [n, D]
 
-    def fresh(self, places: Sequence[int], prompt: str, taken: Sequence[int]) -> list[int]:
-        """Those of `places` that repeat neither the prompt nor the phrases taken for it, in their order.
+    def fresh(self, indices: Sequence[int], prompt: str, taken: Sequence[int]) -> list[int]:
+        """Those of `indices` that repeat neither the prompt nor the phrases taken for it, in their order.
 
         Args:
             prompt: what has been said: the caption and the phrases taken.
-            taken: places of the phrases in the prompt; a caption is no phrase and has no angle here.
+            taken: indices of the phrases in the prompt; a caption is no phrase and has no angle here.
         """
-        kept = list(places)
+        kept = list(indices)
         if self._by_words:
             said = words(prompt)
-            kept = [place for place in kept if not (own := self._words(place)) or own - said]
+            kept = [index for index in kept if not (own := self._words(index)) or own - said]
         if self._min_angle > 0:
             near = set[int]().union(*map(self._near, taken))
-            kept = [place for place in kept if place not in near]
+            kept = [index for index in kept if index not in near]
         return kept
 
-    def _near_to(self, place: int) -> set[int]:
-        cosines = self._rows @ self._rows[self._places.index(place)]  # [n, D] @ [D] -> [n]
+    def _near_to(self, index: int) -> set[int]:
+        cosines = self._rows @ self._rows[self._indices.index(index)]  # [n, D] @ [D] -> [n]
         near = cosines >= math.cos(math.radians(self._min_angle))  # [n]
-        return set(compress(self._places, near.tolist()))
+        return set(compress(self._indices, near.tolist()))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rows import Places, Rows
+from .rows import Indices, Rows
 
 # Similarities that differ by less are ties, broken by the order of the phrases. fp32 sums of about a thousand
 # products differ by some 1e-7 between thread counts and batch shapes; the spread of a real bank is about 1e-2.
@@ -65,51 +65,51 @@ class Scores:
     def __len__(self) -> int:
         return len(self._coarse)
 
-    def __getitem__(self, place: int) -> float:
+    def __getitem__(self, index: int) -> float:
         """The float32 cosine of one row. Raises IndexError."""
-        if not 0 <= place < len(self):
-            raise IndexError(f"no row {place} among {len(self)}")
-        known = float(self._exact[place])
-        return float(self.at([place])[0]) if math.isnan(known) else known
+        if not 0 <= index < len(self):
+            raise IndexError(f"no row {index} among {len(self)}")
+        known = float(self._exact[index])
+        return float(self.at([index])[0]) if math.isnan(known) else known
 
-    def at(self, places: Places | Sequence[int]) -> Tensor:
-        """The float32 cosines of the rows at `places` [n]: float32 [n] on the CPU.
+    def at(self, indices: Indices | Sequence[int]) -> Tensor:
+        """The float32 cosines of the rows at `indices` [n]: float32 [n] on the CPU.
 
         Row by row, not as one product: the value of a row does not depend on the rows it is asked with.
         """
-        places = np.asarray(places, dtype=np.int64)
-        new = places[np.isnan(self._exact[places])]
+        indices = np.asarray(indices, dtype=np.int64)
+        new = indices[np.isnan(self._exact[indices])]
         for start in range(0, len(new), _CHUNK):
             chunk = new[start : start + _CHUNK]
             blocks = torch.split(self._rows.at(chunk), self._block)  # [b, D] float16 each
             cosines = [(block * self._embedding).sum(dim=-1) for block in blocks]  # fp16 times fp32 is fp32
             self._exact[chunk] = torch.cat(cosines).cpu().numpy()
-        return torch.from_numpy(self._exact[places])
+        return torch.from_numpy(self._exact[indices])
 
     def tolist(self) -> list[float]:
         """The float32 cosines of all rows."""
         return [float(cosine) for cosine in self.at(np.arange(len(self))).tolist()]
 
-    def highest(self, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` [n] with the highest cosines, highest first, ties (`TIE`) in the order of `places`."""
-        return self._best(np.asarray(places, dtype=np.int64), k, sign=1)
+    def highest(self, indices: Indices | Sequence[int], k: int) -> list[int]:
+        """The `k` of `indices` [n] with the highest cosines, highest first, ties (`TIE`) in the order of `indices`."""
+        return self._best(np.asarray(indices, dtype=np.int64), k, sign=1)
 
-    def lowest(self, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` [n] with the lowest cosines, lowest first, ties (`TIE`) in the order of `places`."""
-        return self._best(np.asarray(places, dtype=np.int64), k, sign=-1)
+    def lowest(self, indices: Indices | Sequence[int], k: int) -> list[int]:
+        """The `k` of `indices` [n] with the lowest cosines, lowest first, ties (`TIE`) in the order of `indices`."""
+        return self._best(np.asarray(indices, dtype=np.int64), k, sign=-1)
 
-    def _best(self, places: Places, k: int, sign: int) -> list[int]:
-        k = min(k, len(places))
+    def _best(self, indices: Indices, k: int, sign: int) -> list[int]:
+        k = min(k, len(indices))
         if k <= 0:
             return []
-        coarse = sign * self._coarse[places]  # [n]
+        coarse = sign * self._coarse[indices]  # [n]
         # k rows are at least this less the bound; what may tie with the k-th is at most a bound and a tie below that.
         least = np.partition(coarse, -k)[-k] - 2 * self.bound - 2 * TIE
-        contenders = places[coarse >= least]  # [m]
+        contenders = indices[coarse >= least]  # [m]
         exact = self.at(contenders)  # [m]
         if np.abs(exact.numpy() - self._coarse[contenders]).max(initial=0) > self.bound:
             # The proof holds for products summed in float32. Hardware that does otherwise costs time, not exactness.
-            contenders, exact = places, self.at(places)
+            contenders, exact = indices, self.at(indices)
         chosen: list[int] = contenders[top_k(sign * exact, k)].tolist()
         return chosen
 
@@ -130,7 +130,7 @@ class Scores:
 
 
 def top_k(scores: Tensor, k: int) -> list[int]:
-    """The places of the `k` highest of `scores` [N], highest first, ties (`TIE`) in the order of their places.
+    """The indices of the `k` highest of `scores` [N], highest first, ties (`TIE`) in the order of their indices.
 
     `torch.topk` promises no order among equals, and equals are common: lists hold phrases whose tokens are the same.
     """
@@ -139,16 +139,16 @@ def top_k(scores: Tensor, k: int) -> list[int]:
         return []
     values = scores.double().cpu()
     threshold = values.topk(k).values[-1]
-    # Whatever ties with the last place may be its rightful holder, so it is a contender too.
+    # Whatever ties with the last may be the rightful one, so it is a contender too.
     contenders = torch.nonzero(values >= threshold - TIE).flatten()  # [M], ascending
     steps = torch.round(values[contenders] / TIE)  # equal steps are ties
     order = torch.sort(steps, descending=True, stable=True).indices
-    places: list[int] = contenders[order[:k]].tolist()
-    return places
+    indices: list[int] = contenders[order[:k]].tolist()
+    return indices
 
 
 def first_best(scores: Tensor) -> int:
-    """The first place of `scores` [N] that is within `TIE` of the highest.
+    """The first index of `scores` [N] that is within `TIE` of the highest.
 
     Raises:
         ValueError: there are no scores.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 # Where torch cannot multiply fp16 on the CPU: small enough to stay in the processor's cache as fp32.
 _BLOCK = 1024
@@ -22,7 +22,7 @@ class Rows:
     the table, and in which order, say the numbers.
     """
 
-    def __init__(self, pieces: Sequence[Tensor], numbers: Places | None = None) -> None:
+    def __init__(self, pieces: Sequence[Tensor], numbers: Indices | None = None) -> None:
         """Put pieces together.
 
         Args:
@@ -55,10 +55,10 @@ class Rows:
         values = np.concatenate(products).astype(np.float32)
         return values if self._numbers is None else values[self._numbers]
 
-    def at(self, places: Places | Sequence[int]) -> Tensor:
-        """The rows at `places` [n], copied: float16 [n, D]."""
-        places = np.asarray(places, dtype=np.int64)
-        numbers = places if self._numbers is None else self._numbers[places]
+    def at(self, indices: Indices | Sequence[int]) -> Tensor:
+        """The rows at `indices` [n], copied: float16 [n, D]."""
+        indices = np.asarray(indices, dtype=np.int64)
+        numbers = indices if self._numbers is None else self._numbers[indices]
         if len(self._pieces) == 1:
             return self._pieces[0].index_select(0, torch.from_numpy(numbers).to(self.device))
         rows = np.empty((len(numbers), self.width), dtype=np.float16)  # [n, D]

@@ -24,8 +24,8 @@ class Interrogation:
 
     Attributes:
         prompt: the words that would make the image.
-        caption: what the captioner or the caller said is in it; "" for none.
-        similarity: cosine of image and prompt; None where no encoder was there to tell (modes `caption` and `tags`).
+        caption: by the captioner or the caller; "" for none.
+        similarity: cosine of image and prompt; None without an encoder (modes `caption` and `tags`).
         phrases: the phrases in the prompt, in its order.
         mode: the mode that was asked for.
         tags: the tags that a tagger holds true, the most probable first.

@@ -16,7 +16,7 @@ from ..embeddings import KeepsTokens, KeptList, Listing, tokens_at
 from ..errors import BankError
 from ..phrases import Joined, Phrases, Repeated
 from ..ranking import Scores
-from ..rows import Places
+from ..rows import Indices
 
 # What is kept with the row numbers of a table, so that opening it again looks at no phrase. The version goes up when
 # a note changes its meaning.
@@ -31,7 +31,7 @@ class PhraseTable:
         texts: the phrases [N], bank after bank; the order that breaks ties.
         banks: the bank of each.
         rows: their embeddings [N, D]: values as the cache holds them (fp16), and where it holds them.
-        merged: places of the phrases of all banks but negative, int64 [M], ascending; one that stands in two banks
+        merged: indices of the phrases of all banks but negative, int64 [M], ascending; one that stands in two banks
             counts for the first.
     """
 
@@ -50,82 +50,82 @@ class PhraseTable:
         self._borders = np.array(self.texts.borders, dtype=np.int64)  # [B + 1]: where banks begin, and the last ends
         kept = embed(self._listing(encoder))
         self.rows = kept.rows
-        self.merged: Places = kept.notes[_MERGED]().astype(np.int64)
+        self.merged: Indices = kept.notes[_MERGED]().astype(np.int64)
         self._notes = kept.notes
 
     def scores(self, embedding: Tensor) -> Scores:
         """Cosine of an image embedding [D] with every phrase."""
         return Scores(embedding, self.rows)
 
-    def texts_at(self, places: Sequence[int]) -> list[str]:
-        """The phrases at `places`; for many, faster than one after the other."""
-        found = [""] * len(places)
-        homes = np.searchsorted(self._borders, places, side="right") - 1  # [n]: number of each one's bank
+    def texts_at(self, indices: Sequence[int]) -> list[str]:
+        """The phrases at `indices`; for many, faster than one after the other."""
+        found = [""] * len(indices)
+        homes = np.searchsorted(self._borders, indices, side="right") - 1  # [n]: number of each one's bank
         for home in np.unique(homes).tolist():
             here = np.flatnonzero(homes == home)
-            own = (np.asarray(places)[here] - self._borders[home]).tolist()
+            own = (np.asarray(indices)[here] - self._borders[home]).tolist()
             phrases = self._banks[home].phrases
-            texts = phrases.at(own) if isinstance(phrases, Phrases) else [phrases[place] for place in own]
-            for place, text in zip(here.tolist(), texts, strict=True):
-                found[place] = text
+            texts = phrases.at(own) if isinstance(phrases, Phrases) else [phrases[index] for index in own]
+            for index, text in zip(here.tolist(), texts, strict=True):
+                found[index] = text
         return found
 
-    def embeddings(self, places: Sequence[int] | Places) -> Tensor:
-        """The embeddings of the phrases at `places` [n]: float32 [n, D], where the rows are."""
-        return self.rows.at(places).float()
+    def embeddings(self, indices: Sequence[int] | Indices) -> Tensor:
+        """The embeddings of the phrases at `indices` [n]: float32 [n, D], where the rows are."""
+        return self.rows.at(indices).float()
 
     @cached_property
     def _tokens(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
         """Token ids of all phrases, int32 [T], and where each phrase ends in them, int64 [N]."""
         return (self._notes[_TOKEN_IDS](), self._notes[_TOKEN_ENDS]()) if _TOKEN_IDS in self._notes else None
 
-    def tokens(self, places: Sequence[int] | Places) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
-        """Token ids of the phrases at `places` [n] as `KeepsTokens.token_ids` gives them; None: they are not kept."""
-        return self._tokens and tokens_at(np.asarray(places, dtype=np.int64), *self._tokens)
+    def tokens(self, indices: Sequence[int] | Indices) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+        """Token ids of the phrases at `indices` [n] as `KeepsTokens.token_ids` gives them; None: they are not kept."""
+        return self._tokens and tokens_at(np.asarray(indices, dtype=np.int64), *self._tokens)
 
-    def slot(self, role: str) -> Places:
-        """Places of the phrases that may fill a slot: artists, mediums, movements, sites, flavors or negative."""
-        return self._places_of(bank.role == role for bank in self._banks)
+    def slot(self, role: str) -> Indices:
+        """Indices of the phrases that may fill a slot: artists, mediums, movements, sites, flavors or negative."""
+        return self._indices_of(bank.role == role for bank in self._banks)
 
-    def bank(self, name: str) -> Places:
-        """Places of the phrases of a bank, or of all banks of a role.
+    def bank(self, name: str) -> Indices:
+        """Indices of the phrases of a bank, or of all banks of a role.
 
         Raises:
             BankError: there is no such bank here.
         """
-        places = self._places_of(name in (bank.name, bank.role) for bank in self._banks)
-        if not len(places):
+        indices = self._indices_of(name in (bank.name, bank.role) for bank in self._banks)
+        if not len(indices):
             names = dict.fromkeys(bank.name for bank in self._banks if len(bank))
             raise BankError(f"no bank called {name!r} is switched on; there is {', '.join(names)}")
-        return places
+        return indices
 
-    def top(self, scores: Scores, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places`, ascending, with the highest scores, highest first, within the quota of each bank."""
-        return scores.highest(self._within_quota(scores, np.asarray(places, dtype=np.int64)), k)
+    def top(self, scores: Scores, indices: Indices | Sequence[int], k: int) -> list[int]:
+        """The `k` of `indices`, ascending, with the highest scores, highest first, within the quota of each bank."""
+        return scores.highest(self._within_quota(scores, np.asarray(indices, dtype=np.int64)), k)
 
-    def candidates(self, scores: Scores, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places`, ascending, with the highest scores, in bank order; quotas are the search's business."""
-        return sorted(scores.highest(places, k))
+    def candidates(self, scores: Scores, indices: Indices | Sequence[int], k: int) -> list[int]:
+        """The `k` of `indices`, ascending, with the highest scores, in bank order; quotas are the search's business."""
+        return sorted(scores.highest(indices, k))
 
     def negatives(self, scores: Scores, k: int) -> list[int]:
         """What a negative prompt is made of: the `k` flavors least like the image, then the negative bank."""
-        places = sorted(scores.lowest(self.slot(FLAVORS), k)) + self.slot(NEGATIVE).tolist()
-        return _first_of_each(places, (self.texts[place] for place in places))
+        indices = sorted(scores.lowest(self.slot(FLAVORS), k)) + self.slot(NEGATIVE).tolist()
+        return _first_of_each(indices, (self.texts[index] for index in indices))
 
-    def _within_quota(self, scores: Scores, places: Places) -> Places:
-        """`places` less those that more similar phrases of their bank keep out; exact for any selection by score."""
-        homes = np.searchsorted(self._borders, places, side="right") - 1  # [n]: number of each one's bank
+    def _within_quota(self, scores: Scores, indices: Indices) -> Indices:
+        """`indices` less those that more similar phrases of their bank keep out; exact for any selection by score."""
+        homes = np.searchsorted(self._borders, indices, side="right") - 1  # [n]: number of each one's bank
         for name in {bank.name for bank in self._banks if bank.quota is not None}:
             own = [number for number, bank in enumerate(self._banks) if bank.name == name]
             here = np.isin(homes, own)  # [n]
             quota = self._banks[own[0]].quota
             if quota is not None and quota < np.count_nonzero(here):
-                stays = ~here | np.isin(places, scores.highest(places[here], quota))
-                places, homes = places[stays], homes[stays]
-        return places
+                stays = ~here | np.isin(indices, scores.highest(indices[here], quota))
+                indices, homes = indices[stays], homes[stays]
+        return indices
 
-    def _places_of(self, chosen: Iterable[bool]) -> Places:
-        """Places of the phrases of the banks that are chosen, ascending."""
+    def _indices_of(self, chosen: Iterable[bool]) -> Indices:
+        """Indices of the phrases of the banks that are chosen, ascending."""
         ranges = zip(self._borders[:-1], self._borders[1:], chosen, strict=True)
         return np.concatenate([np.arange(0), *(np.arange(start, end) for start, end, is_in in ranges if is_in)])
 
@@ -139,14 +139,14 @@ class PhraseTable:
         return Listing(self.texts, digest, notes)
 
     def _merge(self) -> npt.NDArray[np.int32]:
-        places = self._places_of(bank.role != NEGATIVE for bank in self._banks)
+        indices = self._indices_of(bank.role != NEGATIVE for bank in self._banks)
         texts = (text for bank in self._banks if bank.role != NEGATIVE for text in bank.phrases)
-        return np.array(_first_of_each(places.tolist(), texts), dtype=np.int32)
+        return np.array(_first_of_each(indices.tolist(), texts), dtype=np.int32)
 
 
-def _first_of_each(places: Iterable[int], texts: Iterable[str]) -> list[int]:
-    """Those of `places` whose text, whatever its case, no earlier one has."""
+def _first_of_each(indices: Iterable[int], texts: Iterable[str]) -> list[int]:
+    """Those of `indices` whose text, whatever its case, no earlier one has."""
     first: dict[str, int] = {}
-    for place, text in zip(places, texts, strict=True):
-        first.setdefault(text.casefold(), place)
+    for index, text in zip(indices, texts, strict=True):
+        first.setdefault(text.casefold(), index)
     return list(first.values())

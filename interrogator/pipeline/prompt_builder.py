@@ -22,7 +22,7 @@ from ..modes import MIN_PHRASES, MODES, Mode
 from ..progress import Progress, StickyProgress
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
-from ..rows import Places
+from ..rows import Indices
 from .phrase_table import PhraseTable
 from .scorer import Scorer
 
@@ -116,20 +116,20 @@ class PromptBuilder:
         )
         flavors = self._top(self.table.slot(FLAVORS), search, [*medium, *artist, *site, *movement])
         head, second = self.caption, [*medium, *artist]
-        head_places: tuple[int, ...] = ()
+        head_indices: tuple[int, ...] = ()
         if medium and head.startswith(self.table.texts[medium[0]]):
-            # A caption that begins with the medium has said it: only the artist follows, without a comma.
+            # A caption that begins with the medium names it already: only the artist follows, without a comma.
             signed = " ".join([head, *self._texts(artist)])
             if self.encoder.fits(signed):
-                head, head_places = signed, tuple(artist)
+                head, head_indices = signed, tuple(artist)
             second = []
         groups = [group for group in (second, site, movement, *([f] for f in flavors)) if group]
-        return self._fitted(head, head_places, groups)
+        return self._fitted(head, head_indices, groups)
 
     def fast(self, search: SearchOptions) -> ScoredPrompt:
         """The caption and the phrases most like the image, whatever bank they come from."""
         tops = self._top(self.table.merged, search)
-        return self._fitted(self.caption, (), [[place] for place in tops])
+        return self._fitted(self.caption, (), [[index] for index in tops])
 
     def best(self, search: SearchOptions) -> ScoredPrompt:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
@@ -142,8 +142,8 @@ class PromptBuilder:
         if not scoreds:
             raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
         scores = Scorer(self.encoder, self.embedding).texts([scored.prompt for scored in scoreds])
-        place = first_best(scores)
-        return ScoredPrompt(scoreds[place].prompt, float(scores[place]), scoreds[place].positions)
+        index = first_best(scores)
+        return ScoredPrompt(scoreds[index].prompt, float(scores[index]), scoreds[index].positions)
 
     def negative(self, search: SearchOptions) -> ScoredPrompt:
         """A prompt as unlike the image as can be, of flavors and the negative bank; the caption is not in it."""
@@ -178,20 +178,20 @@ class PromptBuilder:
         )  # fmt: skip
         return ScoredPrompt(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
 
-    def _top(self, places: Places, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
-        """As many of `places` as asked for, the most similar first, within quotas and less those passed over.
+    def _top(self, indices: Indices, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
+        """As many of `indices` as asked for, the most similar first, within quotas and less those passed over.
 
         Args:
-            taken: places of the phrases that stand in the prompt already.
+            taken: indices of the phrases that stand in the prompt already.
         """
         if not search.passes_over:
-            return self.table.top(self.scores, places, search.max_phrases)
+            return self.table.top(self.scores, indices, search.max_phrases)
         chosen: list[int] = []
-        for left in self._ranking(places):
+        for left in self._ranking(indices):
             repeats = self._repeats([*taken, *chosen, *left], search)
             while len(chosen) < search.max_phrases:
-                said = [*taken, *chosen]
-                left = repeats.fresh(self._within_quota(left, chosen), join(self.caption, *self._texts(said)), said)
+                used = [*taken, *chosen]
+                left = repeats.fresh(self._within_quota(left, chosen), join(self.caption, *self._texts(used)), used)
                 if not left:
                     break
                 chosen.append(left.pop(0))
@@ -199,38 +199,38 @@ class PromptBuilder:
                 break
         return chosen
 
-    def _ranking(self, places: Places) -> Iterator[list[int]]:
-        """`places` from the most similar to the least, in blocks: few are ever looked at."""
+    def _ranking(self, indices: Indices) -> Iterator[list[int]]:
+        """`indices` from the most similar to the least, in blocks: few are ever looked at."""
         done = 0
-        while done < len(places):
-            order = self.scores.highest(places, max(_BLOCK, 4 * done))  # begins with the shorter one of before
+        while done < len(indices):
+            order = self.scores.highest(indices, max(_BLOCK, 4 * done))  # begins with the shorter one of before
             for start in range(done, len(order), _BLOCK):
                 yield order[start : start + _BLOCK]
             done = len(order)
 
-    def _within_quota(self, places: Sequence[int], chosen: Sequence[int]) -> list[int]:
+    def _within_quota(self, indices: Sequence[int], chosen: Sequence[int]) -> list[int]:
         banks = self.table.banks
-        held = Counter(banks[place].name for place in chosen)
-        return [p for p in places if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
+        held = Counter(banks[index].name for index in chosen)
+        return [p for p in indices if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
 
-    def _repeats(self, places: Sequence[int], search: SearchOptions) -> Repeats:
-        return Repeats(places, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
+    def _repeats(self, indices: Sequence[int], search: SearchOptions) -> Repeats:
+        return Repeats(indices, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
 
-    def _fitted(self, head: str, head_places: tuple[int, ...], groups: Sequence[Sequence[int]]) -> ScoredPrompt:
+    def _fitted(self, head: str, head_indices: tuple[int, ...], groups: Sequence[Sequence[int]]) -> ScoredPrompt:
         """Head and as many groups of phrases (words of a group go without a comma) as fit the context."""
         pieces = [" ".join(self._texts(group)) for group in groups]
         count = count_that_fit(head, pieces, self.encoder.fits)
         prompt = join(head, *pieces[:count])
         if not prompt:
             raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
-        places = (*head_places, *(place for group in groups[:count] for place in group))
-        return ScoredPrompt(prompt, self._similarity(prompt), places)
+        indices = (*head_indices, *(index for group in groups[:count] for index in group))
+        return ScoredPrompt(prompt, self._similarity(prompt), indices)
 
     def _similarity(self, text: str) -> float:
         return float(Scorer(self.encoder, self.embedding).texts([text])[0])
 
-    def _texts(self, places: Sequence[int]) -> list[str]:
-        return self.table.texts_at(places)
+    def _texts(self, indices: Sequence[int]) -> list[str]:
+        return self.table.texts_at(indices)
 
 
 METHODS: dict[Mode, Callable[[PromptBuilder, SearchOptions], ScoredPrompt]] = {

@@ -61,11 +61,11 @@ class Scorer:
         wanted[rough.topk(min(best + _MEASURED, len(rough))).indices] = True
         wanted[torch.linspace(0, len(rough) - 1, min(_MEASURED, len(rough))).long()] = True
         while wanted.any():
-            places = torch.nonzero(wanted).flatten()
+            indices = torch.nonzero(wanted).flatten()
             rows = self.encoder.encode_continuations(
-                prompt, [phrases[place] for place in places.tolist()], self._progress, self._exact
+                prompt, [phrases[index] for index in indices.tolist()], self._progress, self._exact
             )  # [n, D]
-            exact[places] = self.sign * similarities(self.embedding, rows).cpu()
+            exact[indices] = self.sign * similarities(self.embedding, rows).cpu()
             known = ~exact.isnan()
             errors = rough[known] - exact[known]
             middle = errors.median()  # what the prompt they share adds to all of them

@@ -73,7 +73,7 @@ class _Content:
         self._banks = [*bank_names(), *banks, *(phrase.bank for phrase in phrases)]
 
     def filled(self, found: re.Match[str]) -> str:
-        """What takes the place of a pair of braces."""
+        """The text for a pair of braces."""
         name = found["name"]
         if name is not None:
             return self._field(name.strip())

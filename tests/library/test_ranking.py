@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interrogator.ranking import TIE, Scores, first_best, similarities, top_k
-from interrogator.rows import Places, Rows
+from interrogator.rows import Indices, Rows
 
 SCORES = st.lists(st.sampled_from([-0.5, 0.0, 0.1, 0.1 + TIE / 10, 0.25, 0.3]), min_size=1, max_size=40)
 
@@ -45,7 +45,7 @@ class Watched(Rows):
         products = super().dots(vector)
         return products + self.off * np.random.default_rng(0).standard_normal(len(products)).astype(np.float32)
 
-    def at(self, places: Places | Sequence[int]) -> torch.Tensor:
+    def at(self, places: Indices | Sequence[int]) -> torch.Tensor:
         self.looked_at += len(places)
         return super().at(places)
 
