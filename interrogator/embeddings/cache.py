@@ -15,12 +15,12 @@ from .files import DamagedFile, WarnOnce, remove_stale_temps
 from .identity import EncoderIdentity
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
-from .store_folder import INDEXES, SEGMENTS, called, find_folder, read_manifest, store_folders
+from .store_folder import INDEXES, SEGMENTS, belongs_to, find_folder, read_manifest, store_folders
 
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """One readable store: its encoder's name and dtype, the rows it holds, its size in bytes and its folder."""
+    """One readable store: the encoder's name and dtype, number of rows, size in bytes, and folder."""
 
     name: str
     dtype: str
@@ -30,43 +30,43 @@ class StoreInfo:
 
 
 class EmbeddingCache:
-    """Text embeddings under `folder`, a store for each encoder. Nothing is made there before the first write."""
+    """Text embeddings under `folder`, one store per encoder. The folder is not created before the first write."""
 
-    def __init__(self, folder: str | Path, *, pace: BatchPolicy | None = None) -> None:
+    def __init__(self, folder: str | Path, *, policy: BatchPolicy | None = None) -> None:
         self.folder = Path(folder)
-        self._pace = pace or BatchPolicy()
+        self._policy = policy or BatchPolicy()
         self._complaints = WarnOnce()
 
     def open(self, identity: EncoderIdentity) -> EmbeddingStore:
-        """The store of the encoder that answers like `identity`: one on disk, or a new one.
+        """The store of the encoder with this `identity`: an existing one, or a new one.
 
-        Rows of another encoder are not used, whatever it is called; a namesake with other weights, tokenizer or dtype
-        is mentioned in the log. Files that cannot be used are complained about, never raised.
+        Rows of another encoder are never used, whatever its name; if one of the same name has other weights, tokenizer
+        or dtype, the log says so. Unusable files cause a warning, never an error.
         """
         folder = find_folder(self.folder, identity, self._complaints)
         remove_stale_temps(self.folder)
         if folder:
             remove_stale_temps(folder, folder / SEGMENTS, folder / INDEXES)
             merge_when_alone(folder, identity.width, self._complaints)
-        return EmbeddingStore(self.folder, folder, identity, self._pace, self._complaints)
+        return EmbeddingStore(self.folder, folder, identity, self._policy, self._complaints)
 
     def list(self) -> list[StoreInfo]:
-        """The readable stores, by folder name. Changes nothing on disk."""
-        found = []
+        """The readable stores, sorted by folder name. Changes nothing on disk."""
+        stores = []
         for folder in self._folders():
             try:
-                card = read_manifest(folder)
+                manifest = read_manifest(folder)
                 rows = sum(_rows_in(path) for path in segment_paths(folder / SEGMENTS))
             except (DamagedFile, OSError):
-                continue  # `open` is the place to complain and to tidy
-            found.append(StoreInfo(card.name, card.dtype, rows, _size(folder), folder))
-        return found
+                continue  # `open` warns and cleans up
+            stores.append(StoreInfo(manifest.name, manifest.dtype, rows, _size(folder), folder))
+        return stores
 
     def clear(self, name: str | None = None) -> int:
-        """Removes the stores of the encoder `name`, or all of them, damaged ones too; the bytes that this freed."""
+        """Remove the stores of the encoder `name`, or all stores, including damaged ones; returns the bytes freed."""
         freed = 0
         for folder in self._folders(damaged=True):
-            if name is None or called(folder, name):
+            if name is None or belongs_to(folder, name):
                 freed += _remove(folder)
         if name is None:
             with suppress(OSError):
@@ -90,7 +90,7 @@ def _rows_in(path: Path) -> int:
 
 
 def _remove(folder: Path) -> int:
-    """Removes a folder as far as the operating system lets us (Windows keeps mapped files); the bytes freed."""
+    """Remove a folder as far as possible (Windows keeps mapped files); returns the bytes freed."""
     before = _size(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return before - _size(folder)
@@ -98,8 +98,8 @@ def _remove(folder: Path) -> int:
 
 def _size(folder: Path) -> int:
     total = 0
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                total += os.stat(os.path.join(place, name)).st_size
+                total += os.stat(os.path.join(parent, name)).st_size
     return total

@@ -167,7 +167,7 @@ def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> N
     ("options", "message"),
     [
         ({"template": "{captoin}"}, "captoin"),
-        ({"template": "{caption"}, "belongs to nothing"),
+        ({"template": "{caption"}, "unmatched"),
         ({"template": " , "}, "empty"),
         ({"trigger": ","}, "trigger"),
         ({"max_tokens": -1}, "negative"),

@@ -218,7 +218,7 @@ def test_random_bytes_anywhere_never_crash(built, tmp_path, seed):
 def test_a_cache_folder_that_cannot_be_made(tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     cache = EmbeddingCache(
-        tmp_path / "file" / "cache", pace=BatchPolicy(first_batch=5, largest_batch=5, segment_rows=10)
+        tmp_path / "file" / "cache", policy=BatchPolicy(first_batch=5, largest_batch=5, segment_rows=10)
     )
     store, encode = cache.open(IDENTITY), Counting()
     assert store.writable

@@ -51,7 +51,7 @@ def encode(phrases):
 def check(table, phrases=PHRASES):
     assert torch.equal(table, rows_of(phrases).half()), "wrong table"
 folder = sys.argv[1]
-pace = BatchPolicy(first_batch=2, largest_batch=2, segment_rows=10)
+policy = BatchPolicy(first_batch=2, largest_batch=2, segment_rows=10)
 """
 
 BUILD_SLOWLY = (
@@ -64,7 +64,7 @@ def slow(phrases):
     time.sleep(0.02)
     return rows_of(phrases)
 print("ready", flush=True)
-check(EmbeddingCache(folder, pace=pace).open(identity()).table(PHRASES, slow))
+check(EmbeddingCache(folder, policy=policy).open(identity()).table(PHRASES, slow))
 print("done", flush=True)
 """
 )
@@ -145,7 +145,7 @@ FULL_DISK = (
     PRELUDE
     + """
 import resource
-store = EmbeddingCache(folder, pace=BatchPolicy(first_batch=50, largest_batch=50, segment_rows=50)).open(identity())
+store = EmbeddingCache(folder, policy=BatchPolicy(first_batch=50, largest_batch=50, segment_rows=50)).open(identity())
 store.add(PHRASES[:20], rows_of(PHRASES[:20]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 for _ in range(2):
@@ -187,7 +187,7 @@ READ_ONLY = (
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-store = EmbeddingCache(folder, pace=pace).open(identity())
+store = EmbeddingCache(folder, policy=policy).open(identity())
 check(store.table(PHRASES, encode))
 check(store.table(PHRASES[:50], encode), PHRASES[:50])
 check(EmbeddingCache(folder).open(identity()).table(PHRASES[:100], encode), PHRASES[:100])

@@ -220,7 +220,7 @@ class TestEmbeddings:
     ) -> None:
         monkeypatch.setattr(compaction, "fcntl", None)
         phrases = [f"p{number}" for number in range(compaction.MANY_SEGMENTS + 2)]
-        store = EmbeddingCache(tmp_path, pace=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
+        store = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
             identity()
         )
         store.table(phrases, rows_of)
