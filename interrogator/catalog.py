@@ -43,8 +43,9 @@ class Family:
         marker: what tells such a folder; read before any weights are.
         architectures: by role what `architectures` in `config.json` may name, where the file has that entry.
         finder: `module:function` that finds the parts of a model which one folder does not hold, or that has names
-            of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=)` with folder
-            None for a name that is no folder; gives what `Located.parts` holds, or None for a name it does not know.
+            of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
+            folder None for a name that is no folder; gives what `Located.parts` holds, or None for a name that it does
+            not know.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .dtypes import DTYPE_NAMES
 from .errors import DeviceError
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
@@ -61,7 +62,7 @@ def choose_dtype(name: str | torch.dtype = "auto", device: str | torch.device = 
         return torch.bfloat16 if device.type == "cpu" and cpu_multiplies_bf16() else torch.float32
     dtype = DTYPES.get(name.strip().lower().removeprefix("torch.")) if isinstance(name, str) else name
     if dtype is None or dtype not in DTYPES.values():
-        raise DeviceError(f"unknown dtype {name!r}; choose from auto, fp32, bf16, fp16")
+        raise DeviceError(f"unknown dtype {name!r}; choose from {', '.join(DTYPE_NAMES)}")
     try:
         torch.ones(1, device=device, dtype=dtype).mul(2)
     except (RuntimeError, TypeError) as error:

@@ -1,57 +1,145 @@
-"""Files that are either whole or absent, however a writer ends."""
+"""Files that are either whole or absent, however a writer ends: written aside, synced, renamed."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
-
-import numpy as np
 
 # Both parts are ours alone: a folder may be one in which other programs keep files too.
 TEMP_SUFFIX = ".interrogator-tmp"
-TEMP_PATTERN = "." + 32 * "[0-9a-f]" + TEMP_SUFFIX
+_TEMP_NAME = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
+
+_AT_ONCE = 128  # files that are open at the same time
+# The next file would meet these, too; others (a name too long, a folder without permission) concern one file alone.
+_FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV})
 
 
 def temp_path(folder: Path) -> Path:
-    """A name of its own in `folder`, which readers ignore."""
+    """A new name in `folder`, which readers ignore."""
     return folder / f".{uuid4().hex}{TEMP_SUFFIX}"
 
 
+def is_temp(name: str) -> bool:
+    """Whether a file of this name was made by `temp_path`."""
+    return name.endswith(TEMP_SUFFIX) and _TEMP_NAME.fullmatch(name) is not None  # the first part alone is quick
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that readers, and the disk after a crash, see all of it or nothing. Raises OSError."""
+    """Write a file so that readers, and the disk after a crash, see all of it or nothing. Raises OSError."""
     write_pieces(path, [data])
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     """Like `write_whole`, a piece at a time; an error of the pieces leaves the file as it was, too."""
-    aside = temp_path(path.parent)
-    try:
+    with whole_file(path) as file:
+        file.writelines(pieces)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that becomes `path` if the block ends without an error; else `path` stays as it was.
+
+    Raises OSError.
+    """
+    with FileGroup() as files, files.open(path) as file:
+        yield file
+
+
+class FileGroup:
+    """Long files that take their names together, when the `with` block ends without an error; else none does.
+
+    Those opened last are renamed first. Raises OSError.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> FileGroup:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        try:
+            if kind is None:
+                for aside, final in reversed(self._written):
+                    os.replace(aside, final)
+        finally:
+            for aside, _ in self._written:
+                with suppress(OSError):
+                    aside.unlink()
+        if kind is None:
+            for folder in {final.parent for _, final in self._written}:
+                sync_folder(folder)
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[IO[bytes]]:
+        """A file to write to that will be `path`."""
+        aside = temp_path(path.parent)
+        self._written.append((aside, path))
         with open(aside, "xb") as file:
-            file.writelines(pieces)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink()
-        raise
-    sync_folder(path.parent)
 
 
-def check_sum(data: bytes | memoryview) -> int:
-    """A number that damage changes: the sum of the 64-bit words, taken as fast as memory can be read.
+def write_many(files: Sequence[tuple[Path, bytes]]) -> dict[Path, OSError]:
+    """Write files as `write_whole` does, with the folders they need; return why some could not be written.
 
-    For files that only shorten work: it is no defence against whoever means to deceive it.
+    All are written before the first is synced, which lets the disk take them in one go.
+    Raises OSError: the disk is full or gone.
     """
-    whole = len(data) // 8 * 8
-    return (int(np.frombuffer(data[:whole], dtype="<u8").sum()) + int.from_bytes(data[whole:], "little")) % 2**64
+    failed: dict[Path, OSError] = {}
+    for start in range(0, len(files), _AT_ONCE):
+        _write_some(files[start : start + _AT_ONCE], failed)
+    return failed
+
+
+def _write_some(files: Sequence[tuple[Path, bytes]], failed: dict[Path, OSError]) -> None:
+    written: list[tuple[Path, Path, IO[bytes]]] = []
+    try:
+        for path, data in files:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                aside = temp_path(path.parent)
+                file: IO[bytes] = open(aside, "xb")  # noqa: SIM115  closed below, all together
+                written.append((aside, path, file))
+                file.write(data)
+                file.flush()
+            except OSError as error:
+                _note(path, error, failed)
+        for _, path, file in written:
+            if path not in failed:
+                os.fsync(file.fileno())
+            file.close()
+        for aside, path, _ in written:
+            if path not in failed:
+                try:
+                    os.replace(aside, path)
+                except OSError as error:
+                    _note(path, error, failed)
+    finally:
+        for aside, _, file in written:
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                aside.unlink()
+    for folder in {path.parent for path, _ in files}:
+        sync_folder(folder)
+
+
+def _note(path: Path, error: OSError, failed: dict[Path, OSError]) -> None:
+    if error.errno in _FATAL:
+        raise error
+    failed[path] = error
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename inside `folder` survive a power cut, where the operating system knows how."""
+    """Make a rename inside `folder` survive a power cut, where the operating system knows how."""
     with suppress(OSError):  # Windows opens no folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -61,8 +149,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def keep_newest(folder: Path, suffix: str, count: int) -> None:
-    """Removes the files of `folder` that end in `suffix` but for the `count` changed last."""
-    with suppress(OSError):  # somebody else may be removing the same ones
+    """Remove the files of `folder` that end in `suffix`, except the `count` changed last."""
+    with suppress(OSError):  # another process may be removing the same ones
         by_age = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime)
         for path in by_age[:-count]:
             path.unlink()

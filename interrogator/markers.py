@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from . import catalog
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError
+
+logger = logging.getLogger("interrogator")
 
 # Folders inside one of a host's that a model may lie in: `org/name` at most.
 _DEPTH = 2
@@ -29,14 +32,14 @@ def check_family(role: Role, folder: Path) -> Family:
     others = [other for other in catalog.ROLES if family_in(other, folder) is not None]
     if others:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
-    config = _config(folder / "config.json") if (folder / "config.json").is_file() else {}
-    present = [each for each in catalog.FAMILIES if (folder / each.marker.file).is_file()]
-    if not config and not present:
+    path = folder / "config.json"
+    if not path.is_file():
         files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file that tells one'}")
-    what = f"a model of type {config.get('model_type', 'unknown')!r}"
-    if "model_type" not in config and present:
-        what = f"a model of {present[0].name}"
+    config = _config(path)
+    what = "a model whose config.json names no model_type"
+    if "model_type" in config:
+        what = f"a model of type {config['model_type']!r}"
     if config.get("architectures"):
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
@@ -47,19 +50,20 @@ def check_family(role: Role, folder: Path) -> Family:
 
 def family_in(role: Role, folder: Path) -> Family | None:
     """The family for a role that a folder's marker tells, or None. Raises ModelLoadError: a marker cannot be read."""
-    for family in catalog.families(role):
-        path = folder / family.marker.file
-        if not path.is_file():
-            continue
-        config = _config(path)
-        if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
-            continue
-        named = config.get("architectures")
-        allowed = family.architectures.get(role, ())
-        if allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed):
-            continue
-        return family
-    return None
+    return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
+
+
+def is_of(family: Family, role: Role, folder: Path) -> bool:
+    """Whether a folder holds a model of a family for a role, as its marker tells. Raises as `family_in`."""
+    path = folder / family.marker.file
+    if role not in family.loads or not path.is_file():
+        return False
+    config = _config(path)
+    if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+        return False
+    named = config.get("architectures")
+    allowed = family.architectures.get(role, ())
+    return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
 
 
 def _article(noun: str) -> str:
@@ -81,7 +85,7 @@ def _config(path: Path) -> dict[str, Any]:
 def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
 
-    Those that the catalog has under a name of its own are left out.
+    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
     markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
@@ -90,11 +94,18 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     for root in folders:
         for folder in _folders_with(markers, root, _DEPTH):
             name = folder.relative_to(root).as_posix()
-            if folder in seen or name.casefold() in known or family_in(role, folder) is None:
-                continue
-            seen.add(folder)
-            found.setdefault(f"{root.name}/{name}", folder)
+            if folder not in seen and name.casefold() not in known and _holds(role, folder):
+                seen.add(folder)
+                found.setdefault(f"{root.name}/{name}", folder)
     return found
+
+
+def _holds(role: Role, folder: Path) -> bool:
+    try:
+        return family_in(role, folder) is not None
+    except ModelLoadError as error:  # one damaged file hides no other model
+        logger.info("passed over: %s", error)
+        return False
 
 
 def _folder_names(row: KnownModel) -> Iterator[str]:

@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 class ModelPool:
     """Keeps what is loaded, so that nobody loads a model twice, and moves models where a device cannot hold all.
 
-    Where `on_device` or fewer are loaded none is ever moved, so a host may move them itself. On a CPU none is either:
-    there main memory is where all of them are.
+    Where `on_device` or fewer are loaded none is ever moved. On a CPU none is either: there main memory is where all of
+    them are. A host that moves models itself wraps them, and gives `on_device` None.
     """
 
     def __init__(
-        self, *, keep: int | None = None, on_device: int = 2, wrap: Callable[[Model], Any] | None = None
+        self, *, keep: int | None = None, on_device: int | None = 2, wrap: Callable[[Model], Any] | None = None
     ) -> None:
         """An empty pool.
 
         Args:
             keep: models of each role that stay loaded, those used last; None keeps all.
-            on_device: models on an accelerator at a time; the others wait in main memory until they are wanted.
+            on_device: models on an accelerator at a time; the others wait in main memory until they are wanted. None
+                never moves a model.
             wrap: what a host lays around a model, such as its own memory management.
         """
         self._keep = keep
@@ -86,13 +87,15 @@ class ModelPool:
 
     def _settle(self, model: Any) -> None:
         """Take care of a model that has just come."""
-        if model.module is not None:
+        if model.module is not None and self._on_device is not None:
             self._here.append((model.module, model.device))
 
     def _make_room(self) -> None:
         """Let those wait that were used longest ago, until one more may come."""
         from .devices import release_memory
 
+        if self._on_device is None:
+            return
         there = [each for each in self._here if each[1].type != "cpu"]
         for each in there[: max(0, len(there) - self._on_device + 1)]:
             each[0].to("cpu")

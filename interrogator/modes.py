@@ -36,6 +36,9 @@ class Mode(str, Enum):
             raise RequestError(f"unknown mode {name!r}; choose from {', '.join(MODE_NAMES)}") from error
 
 
+MIN_PHRASES = 8
+"""Steps of a chain that may lower similarity, unless asked otherwise: what clip-interrogator takes."""
+
 MODE_NAMES: tuple[str, ...] = tuple(mode.value for mode in Mode)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .captioners.abilities import abilities_for, require
 from .captioners.options import DEFAULT_OPTIONS, CaptionOptions
 from .errors import RequestError
 from .models import Captioner, Encoder, Matcher, Tag, Tagger
@@ -92,7 +93,7 @@ def read(
         progress: called with (done, total) images of the model at work; may raise to cancel.
 
     Raises:
-        RequestError: a role that is needed has no model.
+        RequestError: a role that is needed has no model, or the captioner cannot do what its options ask for.
         ImageReadError: not a picture.
     """
     given = list(captions) if captions is not None else [None] * len(images)
@@ -126,6 +127,7 @@ def _captioned(
     progress: Progress | None,
 ) -> list[str | None]:
     """The captions given, with those written that are missing."""
+    require(captioner, abilities_for(options))
     missing = [index for index, caption in enumerate(given) if caption is None]
     prepared = _prepared(captioner, [images[index] for index in missing])
     written = captioner.caption(prepared, options, progress)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
-from .markers import check_family, on_disk
+from .markers import check_family, is_of, on_disk
 from .models import Located
 from .progress import Progress
 
@@ -80,15 +80,12 @@ def locate(
     folder = Path(source).expanduser()
     fetch: dict[str, Any] = {"download": download, "progress": progress}
     if folder.is_dir():
-        return _in_folder(role, asked, folder, checkpoint, fetch)
+        return _located(role, asked, _expected(role, folder, row), folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
-    for family in catalog.families(role):
-        parts = family.finder and _imported(family.finder)(asked, None, checkpoint=checkpoint, **fetch)
-        if parts:
-            return Located(role, asked, family.name, parts.folder, parts)
     fetch["revision"] = revision or (row.revision if row else None)
-    return _on_hub(role, asked, source, row, checkpoint, fetch)
+    own = _by_own_name(role, asked, row, checkpoint, fetch)
+    return own or _on_hub(role, asked, source, row, checkpoint, fetch)
 
 
 def load(located: Located, *, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto") -> Model:
@@ -169,8 +166,30 @@ def folder_of(row: KnownModel) -> Path | None:
     return hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
 
 
-def _in_folder(role: Role, name: str, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
-    return _located(role, name, check_family(role, folder), folder, checkpoint, fetch)
+def _by_own_name(
+    role: Role, name: str, row: KnownModel | None, checkpoint: Any, fetch: dict[str, Any]
+) -> Located | None:
+    """A model by a name of its family's own, such as ARCH/TAG; None for other names."""
+    for family in catalog.families(role) if row is None else [_family(row.family)]:
+        if not family.finder:
+            continue
+        try:
+            parts = _imported(family.finder)(name, None, checkpoint=checkpoint, **fetch)
+        except UnknownModelError:
+            if row is None:
+                raise
+            continue  # the catalog knows what only looks like a mistyped name
+        if parts:
+            return Located(role, name, family.name, parts.folder, parts)
+    return None
+
+
+def _expected(role: Role, folder: Path, row: KnownModel | None) -> Family:
+    """The family of the model in a folder: that of the catalog's row where there is one. Raises as `check_family`."""
+    family = check_family(role, folder)
+    if row is not None and row.family != family.name and not is_of(_family(row.family), role, folder):
+        raise ModelLoadError(f"{folder} holds a model of family {family.name}, not of {row.family} as {row.name}")
+    return family if row is None else _family(row.family)
 
 
 def _on_hub(
@@ -178,7 +197,7 @@ def _on_hub(
 ) -> Located:
     """A model of the hub: its marker first, its weights only when that is the one of a family for this role."""
     if row is None or fetch["download"]:
-        family = check_family(role, _marked(role, name, source, fetch))
+        family = _expected(role, _marked(role, name, source, fetch), row)
     else:
         family = _family(row.family)
     files = family.files
@@ -186,13 +205,15 @@ def _on_hub(
         source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
         **fetch,
     )  # fmt: skip
-    check_family(role, folder)
+    _expected(role, folder, row)
     return _located(role, name, family, folder, checkpoint, fetch)
 
 
 def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
     """The folder with the marker of a repository, which is fetched alone."""
     markers = tuple(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    if not markers:
+        raise UnknownModelError(f"unknown {role} {name!r}: there is no family of {role}s")
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])
     if found is None and not fetch["download"] and hub.is_repo_id(source):
         if "/" not in source:
@@ -205,8 +226,7 @@ def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
 
 def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
     if family.finder:
-        options = {key: fetch[key] for key in ("download", "progress")}
-        parts = _imported(family.finder)(name, folder, checkpoint=checkpoint, **options)
+        parts = _imported(family.finder)(name, folder, checkpoint=checkpoint, **fetch)
         return Located(role, name, family.name, folder, parts)
     if checkpoint is not None:
         raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")

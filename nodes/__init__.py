@@ -14,7 +14,12 @@ from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
 from .dataset import InterrogatorDataset
 from .image import InterrogatorImage
-from .loaders import InterrogatorLoadBanks, InterrogatorLoadCaptioner, InterrogatorLoadEncoder
+from .loaders import (
+    InterrogatorLoadBanks,
+    InterrogatorLoadCaptioner,
+    InterrogatorLoadEncoder,
+    InterrogatorLoadTagger,
+)
 from .negative import InterrogatorNegative
 from .rank import InterrogatorRank
 from .similarity import InterrogatorSimilarity
@@ -22,6 +27,7 @@ from .similarity import InterrogatorSimilarity
 NODES: list[type[io.ComfyNode]] = [
     InterrogatorImage,
     InterrogatorLoadCaptioner,
+    InterrogatorLoadTagger,
     InterrogatorLoadEncoder,
     InterrogatorLoadBanks,
     InterrogatorCaption,

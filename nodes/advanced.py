@@ -7,12 +7,19 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
+from ..interrogator.modes import MODES
+from ..interrogator.needs import needs_of
 from . import host, models, result_box
 from .batching import only, paired
-from .brackets import escape_input, prompts
+from .brackets import escape_input, prompts, tag_lists
 from .image_tensors import pictures
-from .modes import Asked, full_mode_input
-from .sockets import Banks, Captioner, Encoder
+from .modes import ModeChoice, full_mode_input
+from .sockets import Banks, Captioner, Encoder, Tagger
+
+_CONNECT = {
+    "captioner": "There is no caption: connect a captioner, or a caption (an empty one for phrases only).",
+    "tagger": "There is no tagger, which mode tags needs: connect Load Tagger.",
+}
 
 
 class InterrogatorAdvanced(io.ComfyNode):
@@ -41,6 +48,9 @@ class InterrogatorAdvanced(io.ComfyNode):
                     tooltip="A caption from any other node: one for all images, or one for each. An empty one makes a"
                     " prompt of phrases only.",
                 ),
+                Tagger.Input(
+                    "tagger", optional=True, tooltip="From Load Tagger; for mode tags and the output tags."
+                ),
             ],
             outputs=[
                 io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="One prompt an image."),
@@ -56,6 +66,11 @@ class InterrogatorAdvanced(io.ComfyNode):
                     "similarity", display_name="similarity", is_output_list=True,
                     tooltip="Cosine similarity of image and prompt, one an image.",
                 ),
+                io.String.Output(
+                    "tags", display_name="tags", is_output_list=True,
+                    tooltip="The tags of each image with commas between, the most probable first. Without a tagger,"
+                    " nothing that hangs on this output runs.",
+                ),
             ],
         )  # fmt: skip
 
@@ -63,18 +78,27 @@ class InterrogatorAdvanced(io.ComfyNode):
     def execute(
         cls, image: list[Any], encoder: list[Any], banks: list[Any], mode: dict[str, Any] | None = None,
         escape: list[bool] | None = None, captioner: list[Any] | None = None, caption: list[str] | None = None,
+        tagger: list[Any] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
-        asked = Asked.of(only(mode))
+        choice = ModeChoice.of(only(mode), tuple(MODES))
         captions = paired(caption, len(images), "captions")
-        voice = only(captioner)
-        if voice is None and asked.mode != "negative" and caption is None:
-            raise ValueError("There is no caption: connect a captioner, or a caption (an empty one for phrases only).")
+        # Both encoder and tagger have an output of their own, in every mode.
+        needs = needs_of(choice.mode, captioned=None not in captions, score=True)
+        if tagger is not None:
+            needs |= {"tagger"}
+        parts = {"captioner": only(captioner), "tagger": only(tagger)}
+        for role, what_to_do in _CONNECT.items():
+            if role in needs and parts[role] is None:
+                raise ValueError(what_to_do)
 
-        cache = models.embedding_cache()
-        ci = interrogator.Interrogator(voice, only(encoder), only(banks), cache)
-        with host.told_when_memory_runs_out():
-            results = ci.interrogate_many(images, asked.mode, captions, progress=host.progress(), **asked.options)
+        ci = interrogator.Interrogator(
+            parts["captioner"], only(encoder), only(banks), models.embedding_cache(), tagger=parts["tagger"]
+        )
+        progress = host.progress()
+        with host.explain_out_of_memory():
+            readings = ci.read(images, needs, captions=captions, progress=progress)
+            results = [ci.compose(reading, choice.mode, progress=progress, **choice.options) for reading in readings]
 
         written = prompts(results, only(escape))
         return io.NodeOutput(
@@ -82,5 +106,6 @@ class InterrogatorAdvanced(io.ComfyNode):
             [result.caption for result in results],
             [result_box.as_json(result.phrases) for result in results],
             [result.similarity for result in results],
+            host.blocked() if tagger is None else tag_lists(results, only(escape)),
             ui=result_box.ui(result_box.of(results, written)),
         )

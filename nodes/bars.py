@@ -22,8 +22,8 @@ def bar_picture(phrases: Sequence[RankedPhrase]) -> Image.Image:
     small = ImageFont.load_default(13)
     longest = _WIDTH - 2 * _MARGIN
     highest = max((phrase.similarity for phrase in phrases), default=0.0)
-    for place, phrase in enumerate(phrases):
-        top = _MARGIN + place * _ROW
+    for index, phrase in enumerate(phrases):
+        top = _MARGIN + index * _ROW
         share = max(phrase.similarity, 0.0) / highest if highest > 0 else 0.0
         numbers = f"{phrase.bank}   {phrase.similarity:.3f}"
         room = longest - draw.textlength(numbers, small) - 12

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..interrogator.prompts import escape_brackets, join
+
 if TYPE_CHECKING:
     from ..interrogator import Interrogation
 
@@ -22,3 +24,9 @@ def escape_input() -> Any:
 def prompts(results: Sequence[Interrogation], escape: bool | None) -> list[str]:
     """The prompts of interrogations, their brackets escaped unless that is switched off."""
     return [result.prompt if escape is False else result.escaped_prompt for result in results]
+
+
+def tag_lists(results: Sequence[Interrogation], escape: bool | None) -> list[str]:
+    """The tags of interrogations with commas between, their brackets escaped unless that is switched off."""
+    lists = [join(*(tag.text for tag in result.tags)) for result in results]
+    return lists if escape is False else [escape_brackets(tags) for tags in lists]

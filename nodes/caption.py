@@ -71,6 +71,8 @@ class InterrogatorCaption(io.ComfyNode):
             prefix=only(prefix),
             keep_prefix=only(keep_prefix),
         )
-        with host.told_when_memory_runs_out():
-            captions = only(captioner).caption(images, options, host.progress())
+        ci = interrogator.Interrogator(only(captioner), None, [], caption_options=options)
+        with host.explain_out_of_memory():
+            readings = ci.read(images, {"captioner"}, progress=host.progress())
+        captions = [reading.caption for reading in readings]
         return io.NodeOutput(captions, ui=result_box.ui([result_box.Result(caption) for caption in captions]))

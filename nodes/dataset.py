@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from comfy_api.latest import io
 
 from .. import interrogator
+from ..interrogator import catalog
+from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
+from ..interrogator.modes import MODES
+from ..interrogator.qualities import QUALITIES
 from . import host, models, result_box
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
+
+# The captioner is the only model of a preset that writes sentences, which is what trainers want.
+_MODES = [mode.value for mode in MODES if "captioner" in MODES[mode].needs]
+# What can lie beside the pictures and needs no package of its own.
+_TARGETS = [kind for kind in TARGET_KINDS if kind not in ("parquet", "webdataset")]
 
 
 class InterrogatorDataset(io.ComfyNode):
@@ -33,7 +42,7 @@ class InterrogatorDataset(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "place", options=["input", "output"], default="input",
-                    tooltip="In which of ComfyUI's folders the pictures are.",
+                    tooltip="Which of ComfyUI's folders holds the pictures.",
                 ),
                 io.String.Input(
                     "folder", default="", placeholder="my_dataset",
@@ -42,37 +51,37 @@ class InterrogatorDataset(io.ComfyNode):
                 io.Combo.Input(
                     "preset",
                     options=models.preset_names(),
-                    default="sd15",
+                    default=catalog.DEFAULT_PRESET,
                     tooltip="Which models to use. demo: tiny models in the package that know cartoon creatures only.",
                 ),
                 io.Combo.Input(
-                    "mode", options=["caption", "fast", "classic", "best"], default="caption",
+                    "mode", options=_MODES, default="caption",
                     tooltip="caption: the sentence alone. The others add phrases to it and take longer.",
                 ),
                 io.Combo.Input(
-                    "quality", options=["greedy", "beam", "best-of-n"], default="greedy",
-                    tooltip="greedy: one caption, quick. beam: three beams. best-of-n: eight sampled captions, of which"
-                    " CLIP picks the one most like the picture.",
+                    "quality", options=[quality.value for quality in QUALITIES], default="greedy",
+                    tooltip=" ".join(f"{quality.value}: {traits.help}." for quality, traits in QUALITIES.items()),
                 ),
                 io.String.Input(
                     "trigger", default="", tooltip="What the trained thing is called; put in front of every caption."
                 ),
                 io.String.Input(
-                    "template", default="{caption}",
-                    tooltip="Names in braces are filled in: trigger, caption, a role (artists, mediums, movements,"
-                    " sites, flavors), any bank, folder or stem of the file.",
+                    "template", default="{prompt}",
+                    tooltip="Names in braces are filled in: prompt (the text of the mode), caption, trigger, a role"
+                    " (artists, mediums, movements, sites, flavors), any bank, folder or stem of the file.",
                 ),
                 io.Combo.Input(
-                    "existing", options=["skip", "overwrite", "append", "prepend", "if-empty"], default="skip",
-                    tooltip="What becomes of captions that are there already.",
+                    "existing", options=list(POLICIES), default="skip",
+                    tooltip="What to do with captions that already exist.",
                 ),
                 io.Combo.Input(
-                    "target", options=["txt", "caption", "jsonl", "kohya-json", "csv"], default="txt",
+                    "target", options=_TARGETS, default="txt",
                     tooltip="txt, caption: a file beside each picture. jsonl: metadata.jsonl as Hugging Face reads it."
-                    " kohya-json: for kohya's scripts. csv: one table.",
+                    " kohya-json, kohya-jsonl: for kohya's scripts. csv: one table.",
                 ),
                 io.Boolean.Input(
-                    "retry_failed", default=False, optional=True, tooltip="Try pictures again that failed before."
+                    "retry_failed", default=False, optional=True,
+                    tooltip="Retry pictures that failed in an earlier run.",
                 ),
                 io.Boolean.Input(
                     "download", default=False, optional=True,
@@ -92,7 +101,7 @@ class InterrogatorDataset(io.ComfyNode):
     def fingerprint_inputs(cls, place: str | None = None, folder: str | None = None, **_: Any) -> str:
         """Pictures and captions come and go in the folder; everything else is in the inputs."""
         try:
-            return _state(_folder(place or "input", folder or ""))
+            return _fingerprint(_folder(place or "input", folder or ""))
         except (OSError, ValueError):
             return ""
 
@@ -102,30 +111,29 @@ class InterrogatorDataset(io.ComfyNode):
         template: str, existing: Any, target: str, retry_failed: bool = False, download: bool = False,
     ) -> io.NodeOutput:  # fmt: skip
         dataset = interrogator.dataset
-        row = interrogator.catalog.preset(preset)
         settings = dataset.Settings(
             preset=preset, mode=mode, quality=quality, policy=existing,
             wording=dataset.CaptionRules(trigger=trigger, template=template),
         )  # fmt: skip
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 
-        node_id, told = cls.hidden.unique_id, host.progress()
-        with host.told_when_memory_runs_out():
+        node_id, progress = cls.hidden.unique_id, host.progress()
+        with host.explain_out_of_memory():
             summary = run.work(
-                lambda: _models(settings, row.name, download, node_id),
+                lambda: _models(settings, download, node_id),
                 dataset.count_tokens,
-                lambda done, total, failed: told(done, total),
+                lambda done, total, failed: progress(done, total),
                 retry_failed,
             )
-        report = _told(summary)
+        report = _report(summary)
         return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui([result_box.Result(report)]))
 
 
 def _folder(place: str, folder: str) -> Path:
-    """The folder that is named, inside ComfyUI's input or output folder.
+    """The folder of this name inside ComfyUI's input or output folder.
 
     Raises:
-        ValueError: it is not there, or lies outside.
+        ValueError: it does not exist, or lies outside.
     """
     root = host.dataset_root(place).resolve()
     name = folder.strip()
@@ -141,7 +149,7 @@ def _folder(place: str, folder: str) -> Path:
     return path
 
 
-def _state(folder: Path) -> str:
+def _fingerprint(folder: Path) -> str:
     """What changes when a file of the folder does; runs' own files aside."""
     digest = hashlib.sha256()
     for where, folders, names in os.walk(folder):
@@ -152,18 +160,19 @@ def _state(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _models(settings: Settings, preset: str, download: bool, node_id: str | None) -> Any:
-    """The models of a run, in the care of ComfyUI."""
-    captioner = models.captioner(models.name_in(preset, "captioner"), "auto", download, node_id)
-    ci = None
-    if settings.wants_encoder:
-        encoder = models.encoder(models.name_in(preset, "encoder"), "auto", download, node_id)
-        banks = interrogator.load_banks(interrogator.catalog.preset(preset).banks)
-        ci = interrogator.Interrogator(captioner, encoder, banks, models.embedding_cache())
-    return interrogator.dataset.Models(settings, captioner, ci)
+def _models(settings: Settings, download: bool, node_id: str | None) -> Any:
+    """The models that the settings need, in the care of ComfyUI."""
+    roles = {
+        role: models.load("encoder" if role == "reranker" else role, name, download=download, node_id=node_id)
+        for role, name in settings.model_names.items()
+    }
+    banks = interrogator.load_banks(catalog.preset(settings.preset).banks) if "encoder" in roles else []
+    return interrogator.dataset.Models(
+        settings, banks=banks, cache=models.embedding_cache(), pool=models.POOL, **roles
+    )  # fmt: skip
 
 
-def _told(summary: Summary) -> str:
+def _report(summary: Summary) -> str:
     """How the run stands, and its findings, for people."""
     counts = summary.counts
     lines = [

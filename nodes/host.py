@@ -38,11 +38,11 @@ def register_folders() -> None:
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
 
 
-def model_folders(kind: str) -> list[Path]:
-    """Folders that may hold models of a kind (captioners, encoders), ours first. They may not exist."""
+def model_folders(role: str) -> list[Path]:
+    """Folders that may hold models of a role (`captioner`), ours first: captioners, taggers … They may not exist."""
     own = [Path(path) for path in folder_paths.get_folder_paths(FOLDER)]
     shared = [Path(path) for name in _SHARED_FOLDERS for path in folder_paths.get_folder_paths(name)]
-    return [*(path / kind for path in own), *own, *shared]
+    return [*(path / f"{role}s" for path in own), *own, *shared]
 
 
 def embeddings_folder() -> Path:
@@ -56,9 +56,9 @@ def list_folders() -> list[Path]:
     return [*own, Path(folder_paths.get_input_directory())]
 
 
-def dataset_root(place: str) -> Path:
+def dataset_root(name: str) -> Path:
     """ComfyUI's folder `input` or `output`, which nodes may write to."""
-    return Path(folder_paths.get_output_directory() if place == "output" else folder_paths.get_input_directory())
+    return Path(folder_paths.get_output_directory() if name == "output" else folder_paths.get_input_directory())
 
 
 def blocked() -> Any:
@@ -112,39 +112,39 @@ class Memory:
     def __init__(self, module: torch.nn.Module) -> None:
         self._patcher = _WholePatcher(_Box(module), load_device=load_device(), offload_device=offload_device())
 
-    def bring(self, activations: float) -> None:
+    def bring(self, working_bytes: int) -> None:
         """Have the model where it computes, with room for so many bytes beside it. Call it right before every use."""
-        management.load_models_gpu([self._patcher], memory_required=activations, force_full_load=True)
+        management.load_models_gpu([self._patcher], memory_required=working_bytes, force_full_load=True)
 
 
 def progress() -> Progress:
     """A `progress(done, total)` that draws ComfyUI's bar and raises when the user cancels."""
     bar = ProgressBar(1)
 
-    def tell(done: int, total: int) -> None:
+    def show(done: int, total: int) -> None:
         management.throw_exception_if_processing_interrupted()
         bar.update_absolute(done, max(total, 1))
 
-    return tell
+    return show
 
 
 def download_progress(node_id: str | None, what: str) -> Progress:
     """As `progress`, in bytes, with a line of text on the node."""
-    tell = progress()
+    show = progress()
     server = getattr(PromptServer, "instance", None)
 
-    def tell_bytes(done: int, total: int) -> None:
-        tell(done, total)
+    def show_bytes(done: int, total: int) -> None:
+        show(done, total)
         if server is not None and node_id is not None and total:
             line = f"downloading {what}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
             server.send_progress_text(line, node_id)
 
-    return tell_bytes
+    return show_bytes
 
 
 @contextmanager
-def told_when_memory_runs_out() -> Iterator[None]:
-    """Says what to do where even the smallest piece of the work does not fit into memory."""
+def explain_out_of_memory() -> Iterator[None]:
+    """Say what to do where even the smallest piece of the work does not fit into memory."""
     try:
         yield
     except Exception as error:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
 from .. import interrogator
+from ..interrogator import catalog
+from ..interrogator.banks import ARTISTS
+from ..interrogator.modes import Mode
+from ..interrogator.needs import needs_of
 from . import host, models, result_box
 from .batching import only, paired
 from .brackets import escape_input, prompts
 from .image_tensors import pictures
-from .modes import Asked, mode_input
+from .modes import TAGLESS, ModeChoice, mode_input
 from .sockets import Banks
+
+if TYPE_CHECKING:
+    from ..interrogator import PhraseBank
 
 CATEGORY = "interrogator"
 
@@ -35,13 +42,13 @@ class InterrogatorImage(io.ComfyNode):
                 io.Combo.Input(
                     "preset",
                     options=models.preset_names(),
-                    default="sd15",
+                    default=catalog.DEFAULT_PRESET,
                     tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model that this Stable Diffusion reads"
                     " prompts with. small: quick. demo: tiny models in the package that know cartoon creatures only.",
                 ),
                 mode_input(),
                 io.Combo.Input(
-                    "artists", options=["all", "long_dead", "none"], default="all", optional=True,
+                    "artists", options=list(ARTISTS), default="all", optional=True,
                     tooltip="Names of artists in the prompt: all, those dead for 70 years or more, or none."
                     " Banks that are connected have their own.",
                 ),
@@ -84,22 +91,26 @@ class InterrogatorImage(io.ComfyNode):
         caption: list[str] | None = None, banks: list[Any] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
-        asked = Asked.of(only(mode))
+        choice = ModeChoice.of(only(mode), TAGLESS)
         captions = paired(caption, len(images), "captions")
-        row = interrogator.catalog.preset(only(preset))
-        wants_negative, allowed, node_id = bool(only(negative)), bool(only(download)), cls.hidden.unique_id
-        voice = eye = None
-        if asked.mode != "negative" and any(given is None for given in captions):
-            voice = models.captioner(models.name_in(row.name, "captioner"), "auto", allowed, node_id)
-        if asked.mode != "caption" or wants_negative:
-            eye = models.encoder(models.name_in(row.name, "encoder"), "auto", allowed, node_id)
-        phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
-        ci = interrogator.Interrogator(voice, eye, phrases, models.embedding_cache())
+        row = catalog.preset(only(preset))
+        wants_negative = bool(only(negative))
+        needs = needs_of(choice.mode, captioned=None not in captions)
+        if wants_negative:
+            needs |= needs_of(Mode.NEGATIVE)
+        parts = models.load_preset(row, needs, download=bool(only(download)), node_id=cls.hidden.unique_id)
+        phrases: list[PhraseBank] = []
+        if "encoder" in needs:
+            phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
+        ci = interrogator.Interrogator(
+            parts.get("captioner"), parts.get("encoder"), phrases, models.embedding_cache()
+        )  # fmt: skip
 
-        told = host.progress()
-        with host.told_when_memory_runs_out():
-            results = ci.interrogate_many(images, asked.mode, captions, progress=told, **asked.options)
-            unlike = ci.interrogate_many(images, "negative", progress=told) if wants_negative else []
+        progress = host.progress()
+        with host.explain_out_of_memory():
+            readings = ci.read(images, needs, captions=captions, progress=progress)
+            results = [ci.compose(reading, choice.mode, progress=progress, **choice.options) for reading in readings]
+            unlike = [ci.compose(reading, Mode.NEGATIVE, progress=progress) for reading in readings if wants_negative]
 
         written, negatives = prompts(results, only(escape)), prompts(unlike, only(escape))
         return io.NodeOutput(

@@ -1,4 +1,4 @@
-"""Load Captioner, Load CLIP Encoder, Load Phrase Banks: the parts that Interrogate (advanced) is put together from."""
+"""Load Captioner, Load Tagger, Load CLIP Encoder, Load Phrase Banks: the parts of Interrogate (advanced)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any, Literal
 from comfy_api.latest import io
 
 from .. import interrogator
+from ..interrogator.banks import ARTISTS
 from . import host, models
 from .own_phrases import OWN, own_bank
-from .sockets import Banks, Captioner, Encoder
+from .sockets import Banks, Captioner, Encoder, Tagger
 
 _PRECISION_TOOLTIP = (
     "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16"
     " instructions."
 )
+# What the combo of taggers shows where there is none: a combo without an entry cannot be drawn.
+_NO_TAGGER = "none found: put a tagger into models/interrogator/taggers"
 _DOWNLOAD_TOOLTIP = (
     "Fetch the model from the Hugging Face hub if it is missing, once, into models/interrogator. Off: the network is"
     " never asked."
@@ -34,7 +37,7 @@ def _download() -> Any:
 
 
 class InterrogatorLoadCaptioner(io.ComfyNode):
-    """A BLIP captioner from disk or the catalog."""
+    """A captioner from disk or the catalog."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -46,7 +49,7 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
-                    "model", options=models.captioner_names(), default="Salesforce/blip-image-captioning-large",
+                    "model", options=models.names("captioner"), default="Salesforce/blip-image-captioning-large",
                     tooltip="Known models, and those found in models/interrogator/captioners, blip, LLM and"
                     " clip_interrogator. demo: a tiny one in the package that knows cartoon creatures only.",
                 ),
@@ -62,11 +65,46 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(models.captioner(model, precision, download, cls.hidden.unique_id))
+        return io.NodeOutput(
+            models.load("captioner", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+        )
+
+
+class InterrogatorLoadTagger(io.ComfyNode):
+    """A tagger from disk or the catalog."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        known = models.names("tagger") or [_NO_TAGGER]
+        return io.Schema(
+            node_id="InterrogatorLoadTagger",
+            display_name="Load Tagger",
+            category="interrogator/loaders",
+            description="Loads a model that tags images with words from a fixed list.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "model", options=known, default=known[0],
+                    tooltip="Known models, and those found in models/interrogator/taggers.",
+                ),
+                _precision(),
+                _download(),
+            ],
+            outputs=[Tagger.Output("tagger", display_name="tagger", tooltip="For Interrogate (advanced).")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+        if model == _NO_TAGGER:
+            folder = host.model_folders("tagger")[0]
+            raise ValueError(f"There is no tagger: put the folder of one into {folder}, then reload the page.")
+        return io.NodeOutput(
+            models.load("tagger", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+        )
 
 
 class InterrogatorLoadEncoder(io.ComfyNode):
-    """A CLIP model of open_clip from disk or the catalog."""
+    """An encoder from disk or the catalog."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -78,7 +116,7 @@ class InterrogatorLoadEncoder(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
-                    "model", options=models.encoder_names(), default="ViT-L-14/openai",
+                    "model", options=models.names("encoder"), default="ViT-L-14/openai",
                     tooltip="ViT-L-14/openai for Stable Diffusion 1.x, ViT-H-14 for 2.x, ViT-bigG-14 for XL; also what"
                     " is found in models/interrogator/encoders. demo: a tiny one in the package.",
                 ),
@@ -90,7 +128,9 @@ class InterrogatorLoadEncoder(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(models.encoder(model, precision, download, cls.hidden.unique_id))
+        return io.NodeOutput(
+            models.load("encoder", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+        )
 
 
 class InterrogatorLoadBanks(io.ComfyNode):
@@ -105,7 +145,7 @@ class InterrogatorLoadBanks(io.ComfyNode):
             description="Chooses the phrases that prompts are made of: built-in banks, your own lines, your own lists.",
             inputs=[
                 io.Combo.Input(
-                    "artists", options=["all", "long_dead", "none"], default="all",
+                    "artists", options=list(ARTISTS), default="all",
                     tooltip="Names of artists: all, those dead for 70 years or more, or none.",
                 ),
                 io.Boolean.Input("mediums", default=True, tooltip="`an oil painting`, `a charcoal drawing` …"),

@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
 
+from ..interrogator.modes import MODES, Mode
+
 
 @dataclass(frozen=True)
-class Asked:
-    """A mode, and its options as `Interrogator.interrogate_many` takes them."""
+class ModeChoice:
+    """A mode, and its options as `Interrogator.compose` takes them."""
 
-    mode: str
+    mode: Mode
     options: dict[str, Any]
 
     @classmethod
-    def of(cls, value: dict[str, Any] | None) -> Asked:
+    def of(cls, value: dict[str, Any] | None, offered: Sequence[Mode]) -> ModeChoice:
         """What stands in a mode input: `{"mode": "best", "beams": 1, …}`. ComfyUI leaves out what it does not know.
 
         Raises:
             ValueError: no mode is chosen; an older or foreign graph may name one that is not there.
         """
-        if not value or not value.get("mode"):
-            raise ValueError("This mode is not known: choose best, fast, classic, caption or negative.")
-        options = dict(value)
-        return cls(options.pop("mode"), {name: option for name, option in options.items() if option is not None})
+        options = dict(value or {})
+        name = options.pop("mode", None)
+        if not name:
+            raise ValueError(f"This mode is unknown: choose from {', '.join(mode.value for mode in offered)}.")
+        return cls(Mode.of(name), {option: given for option, given in options.items() if given is not None})
+
+
+TAGLESS = tuple(mode for mode in MODES if "tagger" not in MODES[mode].needs)
+"""The modes of nodes that take no tagger."""
+
+# Rare options that Interrogate Image leaves to Interrogate (advanced). None may be taken out of this table: an option
+# that appears in a mode moves the widgets of saved graphs.
+_LEFT_OUT: Mapping[Mode, frozenset[str]] = {
+    Mode.BEST: frozenset({"min_angle"}),
+    Mode.FAST: frozenset({"min_angle"}),
+    Mode.CLASSIC: frozenset({"avoid_repeats", "min_angle"}),
+    Mode.NEGATIVE: frozenset({"beams", "avoid_repeats", "min_angle"}),
+}
+# In the order of the widgets, which saved graphs depend on.
+_ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+
+
+def mode_input() -> Any:
+    """The mode with the options that most people want."""
+    return _mode_input(TAGLESS, _LEFT_OUT)
+
+
+def full_mode_input() -> Any:
+    """Every mode with every option there is."""
+    return _mode_input(tuple(MODES), {})
+
+
+def _mode_input(modes: Sequence[Mode], left_out: Mapping[Mode, frozenset[str]]) -> Any:
+    return io.DynamicCombo.Input(
+        "mode",
+        options=[io.DynamicCombo.Option(mode.value, _options(mode, left_out.get(mode, frozenset()))) for mode in modes],
+        tooltip=" ".join(f"{mode.value}: {MODES[mode].help}." for mode in modes),
+    )
+
+
+def _options(mode: Mode, left_out: frozenset[str]) -> list[Any]:
+    traits = MODES[mode]
+    return [_option(name, mode) for name in _ORDER if name in traits.options and name not in left_out]
+
+
+def _option(name: str, mode: Mode) -> Any:
+    if name == "max_phrases":
+        return _max_phrases(mode)
+    return _OPTIONS[name]()
+
+
+def _max_phrases(mode: Mode) -> Any:
+    most = "Most phrases to take; the prompt may hold fewer, because it has to fit the CLIP model's context."
+    if mode is Mode.CLASSIC:
+        most = "Most flavors to take, beside one medium, artist, site and movement."
+    return io.Int.Input(
+        "max_phrases", default=MODES[mode].phrases, min=0, max=64, step=1, optional=True, tooltip=most
+    )  # fmt: skip
 
 
 def _min_phrases() -> Any:
@@ -35,66 +92,27 @@ def _min_phrases() -> Any:
     )  # fmt: skip
 
 
-def _max_phrases(default: int, tooltip: str) -> Any:
-    return io.Int.Input("max_phrases", default=default, min=0, max=64, step=1, optional=True, tooltip=tooltip)
-
-
 def _beams() -> Any:
     return io.Int.Input(
         "beams", default=1, min=1, max=16, step=1, optional=True,
-        tooltip="Prompts grown side by side: 1 is greedy; more take so many times as long and never end less similar.",
+        tooltip="Prompts grown side by side. 1 is greedy; n beams take n times as long and never end less similar.",
     )  # fmt: skip
 
 
 def _avoid_repeats() -> Any:
     return io.Boolean.Input(
         "avoid_repeats", default=False, optional=True,
-        tooltip="Pass over phrases all of whose words are in the prompt already.",
+        tooltip="Skip phrases whose words are all in the prompt already.",
     )  # fmt: skip
 
 
 def _min_angle() -> Any:
     return io.Float.Input(
         "min_angle", default=0.0, min=0.0, max=90.0, step=0.5, round=0.01, optional=True,
-        tooltip="Degrees. Pass over a phrase whose embedding is this near to one already taken. 0 is off.",
+        tooltip="Degrees. Skip phrases whose embedding is within this angle of one already taken. 0 is off.",
     )  # fmt: skip
 
 
-_MOST = "Phrases at most; the prompt may hold fewer, because it has to fit the CLIP model's context."
-_MOST_FLAVORS = "Flavors at most, beside one medium, artist, site and movement."
-_TOOLTIP = (
-    "best: searches for the prompt most like the image. fast: the caption and the most similar phrases."
-    " classic: medium, artist, movement and a few flavors. caption: the caption alone."
-    " negative: what the image is least like."
-)
-
-
-def mode_input() -> Any:
-    """The mode with the options that most people want."""
-    return io.DynamicCombo.Input(
-        "mode",
-        options=[
-            io.DynamicCombo.Option("best", [_min_phrases(), _max_phrases(32, _MOST), _beams(), _avoid_repeats()]),
-            io.DynamicCombo.Option("fast", [_max_phrases(32, _MOST), _avoid_repeats()]),
-            io.DynamicCombo.Option("classic", [_max_phrases(3, _MOST_FLAVORS)]),
-            io.DynamicCombo.Option("caption", []),
-            io.DynamicCombo.Option("negative", [_min_phrases(), _max_phrases(32, _MOST)]),
-        ],
-        tooltip=_TOOLTIP,
-    )
-
-
-def full_mode_input() -> Any:
-    """The mode with every option there is."""
-    repeats = [_avoid_repeats(), _min_angle()]
-    return io.DynamicCombo.Input(
-        "mode",
-        options=[
-            io.DynamicCombo.Option("best", [_min_phrases(), _max_phrases(32, _MOST), _beams(), *repeats]),
-            io.DynamicCombo.Option("fast", [_max_phrases(32, _MOST), *repeats]),
-            io.DynamicCombo.Option("classic", [_max_phrases(3, _MOST_FLAVORS), *repeats]),
-            io.DynamicCombo.Option("caption", []),
-            io.DynamicCombo.Option("negative", [_min_phrases(), _max_phrases(32, _MOST), _beams(), *repeats]),
-        ],
-        tooltip=_TOOLTIP,
-    )
+_OPTIONS = {
+    "min_phrases": _min_phrases, "beams": _beams, "avoid_repeats": _avoid_repeats, "min_angle": _min_angle,
+}  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from .. import interrogator
+from ..interrogator.modes import Mode
 from . import host, models, result_box
 from .batching import only
 from .brackets import escape_input, prompts
@@ -49,8 +50,10 @@ class InterrogatorNegative(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
         ci = interrogator.Interrogator(None, only(encoder), only(banks), models.embedding_cache())
-        with host.told_when_memory_runs_out():
-            results = ci.interrogate_many(images, "negative", max_phrases=only(max_phrases), progress=host.progress())
+        with host.explain_out_of_memory():
+            results = ci.interrogate_many(
+                images, Mode.NEGATIVE, max_phrases=only(max_phrases), progress=host.progress()
+            )  # fmt: skip
         written = prompts(results, only(escape))
         return io.NodeOutput(
             written,

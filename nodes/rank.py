@@ -69,9 +69,8 @@ class InterrogatorRank(io.ComfyNode):
 
         cache = models.embedding_cache()
         ci = interrogator.Interrogator(None, only(encoder), chosen, cache)
-        told = host.progress()
-        with host.told_when_memory_runs_out():
-            ranked = [ci.rank(picture, top=only(top), progress=told) for picture in images]
+        with host.explain_out_of_memory():
+            ranked = ci.rank_many(images, top=only(top), progress=host.progress())
 
         texts = ["\n".join(phrase.text for phrase in phrases) for phrases in ranked]
         return io.NodeOutput(

@@ -48,19 +48,16 @@ class InterrogatorSimilarity(io.ComfyNode):
         if not all(texts):
             raise ValueError("There is no text to compare with: type one, or connect one.")
         ci = interrogator.Interrogator(None, only(encoder), [])
-        told = host.progress()
-        similarities = []
-        with host.told_when_memory_runs_out():
-            for done, (picture, said) in enumerate(zip(images, texts, strict=True)):
-                told(done, len(images))
-                similarities.append(float(ci.similarity(picture, [said])[0]))
-        told(len(images), len(images))
+        column = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+        with host.explain_out_of_memory():
+            table = ci.similarity_many(images, list(column), host.progress())  # [B, N]: images, distinct texts
+        similarities = [float(row[column[text]]) for row, text in zip(table, texts, strict=True)]
         return io.NodeOutput(
             similarities,
             ui=result_box.ui(
                 [
-                    result_box.Result(said, similarity=similarity)
-                    for said, similarity in zip(texts, similarities, strict=True)
+                    result_box.Result(text, similarity=similarity)
+                    for text, similarity in zip(texts, similarities, strict=True)
                 ]
             ),
         )

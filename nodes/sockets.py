@@ -5,10 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 Captioner = io.Custom("INTERROGATOR_CAPTIONER")
-"""A `models.HostedCaptioner`."""
+"""A `Captioner` of the library as `models.hosted` gives it; so are the next two."""
+
+Tagger = io.Custom("INTERROGATOR_TAGGER")
 
 Encoder = io.Custom("INTERROGATOR_ENCODER")
-"""A `models.HostedEncoder`."""
 
 Banks = io.Custom("INTERROGATOR_BANKS")
 """A list of the library's `PhraseBank`."""

@@ -2,9 +2,10 @@
 
 from .bank import FLAVORS, NEGATIVE, ROLES, PhraseBank, role_of
 from .check import Problem, check_bank_file, check_built_in_banks
-from .collection import bank_names, load_banks, load_block_list
+from .collection import ARTISTS, bank_names, load_banks, load_block_list
 
 __all__ = [
+    "ARTISTS",
     "FLAVORS",
     "NEGATIVE",
     "ROLES",

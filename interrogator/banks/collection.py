@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import BankError
 from .bank import FLAVORS, PhraseBank, by
@@ -24,6 +24,8 @@ PUBLIC_DOMAIN_YEARS = 70
 _ORDER = ("artists", "mediums", "movements", "sites")
 
 Artists = Literal["all", "long_dead", "none"]
+ARTISTS: tuple[Artists, ...] = get_args(Artists)
+"""Which artists prompts may name: all, those dead for 70 years or more, none."""
 
 
 def built_in_files(folder: Path = BUILT_IN_FOLDER) -> dict[str, Path]:
@@ -61,8 +63,8 @@ def load_banks(
     Raises:
         BankError: an unknown name, an unreadable list, or nothing left.
     """
-    if artists not in ("all", "long_dead", "none"):
-        raise BankError(f"artists must be all, long_dead or none, not {artists!r}")
+    if artists not in ARTISTS:
+        raise BankError(f"unknown choice of artists {artists!r}; choose from {', '.join(ARTISTS)}")
     quota = dict(quota or {})
     off = set(without)
     banks: dict[str, PhraseBank] = {}

@@ -20,7 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import hub
-from ..files import check_sum, keep_newest, write_whole
+from ..checksum import checksum
+from ..files import keep_newest, write_whole
 from ..phrases import Phrases
 from ..version import __version__
 
@@ -51,27 +52,27 @@ def saved_or_read(path: Path, read: Callable[[], Phrases]) -> Phrases:
 
     Raises what `read` raises.
     """
-    place = _place(path)
-    if place is None:
+    saved = _saved_path(path)
+    if saved is None:
         return read()
     try:
-        return _open(place)
+        return _open(saved)
     except FileNotFoundError:
         pass
     except (OSError, _Damaged) as error:
-        logger.debug("saved list %s: %s; %s is read again", place, error, path)
+        logger.debug("saved list %s: %s; %s is read again", saved, error, path)
         with suppress(OSError):  # out of the way of the new one: a file that may be mapped is not written over
-            place.unlink()
+            saved.unlink()
     phrases = read()
-    if place == _place(path):  # else the list was edited while it was read
+    if saved == _saved_path(path):  # else the list was edited while it was read
         try:
-            _save(place, phrases)
+            _save(saved, phrases)
         except OSError as error:
             logger.debug("no saved list of %s (%s)", path, error)
     return phrases
 
 
-def _place(path: Path) -> Path | None:
+def _saved_path(path: Path) -> Path | None:
     """Where the phrases of this version of a list are saved; None where they are not to be."""
     try:
         state = os.stat(path)
@@ -85,19 +86,19 @@ def _place(path: Path) -> Path | None:
     return folder() / (hashlib.sha256(key.encode()).hexdigest()[:32] + _SUFFIX)
 
 
-def _save(place: Path, phrases: Phrases) -> None:
+def _save(saved: Path, phrases: Phrases) -> None:
     body = phrases.borders.tobytes() + phrases.data
     header = {
-        "count": len(phrases), "bytes": len(phrases.data), "sum": check_sum(body), "digest": phrases.digest,
+        "count": len(phrases), "bytes": len(phrases.data), "sum": checksum(body), "digest": phrases.digest,
     }  # fmt: skip
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, json.dumps(header).encode().ljust(_HEADER_BYTES) + body)
-    keep_newest(place.parent, _SUFFIX, KEPT_LISTS)
+    saved.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(saved, json.dumps(header).encode().ljust(_HEADER_BYTES) + body)
+    keep_newest(saved.parent, _SUFFIX, KEPT_LISTS)
 
 
-def _open(place: Path) -> Phrases:
+def _open(saved: Path) -> Phrases:
     """The saved list, mapped. Raises OSError, or _Damaged when it is not what was written."""
-    with open(place, "rb") as file:
+    with open(saved, "rb") as file:
         try:
             whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except ValueError as error:  # an empty file
@@ -108,8 +109,8 @@ def _open(place: Path) -> Phrases:
         size, sum_, digest = int(header["bytes"]), int(header["sum"]), str(header["digest"])
     except (ValueError, KeyError, TypeError) as error:
         raise _Damaged(str(error)) from error
-    if len(whole) != border + size or check_sum(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
+    if len(whole) != border + size or checksum(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
         raise _Damaged("it is not what was written")
     with suppress(OSError):  # the age of a saved list is when it was last used
-        os.utime(place)
+        os.utime(saved)
     return Phrases(whole[_HEADER_BYTES:border], whole[border:], digest)

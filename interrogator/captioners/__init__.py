@@ -2,6 +2,8 @@
 
     options           how one caption is decoded
     sampling_options  how several different captions are sampled
+    abilities         whether a captioner can do what options ask for
+    sampling          several different captions of an image, by any captioner that samples
     strip             words taken out of captions
     blip/             the family BLIP
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from ..errors import RequestError
-from ..models import Samples
+from ..models import Captioner, Samples
 from ..progress import Progress
+from .abilities import abilities_for, require
 from .sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def sample_captions(
-    captioner: Any,
+    captioner: Captioner,
     images: Sequence[Image.Image],
     keys: Sequence[str],
     options: SamplingOptions = DEFAULT_SAMPLING,
@@ -23,8 +23,8 @@ def sample_captions(
 ) -> list[list[Sampled]]:
     """`options.count` captions an image, in the order of the images; see `Samples.sample`.
 
-    Raises RequestError: the captioner does not sample, or the keys do not fit the images.
+    Raises RequestError: the captioner cannot do what the options ask for, or the keys do not fit the images.
     """
-    if not isinstance(captioner, Samples):
-        raise RequestError(f"{captioner.name} writes one caption an image; it cannot sample several")
-    return captioner.sample([captioner.prepare(image) for image in images], keys, options, progress)  # type: ignore[attr-defined]
+    require(captioner, abilities_for(options))
+    prepared = [captioner.prepare(image) for image in images]
+    return cast(Samples, captioner).sample(prepared, keys, options, progress)

@@ -1,14 +1,17 @@
 """The command line: `interrogator COMMAND …`. Data goes to stdout, everything else to stderr.
 
-    parser     the options of every command
-    prompt     prompt and rank
-    caption    caption: whole datasets
-    engines    which processes caption a dataset
-    banks, cache, models
-    demo       demo, and demo_page its page
-    terminal   lines to stderr, bars, a question
+    parser           the commands
+    options          options that several commands share; dataset_options, those of caption
+    choices          what options come to; refuses those that would have no effect
+    inputs           files, folders, patterns and standard input as pictures
+    answers          pictures in groups through models, for prompt, rank and tag
+    prompt, rank, tag, caption, banks, cache, models
+    demo             and demo_page, its page
+    engines          which processes caption a dataset; process_rank, which of several this one is
+    download         loading models, and asking before a download
+    terminal         lines, bars, a question
 
-Exit status: 0 all done, 1 some inputs failed (each named), 2 wrong usage, 130 stopped by the user.
+Exit status: 0 success, 1 some inputs failed (each is named), 2 wrong usage, 130 stopped by the user.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ USAGE_ERRORS = (BankError, RequestError, UnknownModelError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; `argv` without the program's name, None for the process's own. Returns the exit status."""
+    """Run one command and return the exit status. argv: without the program's name; None takes the process's own."""
     write_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "huggingface_hub", "PIL"):
@@ -43,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"interrogator: {error}")
         return 1
     except KeyboardInterrupt:
-        say("stopped; phrase embeddings that were finished are kept")
+        say("stopped; finished phrase embeddings are kept")
         return 130
     except BrokenPipeError:
-        # The reader of a pipe left (`| head`). Python would complain again when it flushes stdout at exit.
+        # Whoever read the pipe left (`| head`). Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -17,12 +17,12 @@ def list_banks(args: argparse.Namespace) -> int:
         else:
             put(f"{len(bank):6d}  {bank.name:22} {'' if bank.role == bank.name else bank.role}".rstrip())
     if not args.json:
-        put(f"{sum(map(len, banks)):6d}  in all")
+        put(f"{sum(map(len, banks)):6d}  in total")
     return 0
 
 
 def show_bank(args: argparse.Namespace) -> int:
-    """The phrases of one bank, one a line."""
+    """The phrases of a bank, one a line."""
     for bank in load_banks([args.name], artists=args.artists):
         for phrase in bank.phrases:
             put(phrase)
@@ -30,9 +30,9 @@ def show_bank(args: argparse.Namespace) -> int:
 
 
 def check_banks(args: argparse.Namespace) -> int:
-    """Every broken rule, one a line, as FILE:LINE: what is wrong."""
+    """Every broken rule on a line of its own: FILE:LINE: what is wrong."""
     problems = [p for path in args.files for p in check_bank_file(path)] if args.files else check_built_in_banks()
     for problem in problems:
         put(str(problem))
-    say(f"{len(problems)} problems" if problems else "the lists keep all rules")
+    say(f"{len(problems)} problems" if problems else "no problems found")
     return 1 if problems else 0

@@ -6,222 +6,157 @@ import argparse
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
-from ..errors import RequestError
-from .engines import device_of, engine_of, loader, loader_of, processes_of
-from .terminal import put, put_json, say
+from .choices import blocked_phrases, check_model_options, search_options, stripped_words
+from .engines import device_of, loader, loader_of, process_count, start_engine
+from .process_rank import ProcessRank, find_process_rank
+from .terminal import PictureBar, printable, put, put_json, say
 
 if TYPE_CHECKING:
     from ..dataset.captioning.models import Models
 
-# Names of the variables in which SLURM, torchrun and MPI say which process of how many this is, and which one on its
-# machine. SLURM_NTASKS is no sign: a batch script has it, too, while its commands run once unless srun starts them.
-_WORLDS = (
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-)
 # Failures that are named at the end; the report names all.
 _NAMED = 20
 
 
-class Place(NamedTuple):
-    """A process: its rank, of how many, and its number on its machine."""
-
-    rank: int
-    size: int
-    local: int
-
-
 def caption(args: argparse.Namespace) -> int:
-    """Caption what is left of the sources; say how it stands, and name what failed."""
+    """Caption what is left of the sources, say how the run stands, and name what failed."""
     if args.undo:
         return _undo(args)
     run = Run(args.sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
     if args.dry_run:
         return _preview(args, run)
     try:
-        with _Bar() as bar:
-            summary = _worked(args, run, bar)
+        with PictureBar() as bar:
+            summary = _work(args, run, bar)
     except KeyboardInterrupt:
-        say("stopped; what is captioned is kept, and the same command goes on from there")
+        say("stopped; finished captions are kept, and the same command continues from there")
         return 130
-    return _told(args, run, summary)
+    return _report(args, run, summary)
 
 
-def _worked(args: argparse.Namespace, run: Run, bar: _Bar) -> Summary:
+def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
     """Caption what is left, in this process or in others."""
 
     def announce(text: str) -> None:
         say(text)
         bar.is_shown = True
 
-    engine = engine_of(args, announce)
+    engine = start_engine(args, announce)
     if engine:
         return run.work(
             loader(args, run.settings), count_tokens, bar, args.retry_failed, threads=args.threads, engine=engine
         )
-    world = place(args.rank, args.world_size, os.environ)
-    workers = processes_of(args)
-    if workers > 1 and world.size == 1:
+    process = find_process_rank(args.rank, args.world_size, os.environ)
+    workers = process_count(args)
+    if workers > 1 and process.world_size == 1:
         devices = dict.fromkeys(device_of(args.device, rank) for rank in range(workers))
         say(f"device {', '.join(devices)}, processes {workers}")
-        announce(f"run {_shown(run.folder)}")
+        announce(f"run {printable(run.folder)}")
         models = partial(loader_of, args, run.settings)
         return work_in_processes(run, models, count_tokens, workers, bar, args.retry_failed, args.threads)
 
     def load() -> Models:
-        loaded = _models(args, run, world)
+        loaded = _load_models(args, run, process)
         bar.is_shown = True
         return loaded
 
-    return run.work(load, count_tokens, bar, args.retry_failed, world.rank, world.size, args.threads)
+    return run.work(load, count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
 
 
 def _undo(args: argparse.Namespace) -> int:
     left = Run.reopened(args.undo).undo()
     if args.json:
-        put_json({"run": _shown(args.undo), "left": [{"key": _shown(e.key), "reason": e.reason} for e in left]})
+        rows = [{"key": printable(each.key), "reason": each.reason} for each in left]
+        put_json({"run": printable(args.undo), "left": rows})
         return 1 if left else 0
     for each in left:
-        say(f"interrogator: {_shown(each.key)}: {each.reason}")
-    say("what was there before is back" + (f", but for {len(left)}" if left else ""))
+        say(f"interrogator: {printable(each.key)}: {each.reason}")
+    say(f"undone, except for {len(left)} captions" if left else "undone: every caption is as it was before the run")
     return 1 if left else 0
 
 
 def _preview(args: argparse.Namespace, run: Run) -> int:
     counts = run.preview(args.retry_failed)
     if args.json:
-        put_json({"run": _shown(run.folder), **counts})
+        put_json({"run": printable(run.folder), **counts})
         return 0
-    put(
-        f"{counts['caption']} to caption, {counts['kept']} stay as they are, {counts['failed']} cannot be captioned"
-        + (f", {counts['done']} done before" if counts["done"] else "")
-    )
+    finished = f", {counts['done']} already done" if counts["done"] else ""
+    put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
 
 
-def _told(args: argparse.Namespace, run: Run, summary: Summary) -> int:
+def _report(args: argparse.Namespace, run: Run, summary: Summary) -> int:
     """Say how the run stands. Returns the exit status."""
     failed = 0
     for failed, record in enumerate(run.parts.failed(run.parts.done(run.plan)), start=1):
         if failed <= _NAMED:
-            say(f"interrogator: {_shown(record.key)}: {record.reason}")
+            say(f"interrogator: {printable(record.key)}: {record.reason}")
     if failed > _NAMED:
-        say(f"and {failed - _NAMED} more, in the report")
-    if args.json:
-        report = None if summary.report is None else _shown(summary.report)
-        put_json({"run": _shown(summary.run), "total": summary.total, **summary.counts, "report": report})
-        return 1 if failed else 0
-    left = summary.total - sum(summary.counts.values())
+        say(f"and {failed - _NAMED} more, listed in the report")
     counts = summary.counts
-    say(
-        f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed"
-        + (f", {left} left" if left else "")
-    )
+    if args.json:
+        report = None if summary.report is None else printable(summary.report)
+        put_json({"run": printable(summary.run), "total": summary.total, **counts, "report": report})
+        return 1 if failed else 0
+    left = summary.total - sum(counts.values())
+    remaining = f", {left} left" if left else ""
+    say(f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed{remaining}")
     if summary.report:
-        put(_shown(summary.report))
+        put(printable(summary.report))
     return 1 if failed else 0
 
 
-def _shown(name: object) -> str:
-    """A name on one line that any terminal can write, whatever bytes it is made of."""
-    text = str(name).encode("utf-8", "backslashreplace").decode()
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 def _settings(args: argparse.Namespace) -> Settings:
-    block = list(args.block)
-    if args.block_list:
-        from ..banks import load_block_list
+    """The settings that the options come to.
 
-        block += load_block_list(args.block_list)
-    if args.checkpoint or args.no_bank:
-        raise RequestError("--checkpoint and --no-bank are not for caption: name an encoder, or the banks, instead")
+    Raises:
+        RequestError: they do not go together, or an option has no effect with the others.
+    """
     wording = CaptionRules(
-        args.trigger, args.template, args.text_prefix, args.text_suffix, tuple(args.strip), tuple(args.replace),
+        args.trigger, args.template, args.text_prefix, args.text_suffix, stripped_words(args), tuple(args.replace),
         tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit, _own_banks(args),
     )  # fmt: skip
-    given = {"second_encoder": args.second_encoder, "matcher": args.matcher}
-    return Settings(
+    given: Mapping[str, Any] = {
+        "second_encoder": args.second_encoder, "matcher": args.matcher, "tagger": args.tagger,
+        "checkpoint": None if args.checkpoint is None else str(args.checkpoint), **search_options(args),
+    }  # fmt: skip
+    settings = Settings(
         preset=args.preset, captioner=args.captioner, encoder=args.encoder,
-        banks=tuple(args.bank) if args.bank else None, block=tuple(block), quota=dict(args.quota), artists=args.artists,
-        mode=args.mode, quality=args.quality, samples=args.samples, several=args.several, seed=args.seed,
-        max_tokens=args.max_caption_tokens, repetition_penalty=args.repetition_penalty,
-        caption_prefix=args.caption_prefix, max_phrases=args.max_phrases, score=args.score, dtype=args.dtype,
-        wording=wording, policy=args.existing, separator=args.separator,
-        **{name: value for name, value in given.items() if value},
+        banks=tuple(args.bank) if args.bank else None, block=tuple(blocked_phrases(args)), quota=dict(args.quota),
+        artists=args.artists, without_banks=tuple(args.no_bank), mode=args.mode, quality=args.quality,
+        samples=args.samples, several=args.several, seed=args.seed, max_tokens=args.max_caption_tokens,
+        repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
+        escape=args.escape, dtype=args.dtype, wording=wording, policy=args.existing, separator=args.separator,
+        **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
+    check_model_options(args, settings.needs)
+    return settings
 
 
 def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:
     """Names of the user's own banks, for a template that names them."""
-    if not args.bank or "{" not in args.template.replace("{caption}", ""):
+    if not args.bank or "{" not in args.template.replace("{caption}", "").replace("{prompt}", ""):
         return ()
     from ..banks import load_banks
 
     return tuple(bank.name for bank in load_banks(args.bank))
 
 
-def _models(args: argparse.Namespace, run: Run, world: Place) -> Models:
+def _load_models(args: argparse.Namespace, run: Run, process: ProcessRank) -> Models:
     from ..dataset.captioning.models import Models  # only now: both bring in torch
     from ..devices import choose_device
-    from .prompt import with_consent
+    from .download import load_with_consent
 
-    device = device_of(args.device, world.local) if world.size > 1 else str(choose_device(args.device))
-    say(f"device {device}" + (f", process {world.rank} of {world.size}" if world.size > 1 else ""))
-    say(f"run {_shown(run.folder)}")
-    models = with_consent(args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar))
-    for role, told in models.described().items():
-        say(f"{role} {told['name']} on {told['device']} in {told['dtype']}")
+    is_one_of_several = process.world_size > 1
+    device = device_of(args.device, process.local_rank) if is_one_of_several else str(choose_device(args.device))
+    say(f"device {device}" + (f", process {process.rank} of {process.world_size}" if is_one_of_several else ""))
+    say(f"run {printable(run.folder)}")
+    models = load_with_consent(
+        args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar)
+    )
+    for role, model in models.described().items():
+        say(f"{role} {model['name']} on {model['device']} in {model['dtype']}")
     return models
-
-
-def place(rank: int | None, size: int | None, environment: Mapping[str, str]) -> Place:
-    """Which process of how many this is: by the options, else by what SLURM, torchrun or MPI say.
-
-    Raises RequestError: one of the options without the other, or a rank that is none.
-    """
-    if (rank is None) != (size is None):
-        raise RequestError("--rank and --world-size go together")
-    if rank is not None and size is not None:
-        found = Place(rank, size, rank)
-    else:
-        told = ([environment.get(name, "") for name in names] for names in _WORLDS)
-        numbers = next((some for some in told if some[0].isdecimal() and some[1].isdecimal()), ["0", "1", "0"])
-        found = Place(int(numbers[0]), int(numbers[1]), int(numbers[2] if numbers[2].isdecimal() else numbers[0]))
-    if not 0 <= found.rank < found.size:
-        raise RequestError(f"rank {found.rank} is not one of {found.size}: ranks are counted from 0")
-    return found
-
-
-class _Bar:
-    """A bar with pictures a second, time left and failures; nothing where stderr is no terminal.
-
-    Attributes:
-        is_shown: whether it may be drawn; before, lines are written where it would be.
-    """
-
-    def __init__(self) -> None:
-        self.is_shown = False
-        self._bar: Any = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, done: int, total: int, failed: int) -> None:
-        from tqdm import tqdm
-
-        if not self.is_shown:
-            return
-        if self._bar is None:
-            self._bar = tqdm(total=total, unit="picture", initial=done, disable=None, dynamic_ncols=True)
-        if failed:
-            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
-        self._bar.update(done - self._bar.n)

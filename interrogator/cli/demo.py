@@ -1,11 +1,11 @@
-"""`interrogator demo`: draw pictures, interrogate them with the models in the package, leave a page to look at."""
+"""`interrogator demo`: draw pictures, interrogate them with the built-in models, and write a page of the results."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
@@ -13,49 +13,39 @@ from PIL import Image
 from .. import demo as demo_models
 from ..errors import RequestError
 from ..modes import Mode
-from ..pipeline import Interrogation, RankedPhrase, load
-from .demo_page import demo_page
+from ..pipeline import Interrogation, load
+from .demo_page import Exhibit, demo_page
 from .terminal import Bar, put, say
 
 _MODES = (Mode.BEST, Mode.FAST, Mode.CLASSIC, Mode.NEGATIVE)
 
 
-@dataclass(frozen=True)
-class Exhibit:
-    """One drawn picture and what was said of it."""
-
-    file: str
-    truth: str
-    results: dict[str, Interrogation]
-    mediums: list[RankedPhrase]
-
-
 def demo(args: argparse.Namespace) -> int:
-    """Write pictures, a prompt beside each, prompts.jsonl and index.html into a folder."""
+    """Write pictures, a prompt beside each, prompts.jsonl and index.html to a folder."""
     if args.count < 1:
-        raise RequestError("--count must be at least 1")
+        raise RequestError(f"--count must be at least 1, not {args.count}")
     drawn = [demo_models.creature(seed) for seed in range(args.seed, args.seed + args.count)]
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         files = [f"creature-{seed}.png" for seed in range(args.seed, args.seed + args.count)]
         for file, (image, _) in zip(files, drawn, strict=True):
             image.save(args.out / file)
-        exhibits = _interrogated(args.cache_dir, files, [image for image, _ in drawn], [t.caption for _, t in drawn])
+        exhibits = _interrogate(args.cache_dir, files, [image for image, _ in drawn], [t.caption for _, t in drawn])
         _write(args.out, exhibits)
     except OSError as error:
-        raise RequestError(f"cannot write into {args.out}: {error.strerror or error}") from error
+        raise RequestError(f"cannot write to {args.out}: {error.strerror or error}") from error
     for exhibit in exhibits:
         put(f"{exhibit.file}\t{exhibit.results['best'].prompt}")
     right = sum(exhibit.results["best"].caption == exhibit.truth for exhibit in exhibits)
-    say(f"{right} of {len(exhibits)} captions are word for word what was drawn")
-    say(f"open {(args.out / 'index.html').resolve()} to look at them")
+    say(f"{right} of {len(exhibits)} captions match the drawing word for word")
+    say(f"open {(args.out / 'index.html').resolve()} in a browser")
     return 0
 
 
-def _interrogated(
+def _interrogate(
     cache_dir: Path | None, files: Sequence[str], images: Sequence[Image.Image], truths: Sequence[str]
 ) -> list[Exhibit]:
-    say("loading the models in the package; they know cartoon creatures and nothing else")
+    say("loading the built-in models; they know nothing but cartoon creatures")
     ci = load("demo", cache_dir=cache_dir)
     with Bar("embedding phrases", unit="phrase") as bar:
         ci.table(bar)
@@ -65,9 +55,10 @@ def _interrogated(
         with Bar(f"mode {mode.value}") as bar:
             by_mode[mode.value] = ci.interrogate_many(images, mode.value, captions, progress=bar)
         captions = captions or [result.caption for result in by_mode[mode.value]]  # captioned once
+    mediums = ci.rank_many(images, "mediums", 5)
     return [
-        Exhibit(file, truth, {mode: results[i] for mode, results in by_mode.items()}, ci.rank(images[i], "mediums", 5))
-        for i, (file, truth) in enumerate(zip(files, truths, strict=True))
+        Exhibit(file, truth, {mode: results[index] for mode, results in by_mode.items()}, mediums[index])
+        for index, (file, truth) in enumerate(zip(files, truths, strict=True))
     ]
 
 

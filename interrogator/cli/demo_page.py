@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
 
 from ..pipeline import Interrogation, RankedPhrase
 
-if TYPE_CHECKING:
-    from .demo import Exhibit
-
 _LABELS = {"best": "Best", "fast": "Fast", "classic": "Classic", "negative": "Negative"}
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One drawn picture, its true caption, and what the models say of it by mode."""
+
+    file: str
+    truth: str
+    results: dict[str, Interrogation]
+    mediums: list[RankedPhrase]
 
 
 def demo_page(exhibits: Sequence[Exhibit]) -> str:

@@ -1,4 +1,4 @@
-"""Who captions the shards of a run: this process, several of this machine, or workers of Ray."""
+"""Which processes caption the shards of a run: this one, several of this machine, or workers of Ray."""
 
 from __future__ import annotations
 
@@ -17,65 +17,69 @@ if TYPE_CHECKING:
     from ..dataset.run import Engine
 
 
-def engine_of(args: argparse.Namespace, announce: Callable[[str], None]) -> Engine | None:
-    """What `--engine` names; None is this process. `announce` is told, once, who works.
+def start_engine(args: argparse.Namespace, announce: Callable[[str], None]) -> Engine | None:
+    """The engine that `--engine` names; None is this process.
+
+    Args:
+        announce: called once, with a line that says who works.
 
     Raises:
-        RequestError: Ray is not installed, or an option goes with another engine only.
+        RequestError: Ray is not installed, or an option does not go with it.
     """
     if args.engine == "local":
         return None
     if args.rank is not None or args.world_size is not None:
-        raise RequestError("--engine ray gives the shards out itself, so --rank and --world-size do not go with it")
+        raise RequestError("--engine ray assigns shards itself: drop --rank and --world-size")
     from ..dataset.engines.ray import RayWorkers  # only now: it brings in Ray
 
     return RayWorkers(args.workers, announce)
 
 
-def processes_of(args: argparse.Namespace) -> int:
-    """How many processes of this machine work: as many as `--workers` says, or as there are GPUs, or one.
+def process_count(args: argparse.Namespace) -> int:
+    """How many processes of this machine work: as many as `--workers` says, or one for each GPU, or one.
 
     Raises:
-        RequestError: both, processes from here and processes that were started by somebody else.
+        RequestError: the user starts processes, and wants some started, too.
     """
     if args.rank is not None and args.workers is not None:
-        raise RequestError("--workers starts the processes; those of your own have --rank and --world-size")
+        raise RequestError("choose one: --workers starts processes here, --rank is for processes that you start")
     if args.workers is not None:
         return int(args.workers)
-    return max(1, gpus()) if args.device == "auto" and may_have_several_gpus() else 1
+    return max(1, gpu_count()) if args.device == "auto" and may_have_several_gpus() else 1
 
 
-def gpus() -> int:
-    """How many GPUs of NVIDIA or AMD torch finds."""
+def gpu_count() -> int:
+    """The number of NVIDIA or AMD GPUs that torch finds."""
     import torch  # takes a second, so see `may_have_several_gpus`
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def may_have_several_gpus() -> bool:
-    """Whether it is worth asking torch; on Linux the drivers' devices tell."""
+    """Whether asking torch is worth its time; on Linux the drivers' device files tell."""
     return not sys.platform.startswith("linux") or os.path.exists("/dev/nvidia1") or os.path.exists("/dev/kfd")
 
 
 def loader(args: argparse.Namespace, settings: Settings) -> Callable[[], Models]:
-    """What each worker of Ray loads its models with; it has nobody to ask, so only `--download` downloads."""
+    """Loads the models of a Ray worker; nobody is there to ask, so only `--download` downloads."""
     return partial(_load, settings, args.device, args.download, args.cache_dir)
 
 
 def loader_of(args: argparse.Namespace, settings: Settings, rank: int) -> Callable[[], Models]:
-    """What process number `rank` of this machine loads its models with; see `device_of`."""
+    """Loads the models of process `rank` of this machine; see `device_of`."""
     return partial(_load, settings, device_of(args.device, rank), args.download, args.cache_dir)
 
 
-def device_of(name: str, number: int) -> str:
-    """The device of one of several processes, by its number on its machine: a GPU of its own, if none was asked for.
+def device_of(name: str, local_rank: int) -> str:
+    """The device of one of several processes, by its rank on the machine: a GPU of its own unless one was asked for.
 
-    Raises DeviceError: no such device here.
+    Raises:
+        DeviceError: this machine has no such device.
     """
     from ..devices import choose_device
 
-    count = gpus() if name == "auto" else 0
-    return str(choose_device(f"cuda:{number % count}" if count > 1 else name))
+    count = gpu_count() if name == "auto" else 0
+    return str(choose_device(f"cuda:{local_rank % count}" if count > 1 else name))
 
 
 def _load(settings: Settings, device: str, download: bool, cache_dir: Any) -> Models:

@@ -1,4 +1,4 @@
-"""Talking to a terminal: lines to stderr, progress bars, a question."""
+"""A terminal: lines to stderr, data to stdout, progress bars, a question."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_utf8() -> None:
 
 
 def put(text: str) -> None:
-    """One line of data, to stdout, at once: a reader of a pipe sees each result when it is there."""
+    """One line of data, to stdout, flushed: who reads a pipe sees each result as soon as it is there."""
     print(text, flush=True)
 
 
@@ -34,8 +34,14 @@ def put_json(record: dict[str, Any]) -> None:
     put(json.dumps(record, ensure_ascii=False))
 
 
+def printable(name: object) -> str:
+    """A name on one line that any terminal can show, whatever bytes it is made of."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def ask(question: str) -> bool:
-    """A yes or no from a person at a terminal; no where nobody is there to answer."""
+    """Ask the person at the terminal a yes-or-no question; False where nobody can answer."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
@@ -43,9 +49,9 @@ def ask(question: str) -> bool:
 
 
 class Bar:
-    """A `progress(done, total)` callable that draws a bar on stderr once the work has taken a second.
+    """A `progress(done, total)` callable that draws a bar on stderr once work has taken a second.
 
-    Nothing is drawn where stderr is no terminal. A new total, or less done than before, starts a new bar.
+    It draws nothing where stderr is not a terminal. A new total, or less done than before, starts a new bar.
     """
 
     def __init__(self, label: str, unit: str = "it", in_bytes: bool = False) -> None:
@@ -77,3 +83,35 @@ class Bar:
             total=total, desc=self.label, unit="B" if self.in_bytes else self.unit, unit_scale=self.in_bytes,
             leave=False, delay=1, disable=None, file=sys.stderr, dynamic_ncols=True,
         )  # fmt: skip
+
+
+class PictureBar:
+    """A bar with pictures per second, time left and failures; it draws nothing where stderr is not a terminal.
+
+    Attributes:
+        is_shown: whether it may be drawn yet; until then, lines are written where it would be.
+    """
+
+    def __init__(self) -> None:
+        self.is_shown = False
+        self._bar: Any = None
+
+    def __enter__(self) -> PictureBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, done: int, total: int, failed: int) -> None:
+        from tqdm import tqdm
+
+        if not self.is_shown:
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=total, unit="picture", initial=done, disable=None, dynamic_ncols=True)
+        if failed:
+            self._bar.set_postfix_str(f"{failed} failed", refresh=False)
+        self._bar.update(done - self._bar.n)

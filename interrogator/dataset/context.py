@@ -44,7 +44,7 @@ class RunContext:
     def has_text(self, item: Item) -> bool:
         """Whether any text stands where an item's caption belongs."""
         if not (self.beside and self.writes_sidecars):
-            return self.target.before(item) is not None
+            return self.target.existing(item) is not None
         path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
         return path is not None and os.path.exists(path)  # without reading it
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunStopped
+from ..locks import exclusive
 from .context import RunContext
 from .progress import Watched
 from .records import Item, Record
@@ -17,7 +18,6 @@ from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
 from .state.comparison import has_changed_containers
-from .state.locks import one_at_a_time
 from .state.parts import Placed
 from .state.plan import Shard, mark
 from .targets import Rejected
@@ -79,7 +79,7 @@ def finished(place: RunContext, is_changed: bool, began: float, watched: Watched
     if len(done) < len(plan.shards) or not done:
         return Summary(files.path, len(plan), place.parts.counts(done))
     page = files.path / PAGE
-    with one_at_a_time(files.path / _LOCK, watched.again):
+    with exclusive(files.path / _LOCK, watched.again):
         findings = None
         revision = place.revision.number
         if is_changed or files.finished(revision) < len(done) or not page.exists():

@@ -19,10 +19,10 @@ class Item:
             extension, so `a.jpg` and `a.png` differ. Bytes of a file name that are no UTF-8 are lone surrogates, as
             Python has them (PEP 383).
         source: which of the run's sources it is from.
-        place: where the source finds it again: offset and length in a tar, row in a table; () for a file of its own.
+        position: where the source finds it again: offset and length in a tar, row in a table; () for a file of its own.
         size: bytes, as far as the source knows; 0 if it does not.
         caption: the text that the source itself says of it, such as a `.txt` beside it or a column; None if nothing.
-        trouble: why it cannot be read, known without reading it: a folder named x.jpg, a link that leads nowhere.
+        problem: why it cannot be read, known without reading it: a folder named x.jpg, a link that leads nowhere.
         version: what tells its bytes from others without reading them: size and time of its file; of a picture inside
             a tar or table that of the container, then `@` and the position in it. "" if nothing is known. Equal
             versions prove equal bytes; different ones prove nothing.
@@ -30,10 +30,10 @@ class Item:
 
     key: str
     source: int = 0
-    place: tuple[int, ...] = ()
+    position: tuple[int, ...] = ()
     size: int = 0
     caption: str | None = None
-    trouble: str = ""
+    problem: str = ""
     version: str = field(default="", compare=False)
 
     @property

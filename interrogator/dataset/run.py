@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RequestError
+from ..locks import exclusive
 from .context import RunContext
 from .finish import Summary, finished, put_back
 from .progress import Watch, Watched
@@ -27,7 +28,7 @@ from .settings import Settings
 from .sources import Source, open_source
 from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
-from .state.locks import Held, one_at_a_time
+from .state.locks import RunLock
 from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
@@ -160,7 +161,7 @@ class Run:
         if threads is not None and threads < 1:
             raise RequestError(f"pictures are read by at least 1 thread, not {threads}")
         began = time.time()
-        with stopping_cleanly(self._home), Held(self._home, rank, world_size, self.folder.name):
+        with stopping_cleanly(self._home), RunLock(self._home, rank, world_size, self.folder.name):
             self._read()  # what it was before the folder was held counts no more
             self._files.check_whole()
             self._make_plan(retry_failed, world_size == 1, Watched(watch, len(self.plan)))
@@ -183,7 +184,7 @@ class Run:
 
         For one that starts several processes to work on them. Raises as `work`.
         """
-        with stopping_cleanly(self._home), Held(self._home):
+        with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
             self._files.check_whole()
             self._make_plan(retry_failed, True, Watched(None, 0))
@@ -212,7 +213,7 @@ class Run:
             RequestError: another run holds the folder.
             RunStopped: the disk is full or gone; undo again to go on.
         """
-        with stopping_cleanly(self._home), Held(self._home):
+        with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
             self._files.begin_undo()
             self._place.revision.withdraw(self.target)
@@ -231,14 +232,14 @@ class Run:
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
-        if item.trouble:
+        if item.problem:
             return "failed"
-        return "kept" if self._place.stays(self.target.before(item)) else "caption"
+        return "kept" if self._place.stays(self.target.existing(item)) else "caption"
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan what the sources hold and the plan does not; all of it anew where they hold something else by now."""
         self._files.begin(self._asked, self.settings)
-        with one_at_a_time(self.folder / _PLAN_LOCK, watched.again):
+        with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._place.revision.withdraw(self.target)
             if not alone and len(self.parts.done(self.plan)) < len(self.plan.shards):

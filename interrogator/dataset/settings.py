@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from ..catalog import preset as find_preset
+from ..dataset_choices import POLICIES
 from ..errors import RequestError
-from ..modes import Mode
+from ..modes import MIN_PHRASES, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from .text import OWN_NAMES, CaptionRules, Policy
+
+# Fields that came after the first release. A run that does not use them has the name that it would have had before.
+_LATER = frozenset(
+    {"tagger", "checkpoint", "without_banks", "min_phrases", "beams", "avoid_repeats", "min_angle", "escape"}
+)
+_PROMPT_OR_CAPTION = re.compile(r"(?<=\{)(\s*)(prompt|caption)(?=\s*\})")
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,11 @@ class Settings:
         wording: what is done to every caption.
         policy: what becomes of a text that stands there already.
         separator: between an old text and a new one.
+        tagger: as in `interrogator.load`; None is the preset's.
+        checkpoint: weights file of an encoder that is named by its architecture alone.
+        without_banks: banks, or roles of banks, to switch off.
+        min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
+        escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
     """
 
     preset: str = "sd15"
@@ -67,11 +80,18 @@ class Settings:
     policy: Policy = "skip"
     separator: str = ", "
     tagger: str | None = None
+    checkpoint: str | None = None
+    without_banks: tuple[str, ...] = ()
+    min_phrases: int = MIN_PHRASES
+    beams: int = 1
+    avoid_repeats: bool = False
+    min_angle: float = 0.0
+    escape: bool = False
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
         mode, quality = Mode.of(self.mode), Quality.of(self.quality)
-        self._check_name("policy", get_args(Policy))
+        self._check_name("policy", POLICIES)
         self._check_numbers()
         most = QUALITIES[quality].kept or self.samples
         if self.several > most:
@@ -90,13 +110,16 @@ class Settings:
             raise RequestError(f"unknown {name} {getattr(self, name)!r}; choose from {', '.join(known)}")
 
     def _check_numbers(self) -> None:
-        for name in ("samples", "several", "phrases", "max_tokens"):
+        for name in ("samples", "several", "phrases", "max_tokens", "beams"):
             if getattr(self, name) < 1:
-                raise RequestError(f"{name} has to be at least 1, not {getattr(self, name)}")
-        if self.max_phrases is not None and self.max_phrases < 0:
-            raise RequestError(f"max_phrases has to be at least 0, not {self.max_phrases}")
+                raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("min_phrases", "max_phrases"):
+            if (getattr(self, name) or 0) < 0:
+                raise RequestError(f"{name} must be at least 0, not {getattr(self, name)}")
         if not self.repetition_penalty > 0:
-            raise RequestError(f"repetition_penalty has to be above 0, not {self.repetition_penalty}")
+            raise RequestError(f"repetition_penalty must be above 0, not {self.repetition_penalty}")
+        if not 0 <= self.min_angle <= 180:
+            raise RequestError(f"min_angle must be from 0 to 180 degrees, not {self.min_angle}")
 
     @property
     def needs(self) -> Needs:
@@ -140,12 +163,31 @@ class Settings:
             RequestError, TypeError: they are of another version of this library.
         """
         wording = {name: _tuples(value) for name, value in values["wording"].items()}
+        if "tagger" not in values:  # of the first release, where {caption} stood for the text of the mode
+            wording["template"] = _PROMPT_OR_CAPTION.sub(r"\1prompt", wording["template"])
         return cls(**{**{name: _tuples(value) for name, value in values.items()}, "wording": CaptionRules(**wording)})
 
     def digest(self, asked: Mapping[str, Any]) -> str:
-        """Twelve hex characters that stand for these settings and what else a run was asked: the name of the run."""
-        told = json.dumps([self.as_dict(), asked], sort_keys=True, default=str)
-        return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+        """Twelve hex characters that stand for these settings and what else a run was asked: the name of the run.
+
+        Settings that the first release had, too, have the digest that they had there, so that its unfinished runs are
+        found again.
+        """
+        content = json.dumps([self._as_first_released(), asked], sort_keys=True, default=str)
+        return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+    def _as_first_released(self) -> dict[str, Any]:
+        """`as_dict` without later fields that are not used, and with the names that a template had for the same."""
+        values = self.as_dict()
+        for each in fields(self):
+            if each.name in _LATER and values[each.name] == each.default:
+                del values[each.name]
+        # {caption} was the text of the mode. In mode caption both names mean that; else the caption gets the free name.
+        other = "caption" if self.mode == Mode.CAPTION.value else "prompt"
+        names = {"prompt": "caption", "caption": other}
+        template = _PROMPT_OR_CAPTION.sub(lambda found: found[1] + names[found[2]], self.wording.template)
+        values["wording"] = {**values["wording"], "template": template}
+        return values
 
 
 def _tuples(value: Any) -> Any:

@@ -89,7 +89,7 @@ class Worker:
         """Whether any picture of a shard is to be captioned."""
         known = self._place.parts.known(shard)
         rest = [item for item in shard.items() if item.name not in known]
-        return any(self._wants(item, self._place.target.before(item)) for item in rest)
+        return any(self._wants(item, self._place.target.existing(item)) for item in rest)
 
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
@@ -115,7 +115,7 @@ class Worker:
     def _open(self, shard: Shard, reader: Reader) -> _Opened:
         """Look what stands there already, and begin to read the pictures that are to be captioned."""
         items, known = shard.items(), self._place.parts.known(shard)
-        before = {item.name: self._place.target.before(item) for item in items if item.name not in known}
+        before = {item.name: self._place.target.existing(item) for item in items if item.name not in known}
         wanted = [item for item in items if item.name in before and self._wants(item, before[item.name])]
         return _Opened(shard, items, known, before, reader.begin(wanted))
 
@@ -126,7 +126,7 @@ class Worker:
         self._place.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
     def _wants(self, item: Item, before: str | None) -> bool:
-        return not item.trouble and not self._place.stays(before)
+        return not item.problem and not self._place.stays(before)
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
@@ -142,8 +142,8 @@ class Worker:
 
     def _record(self, item: Item, before: str | None, picture: Picture | None, written: CaptionResult | None) -> Record:
         record = Record(item.key, "kept", "its caption was there before", item.source, before=before)
-        if item.trouble:
-            return failed(record, item.trouble)
+        if item.problem:
+            return failed(record, item.problem)
         if picture is None:
             return replace(record, caption=text_of(before or ""))
         if picture.error or written is None:

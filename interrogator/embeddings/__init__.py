@@ -9,7 +9,7 @@ row_index         saved row numbers and notes of one list of phrases
 token_ids         token ids saved with a list
 batch_policy      how encoding is split into batches and segments
 compaction        the readers' lock, and merging small segments when nobody reads
-files             reading cache files, setting damaged ones aside, warning once
+cache_files       opening cache files, setting damaged ones aside, warning once
 reference_import  importing the tables of clip-interrogator
 """
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import TEMP_PATTERN
+from ..files import is_temp
 from .batch_policy import BatchPolicy
+from .cache_files import DamagedFile, WarnOnce, remove_stale_temps
 from .compaction import merge_when_alone
-from .files import DamagedFile, WarnOnce, remove_stale_temps
 from .identity import EncoderIdentity
 from .segments import count_rows, segment_paths
 from .store import EmbeddingStore
-from .store_folder import INDEXES, SEGMENTS, belongs_to, find_folder, read_manifest, store_folders
+from .store_folder import INDEXES, SEGMENTS, find_folder, has_name, read_manifest, store_folders
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class EmbeddingCache:
     def __init__(self, folder: str | Path, *, policy: BatchPolicy | None = None) -> None:
         self.folder = Path(folder)
         self._policy = policy or BatchPolicy()
-        self._complaints = WarnOnce()
+        self._warnings = WarnOnce()
 
     def open(self, identity: EncoderIdentity) -> EmbeddingStore:
         """The store of the encoder with this `identity`: an existing one, or a new one.
@@ -43,12 +43,12 @@ class EmbeddingCache:
         Rows of another encoder are never used, whatever its name; if one of the same name has other weights, tokenizer
         or dtype, the log says so. Unusable files cause a warning, never an error.
         """
-        folder = find_folder(self.folder, identity, self._complaints)
+        folder = find_folder(self.folder, identity, self._warnings)
         remove_stale_temps(self.folder)
         if folder:
             remove_stale_temps(folder, folder / SEGMENTS, folder / INDEXES)
-            merge_when_alone(folder, identity.width, self._complaints)
-        return EmbeddingStore(self.folder, folder, identity, self._policy, self._complaints)
+            merge_when_alone(folder, identity.width, self._warnings)
+        return EmbeddingStore(self.folder, folder, identity, self._policy, self._warnings)
 
     def list(self) -> list[StoreInfo]:
         """The readable stores, sorted by folder name. Changes nothing on disk."""
@@ -66,11 +66,11 @@ class EmbeddingCache:
         """Remove the stores of the encoder `name`, or all stores, including damaged ones; returns the bytes freed."""
         freed = 0
         for folder in self._folders(damaged=True):
-            if name is None or belongs_to(folder, name):
+            if name is None or has_name(folder, name):
                 freed += _remove(folder)
         if name is None:
             with suppress(OSError):
-                for left in self.folder.glob(TEMP_PATTERN):
+                for left in filter(lambda path: is_temp(path.name), self.folder.iterdir()):
                     freed += _remove(left)
         return freed
 
@@ -78,7 +78,7 @@ class EmbeddingCache:
         try:
             return tuple(store_folders(self.folder, damaged))
         except OSError as error:
-            self._complaints.unreadable(self.folder, error)
+            self._warnings.unreadable(self.folder, error)
             return ()
 
 

@@ -13,12 +13,8 @@ from pathlib import Path
 
 import torch
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-from .files import DamagedFile, WarnOnce
+from ..locks import has_shared_locks, try_lock, wait_for_shared_lock
+from .cache_files import DamagedFile, WarnOnce
 from .row_index import INDEX_SUFFIX
 from .segments import Segment, open_segment, segment_paths, write_segment
 from .store_folder import INDEXES, LOCK, SEGMENTS
@@ -36,7 +32,7 @@ class ReadersLock:
         self.release = weakref.finalize(self, _unlock, self._descriptor)
 
 
-def merge_when_alone(folder: Path, width: int, complaints: WarnOnce) -> None:
+def merge_when_alone(folder: Path, width: int, warnings: WarnOnce) -> None:
     """Merge the small segments of a store with more than MANY_SEGMENTS, if no other store object has it open."""
     try:
         paths = segment_paths(folder / SEGMENTS)
@@ -48,13 +44,13 @@ def merge_when_alone(folder: Path, width: int, complaints: WarnOnce) -> None:
     if descriptor is None:
         return
     try:
-        _merge(folder, paths, width, complaints)
+        _merge(folder, paths, width, warnings)
     finally:
         _unlock(descriptor)
 
 
-def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) -> None:
-    group = _small_segments(paths, width, complaints)
+def _merge(folder: Path, paths: list[Path], width: int, warnings: WarnOnce) -> None:
+    group = _small_segments(paths, width, warnings)
     if len(group) < 2:
         return
     written: dict[bytes, None] = {}
@@ -65,7 +61,7 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
         try:
             own = segment.phrase_keys()
         except DamagedFile as error:
-            complaints.damaged(error)
+            warnings.damaged(error)
             continue
         fresh = [row for row, key in enumerate(own) if key not in written]  # two writers may have had the same phrase
         written.update(dict.fromkeys(own))
@@ -78,7 +74,7 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
     try:
         write_segment(folder / SEGMENTS, keys, torch.cat(parts), created=group[0].created)
     except (OSError, DamagedFile) as error:
-        complaints.once(folder / SEGMENTS, f"cannot merge the segments in {folder} ({error})")
+        warnings.once(folder / SEGMENTS, f"cannot merge the segments in {folder} ({error})")
         return
     # Only now are the merged rows safe on disk. A crash here leaves rows twice, which the next merge cleans up.
     for path in (*merged, *(folder / INDEXES).glob(f"*{INDEX_SUFFIX}")):
@@ -86,16 +82,16 @@ def _merge(folder: Path, paths: list[Path], width: int, complaints: WarnOnce) ->
             path.unlink()
 
 
-def _small_segments(paths: list[Path], width: int, complaints: WarnOnce) -> list[Segment]:
+def _small_segments(paths: list[Path], width: int, warnings: WarnOnce) -> list[Segment]:
     """The segments worth merging, oldest first, up to MERGED_BYTES in total."""
     segments: list[Segment] = []
     for path in paths:
         try:
             segments.append(open_segment(path, width))
         except DamagedFile as error:
-            complaints.damaged(error)
+            warnings.damaged(error)
         except OSError as error:
-            complaints.unreadable(path, error)
+            warnings.unreadable(path, error)
     group: list[Segment] = []
     total = 0
     for segment in sorted(segments, key=lambda segment: (segment.created, segment.name)):
@@ -108,18 +104,22 @@ def _small_segments(paths: list[Path], width: int, complaints: WarnOnce) -> list
 
 def _locked(path: Path, exclusive: bool) -> int | None:
     """An open descriptor that holds the lock, or None. Waits only for a shared lock, that is for a merge to end."""
-    if fcntl is None:
+    if not has_shared_locks():
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY)  # enough for flock, and works in a read-only cache
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        if not exclusive:
+            wait_for_shared_lock(descriptor)
+            return descriptor
+        if try_lock(descriptor):
+            return descriptor
     except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _unlock(descriptor: int | None) -> None:

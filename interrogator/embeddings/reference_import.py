@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CacheError
-from .files import DamagedFile, reading
+from .cache_files import DamagedFile, open_tensors
 from .segments import are_unit_rows
 from .store import EmbeddingStore, Encode
 
@@ -76,7 +76,7 @@ def import_reference_table(
 def _read_table(path: Path, width: int) -> tuple[Tensor, str]:
     """`embeds` [N, D] float16 and the hash in hex."""
     try:
-        with reading(path) as file:
+        with open_tensors(path) as file:
             # Copied, because the other program may rewrite the file meanwhile.
             embeds: Tensor = file.get_tensor("embeds").clone()
             letters: Tensor = file.get_tensor("hash").clone()

@@ -22,9 +22,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from ..files import check_sum, keep_newest, write_whole
+from ..checksum import checksum
+from ..files import keep_newest, write_whole
 from ..rows import Rows
-from .files import DamagedFile, reading
+from .cache_files import DamagedFile, open_tensors
 
 INDEX_SUFFIX = ".safetensors"
 # Version 1 had no notes; its files have other names and are deleted when they become the oldest.
@@ -85,7 +86,7 @@ def read_index(folder: Path, phrase_list: PhraseList) -> RowIndex | None:
     Raises DamagedFile, or OSError (FileNotFoundError: no index is saved).
     """
     path = folder / (phrase_list.digest + INDEX_SUFFIX)
-    with reading(path) as file:
+    with open_tensors(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
         if metadata.get("format") != str(INDEX_VERSION):
             raise DamagedFile(path, f"format version {metadata.get('format')}, not {INDEX_VERSION}")
@@ -105,7 +106,7 @@ def read_index(folder: Path, phrase_list: PhraseList) -> RowIndex | None:
 
 
 def _sum(array: IntArray) -> list[object]:
-    return [str(array.dtype), *array.shape, check_sum(array.tobytes())]
+    return [str(array.dtype), *array.shape, checksum(array.tobytes())]
 
 
 def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:

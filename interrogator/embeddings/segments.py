@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import write_whole
-from .files import FORMAT_VERSION, DamagedFile, reading
+from .cache_files import FORMAT_VERSION, DamagedFile, open_tensors
 
 KEY_BYTES = 16
 SEGMENT_SUFFIX = ".safetensors"
@@ -88,7 +88,7 @@ def open_segment(path: Path, width: int) -> Segment:
 
     The whole header is checked, but only an even sample of the rows: checking all would read the whole file.
     """
-    with reading(path) as file:
+    with open_tensors(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
         if metadata.get("format") != str(FORMAT_VERSION):
             raise DamagedFile(path, f"format version {metadata.get('format')}, not {FORMAT_VERSION}")
@@ -110,7 +110,7 @@ def open_segment(path: Path, width: int) -> Segment:
 
 def count_rows(path: Path) -> int:
     """The number of rows according to the header of a segment. Raises DamagedFile, OSError."""
-    with reading(path) as file:
+    with open_tensors(path) as file:
         return int(file.get_slice("rows").get_shape()[0])
 
 

@@ -17,8 +17,8 @@ from ..phrases import Phrases
 from ..progress import Progress
 from ..rows import Rows
 from .batch_policy import BatchPolicy
+from .cache_files import DamagedFile, WarnOnce
 from .compaction import ReadersLock
-from .files import DamagedFile, WarnOnce
 from .identity import EncoderIdentity
 from .row_index import SMALLEST_INDEXED_LIST, Note, PhraseList, RowIndex, laid_out, read_index, write_index
 from .segments import (
@@ -53,13 +53,13 @@ class EmbeddingStore:
     """
 
     def __init__(
-        self, root: Path, folder: Path | None, identity: EncoderIdentity, policy: BatchPolicy, complaints: WarnOnce
+        self, root: Path, folder: Path | None, identity: EncoderIdentity, policy: BatchPolicy, warnings: WarnOnce
     ) -> None:
         self.identity = identity
         self._root = root
         self._folder = folder  # None until the first write
         self._policy = policy
-        self._complaints = complaints
+        self._warnings = warnings
         self._lock = threading.RLock()
         self._readers = ReadersLock(folder) if folder else None
         self._writable = True
@@ -147,10 +147,10 @@ class EmbeddingStore:
         try:
             index = read_index(self._folder / INDEXES, phrase_list)
         except DamagedFile as error:  # not moved aside: the new index will replace it
-            self._complaints.once(error.path, f"{error}; recomputing it")
+            self._warnings.once(error.path, f"{error}; recomputing it")
             return None
         except OSError as error:
-            self._complaints.unreadable(self._folder / INDEXES, error)
+            self._warnings.unreadable(self._folder / INDEXES, error)
             return None
         segments = [self._open(self._folder / SEGMENTS / name) for name in index.names] if index else [None]
         present = [segment.rows for segment in segments if segment is not None]
@@ -177,7 +177,7 @@ class EmbeddingStore:
             try:
                 write_index(self._folder / INDEXES, phrase_list.digest, index)
             except OSError as error:
-                self._complaints.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
+                self._warnings.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
         return ListRows(table, phrase_list.notes)
 
     def _encode(self, missing: dict[bytes, str], encode: Encode, progress: Progress | None) -> None:
@@ -235,7 +235,7 @@ class EmbeddingStore:
         if self._writable:
             try:
                 if self._folder is None:
-                    self._folder = make_folder(self._root, self.identity, self._complaints)
+                    self._folder = make_folder(self._root, self.identity, self._warnings)
                     self._readers = ReadersLock(self._folder)
                 segment = write_segment(self._folder / SEGMENTS, keys, rows)
                 self._open_segments[segment.name] = segment
@@ -257,7 +257,7 @@ class EmbeddingStore:
         try:
             paths = segment_paths(self._folder / SEGMENTS)
         except OSError as error:
-            self._complaints.unreadable(self._folder / SEGMENTS, error)
+            self._warnings.unreadable(self._folder / SEGMENTS, error)
             return
         known = {segment.name for segment in self._segments}
         for path in paths:
@@ -267,7 +267,7 @@ class EmbeddingStore:
                     self._register(segment, segment.phrase_keys())
                 except DamagedFile as error:
                     del self._open_segments[path.name]
-                    self._complaints.damaged(error)
+                    self._warnings.damaged(error)
 
     def _open(self, path: Path) -> Segment | None:
         """The segment at `path`, mapped once; None, after a warning, if it cannot be used."""
@@ -275,12 +275,12 @@ class EmbeddingStore:
             try:
                 self._open_segments[path.name] = open_segment(path, self.identity.width)
             except DamagedFile as error:
-                self._complaints.damaged(error)
+                self._warnings.damaged(error)
             except OSError as error:
-                self._complaints.unreadable(path, error)
+                self._warnings.unreadable(path, error)
         return self._open_segments.get(path.name)
 
     def _stop_writing(self, error: Exception) -> None:
         self._writable = False
         where = self._folder or self._root
-        self._complaints.once(where, f"{where} cannot be written ({error}); new rows stay in memory")
+        self._warnings.once(where, f"{where} cannot be written ({error}); new rows stay in memory")

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import sync_folder, temp_path, write_whole
-from .files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, reading
+from .cache_files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, open_tensors
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
 MANIFEST, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
@@ -76,14 +76,14 @@ def read_manifest(folder: Path) -> StoreManifest:
     return StoreManifest(name, dtype, tokenizer, width, _read_probes(folder / PROBES, width))
 
 
-def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path | None:
+def find_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path | None:
     """The store that this encoder filled, or None. Damaged stores cause a warning and are set aside."""
     matching: list[tuple[bool, Path]] = []
     foreign: list[str] = []
     try:
         folders = store_folders(root)
     except OSError as error:
-        complaints.unreadable(root, error)
+        warnings.unreadable(root, error)
         return None
     for folder in folders:
         try:
@@ -91,9 +91,9 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         except NewerFormat as error:
             logger.info("embedding cache: ignoring %s, which a later release wrote", error.path)
         except DamagedFile as error:
-            complaints.damaged(error, move=folder)
+            warnings.damaged(error, move=folder)
         except OSError as error:
-            complaints.unreadable(folder, error)
+            warnings.unreadable(folder, error)
         else:
             difference = _differences(identity, manifest)
             if not difference:
@@ -106,7 +106,7 @@ def find_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
     return min(matching)[1] if matching else None
 
 
-def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> Path:
+def make_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path:
     """Create the store of an encoder, or find the one that another process has just created. Raises OSError.
 
     It is filled under a temporary name and renamed, so that no reader sees a store without its manifest. Its name
@@ -128,7 +128,7 @@ def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         try:
             aside.rename(target)
         except OSError:
-            existing = find_folder(root, identity, complaints)
+            existing = find_folder(root, identity, warnings)
             if existing:
                 return existing
             target = root / f"{slug}-{uuid4().hex[:8]}"  # something that cannot be moved has the name
@@ -139,7 +139,7 @@ def make_folder(root: Path, identity: EncoderIdentity, complaints: WarnOnce) -> 
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def belongs_to(folder: Path, name: str) -> bool:
+def has_name(folder: Path, name: str) -> bool:
     """Whether a store belongs to the encoder `name`; a damaged store is judged by the name of its folder."""
     try:
         return read_manifest(folder).name == name
@@ -149,7 +149,7 @@ def belongs_to(folder: Path, name: str) -> bool:
 
 def _read_probes(path: Path, width: int) -> Tensor:
     try:
-        with reading(path) as file:
+        with open_tensors(path) as file:
             probes: Tensor = file.get_tensor("probes").clone()  # [P, D]
     except FileNotFoundError as error:
         raise DamagedFile(path, "it is missing") from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..files import write_whole
 
 
 def cache_root() -> Path:
@@ -46,6 +46,4 @@ def write_reference(repo_id: str, revision: str, commit: str) -> None:
         return
     reference = repo_cache(repo_id) / "refs" / revision
     reference.parent.mkdir(parents=True, exist_ok=True)
-    aside = reference.with_name(f"{reference.name}.{uuid.uuid4().hex}")
-    aside.write_text(commit, encoding="utf-8")
-    os.replace(aside, reference)
+    write_whole(reference, commit.encode())

@@ -162,12 +162,19 @@ class Interrogator:
         """Run the models on images, once per image, whatever is composed from the results; see `reading.read`.
 
         needs: roles, such as {"captioner", "encoder"}; `needs.needs_of` lists those of a mode.
+
+        Images are opened, prepared and read a few at a time, so a call may pass thousands.
         """
-        opened = [as_image(image) for image in images]
-        return read(
-            opened, frozenset(needs), self.models, captions=captions, caption_options=self.caption_options,
-            progress=progress,
-        )  # fmt: skip
+        roles = frozenset(needs)
+        texts = [None] * len(images) if captions is None else list(captions)
+        readings: list[Reading] = []
+        for start in range(0, len(images), _GROUP):
+            group = slice(start, start + _GROUP)
+            readings += read(
+                [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
+                caption_options=self.caption_options, progress=_share(progress, start, len(images)),
+            )  # fmt: skip
+        return readings
 
     def compose(
         self,
@@ -272,7 +279,7 @@ class Interrogator:
         if mode is Mode.TAGS:
             return self._tagged(reading)
         if mode is Mode.CAPTION:
-            return self._captioned(caption, reading.embedding)
+            return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
         builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
@@ -285,16 +292,22 @@ class Interrogator:
         tags = select_tags(reading.tags or ())
         if not tags:
             raise RequestError("the tagger selected no tag for this image, so there is no prompt; use another mode")
-        return Interrogation(join(*(tag.text for tag in tags)), reading.caption, None, [], Mode.TAGS.value, tags)
+        prompt = join(*(tag.text for tag in tags))
+        similarity = None if reading.embedding is None else self._similarity(reading.embedding, prompt)
+        return Interrogation(prompt, reading.caption, similarity, [], Mode.TAGS.value, tags)
 
-    def _captioned(self, caption: str, embedding: Tensor | None) -> Interrogation:
+    def _captioned(self, reading: Reading) -> Interrogation:
+        caption, tags = reading.caption, select_tags(reading.tags or ())
         if not caption:
             raise RequestError("mode caption needs a caption that is not empty")
-        if embedding is None:
-            return Interrogation(caption, caption, None, [], Mode.CAPTION.value)
+        if reading.embedding is None:
+            return Interrogation(caption, caption, None, [], Mode.CAPTION.value, tags)
         prompt = self._fitting(caption)
-        similarity = float(similarities(embedding, self.encoder.encode_texts([prompt]))[0])
-        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value)
+        similarity = self._similarity(reading.embedding, prompt)
+        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value, tags)
+
+    def _similarity(self, embedding: Tensor, text: str) -> float:
+        return float(similarities(embedding, self.encoder.encode_texts([text]))[0])
 
     def _fitting(self, caption: str) -> str:
         """The caption, cut at a word boundary if it alone exceeds the encoder's context."""
@@ -303,6 +316,11 @@ class Interrogator:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
             logger.warning("the caption has %d tokens, %s reads %d; cut to: %s", tokens, self.encoder.name, most, cut)
         return cut
+
+
+def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """A progress for the images from `start` on that reports within the `total`."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _ranked(table: PhraseTable, scores: Scores, positions: Sequence[int]) -> list[RankedPhrase]:

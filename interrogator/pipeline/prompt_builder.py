@@ -18,7 +18,7 @@ from ..duplicates import Repeats
 from ..embeddings import TokenCache
 from ..errors import RequestError
 from ..models import Encoder
-from ..modes import MODES, Mode
+from ..modes import MIN_PHRASES, MODES, Mode
 from ..progress import Progress, StickyProgress
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
@@ -68,8 +68,9 @@ class SearchOptions:
 
     @classmethod
     def of(
-        cls, mode: Mode, min_phrases: int, max_phrases: int | None, beams: int, avoid_repeats: bool, min_angle: float
-    ) -> SearchOptions:
+        cls, mode: Mode, min_phrases: int = MIN_PHRASES, max_phrases: int | None = None, beams: int = 1,
+        avoid_repeats: bool = False, min_angle: float = 0.0,
+    ) -> SearchOptions:  # fmt: skip
         """Options for a mode; `max_phrases` None is the mode's default.
 
         Raises:

@@ -1,5 +1,5 @@
 """Taggers say which words of a fixed vocabulary are true of an image: `selection` of those that hold."""
 
-from .selection import select_tags
+from .selection import CHARACTER_THRESHOLD, THRESHOLD, select_tags
 
-__all__ = ["select_tags"]
+__all__ = ["CHARACTER_THRESHOLD", "THRESHOLD", "select_tags"]

@@ -11,6 +11,7 @@ NAME = "image-interrogator"
 NODES = [
     "InterrogatorImage",
     "InterrogatorLoadCaptioner",
+    "InterrogatorLoadTagger",
     "InterrogatorLoadEncoder",
     "InterrogatorLoadBanks",
     "InterrogatorCaption",

@@ -153,7 +153,7 @@ def assert_right(home: Path, kind: str, target: str = "parquet", **values: Any) 
     expected = {item.key: truth(data) for item, data in found.sources[0].read(items) if isinstance(data, bytes)}
     records = {record.key: record for record in found.parts.records(found.parts.done(found.plan))}
     assert {key: record.caption for key, record in records.items() if record.status == "done"} == expected
-    standing = {item.key: (found.target.before(item) or "").strip() for item in items if not item.trouble}
+    standing = {item.key: (found.target.existing(item) or "").strip() for item in items if not item.problem}
     assert standing == expected
     for shard, record in found.parts.placed(found.parts.done(found.plan)):
         shot = found._place.thumbnails.of(shard.number, record.name)
@@ -252,7 +252,7 @@ def test_every_target_holds_the_caption_of_each_picture(
     assert finished(tmp_path, kind, target, shard_size=3)[1] == 0
     found = run(tmp_path, kind, target, shard_size=3)
     assert found.undo() == []
-    assert all(found.target.before(item) is None for item in found.items())
+    assert all(found.target.existing(item) is None for item in found.items())
     if target != "jsonl":  # a table of no rows is no file, or the one it was
         assert captions_in(tmp_path / "out", target) == []
 
@@ -322,7 +322,7 @@ def test_what_somebody_made_of_a_caption_goes_with_its_picture(tmp_path: Path) -
         write_table(home / "in.parquet", rows(6)[1:])
         assert finished(home, "parquet", target)[1] == 0
         found = run(home, "parquet", target)
-        texts = [(found.target.before(item) or "").strip() for item in found.items()]
+        texts = [(found.target.existing(item) or "").strip() for item in found.items()]
         assert texts == [truth(picture(1)), "mine", *(truth(picture(number)) for number in (3, 4, 5))]
 
 
@@ -503,7 +503,7 @@ def test_a_table_behind_a_url_is_looked_at_again(tmp_path: Path) -> None:
         Run([uri], Settings(), tmp_path / "out", "parquet", shard_size=4).work(Colours, count)
         source = open_source(uri)
         found = Run([uri], Settings(), tmp_path / "out", "parquet", shard_size=4)
-        assert [found.target.before(item) for item in source.items()] == [truth(data) for _, data in pictures]
+        assert [found.target.existing(item) for item in source.items()] == [truth(data) for _, data in pictures]
 
 
 def test_a_change_that_is_stopped_half_way_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from PIL import Image
 from interrogator.dataset import CaptionRules, Item, Record, Run, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate, CaptionResult
-from interrogator.dataset.state.locks import Held
+from interrogator.dataset.state.locks import RunLock
 from interrogator.dataset.state.plan import Plan
 from interrogator.errors import RequestError, RunStopped
 
@@ -269,7 +269,7 @@ class TestGoingOn:
         file.unlink()
         work(tmp_path, never, target=target)
         again = run(tmp_path, target=target)
-        assert all(again.target.before(Item(name)) for name in ("a.png", "b.png", "c.png"))
+        assert all(again.target.existing(Item(name)) for name in ("a.png", "b.png", "c.png"))
 
     def test_a_picture_that_went_has_failed_only_if_it_was_not_done(self, tmp_path: Path) -> None:
         draw(tmp_path, names(24))
@@ -452,18 +452,18 @@ class TestSeveralProcesses:
         assert len(texts(tmp_path)) == 4
 
     def test_a_lone_run_and_another_world_are_told_about_the_ranks(self, tmp_path: Path) -> None:
-        with Held(tmp_path, 0, 2), Held(tmp_path, 1, 2):
+        with RunLock(tmp_path, 0, 2), RunLock(tmp_path, 1, 2):
             with pytest.raises(RequestError, match=f"process {os.getpid()} on"):
-                Held(tmp_path)
+                RunLock(tmp_path)
             with pytest.raises(RequestError, match=f"process {os.getpid()} on"):
-                Held(tmp_path, 1, 2)
+                RunLock(tmp_path, 1, 2)
             with pytest.raises(RequestError, match="held by 2 processes"):
-                Held(tmp_path, 2, 3)
-        with Held(tmp_path, 0, 2, "x"), pytest.raises(RequestError, match="another run"):
-            Held(tmp_path, 1, 2, "y")
-        with Held(tmp_path), pytest.raises(RequestError, match="process"):
-            Held(tmp_path, 0, 2)
-        Held(tmp_path).release()
+                RunLock(tmp_path, 2, 3)
+        with RunLock(tmp_path, 0, 2, "x"), pytest.raises(RequestError, match="another run"):
+            RunLock(tmp_path, 1, 2, "y")
+        with RunLock(tmp_path), pytest.raises(RequestError, match="process"):
+            RunLock(tmp_path, 0, 2)
+        RunLock(tmp_path).release()
 
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
     def test_ranks_one_after_the_other_share_a_plan(self, tmp_path: Path, order: tuple[int, ...]) -> None:

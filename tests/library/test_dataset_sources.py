@@ -53,8 +53,8 @@ def keys(source: Source) -> list[str]:
     return [item.key for item in listed]
 
 
-def troubles(source: Source) -> dict[str, str]:
-    return {item.key: item.trouble for item in source.items() if item.trouble}
+def problems(source: Source) -> dict[str, str]:
+    return {item.key: item.problem for item in source.items() if item.problem}
 
 
 def contents(source: Source, items: Sequence[Item] | None = None) -> dict[str, bytes | str]:
@@ -122,7 +122,7 @@ def test_what_cannot_be_a_picture_file_is_told_and_ends_nothing(tmp_path: Path) 
     (tmp_path / "dir.jpg" / "up").symlink_to("../..")
     os.mkfifo(tmp_path / "pipe.png")
     source = open_source(tmp_path)
-    assert troubles(source) == {
+    assert problems(source) == {
         "broken.png": "is a link that leads nowhere",
         "dir.jpg": "is a folder, not a file",
         "dir.jpg/up": "is a link to a folder that it lies in: a loop",
@@ -149,9 +149,9 @@ def test_folders_behind_links_are_walked_once(tmp_path: Path) -> None:
     (outside / "back").symlink_to(inside)
     (inside / "one.png").symlink_to("real/a.png")
     assert keys(open_source(inside)) == ["hidden/c.png", "link-1/b.png", "link-1/deep/d.png", "one.png", "real/a.png"]
-    assert troubles(open_source(inside)) == {}
+    assert problems(open_source(inside)) == {}
     (inside / "world").symlink_to(tmp_path)
-    assert "a loop" in troubles(open_source(inside))["world"]
+    assert "a loop" in problems(open_source(inside))["world"]
 
 
 def test_a_folder_or_file_one_may_not_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_a_folder_or_file_one_may_not_read_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "scandir", scan)
     monkeypatch.setattr("builtins.open", opened)
     source = open_source(tmp_path)
-    assert troubles(source) == {"closed": "is a folder that cannot be read (Permission denied)"}
+    assert problems(source) == {"closed": "is a folder that cannot be read (Permission denied)"}
     assert contents(source)["secret.png"] == "cannot be read (Permission denied)"
 
 
@@ -182,7 +182,7 @@ def test_real_permissions_are_told(tmp_path: Path) -> None:
     (tmp_path / "closed").chmod(0)
     try:
         source = open_source(tmp_path)
-        assert "Permission denied" in troubles(source)["closed"]
+        assert "Permission denied" in problems(source)["closed"]
         assert "Permission denied" in str(contents(source)["secret.png"])
     finally:
         (tmp_path / "closed").chmod(0o700)
@@ -295,9 +295,9 @@ def test_an_imagefolder_brings_its_captions(tmp_path: Path, suffix: str, column:
     )
     source = open_source(tmp_path)
     assert source.kind == "imagefolder"
-    captions = {item.key: item.caption for item in source.items() if not item.trouble}
+    captions = {item.key: item.caption for item in source.items() if not item.problem}
     assert captions == {"train/a.png": "a cat\u2028, sitting", "train/new.png": None, "train/sub/b.png": "a dog"}
-    assert troubles(source) == {
+    assert problems(source) == {
         "train/gone.png": "the metadata names it, but there is no such file",
         "_/up.png": "the metadata names '../up.png', which is outside its folder",
         "etc/passwd": "the metadata names '/etc/passwd', which is outside its folder",
@@ -421,7 +421,7 @@ def test_many_tars_by_braces_folder_and_missing_ones(tmp_path: Path) -> None:
     assert keys(source)[:6] == expected and source.uri == f"{tmp_path}/set/s-{{000000..000003}}.tar"
     near = open_source(os.path.relpath(tmp_path / "set") + "/s-{000000..000003}.tar")
     assert near.uri == source.uri and keys(near) == keys(source)
-    assert troubles(source) == {"s-000003.tar": "cannot be opened (No such file or directory)"}
+    assert problems(source) == {"s-000003.tar": "cannot be opened (No such file or directory)"}
     assert list(contents(source).values())[:6] == [png(number) for number in range(6)]
     assert keys(open_source(f"{tmp_path}/{{set,none}}/s-00000{{0..1}}.tar")) == [
         *(f"set/{key}" for key in expected[:4]),
@@ -446,7 +446,7 @@ def test_a_tar_cut_off_anywhere_keeps_the_samples_before(tmp_path: Path, packed:
         source = open_source(tmp_path / "x.tar")
         found = contents(source)
         told = found.pop("x.tar", None)
-        assert found.items() <= full.items() and len(found) == sum(not item.trouble for item in source.items())
+        assert found.items() <= full.items() and len(found) == sum(not item.problem for item in source.items())
         if not packed and end >= 4 * 4 * 512 + 512:
             assert told is None and len(found) == 4
         else:
@@ -462,7 +462,7 @@ def test_a_damaged_header_in_the_middle_is_told(tmp_path: Path) -> None:
     path.write_bytes(data)
     source = open_source(path)
     assert keys(source) == ["x.tar/0000.png", "x.tar/0001.png", "x.tar"]
-    assert "a header makes no sense" in troubles(source)["x.tar"]
+    assert "a header makes no sense" in problems(source)["x.tar"]
 
 
 def test_names_that_lead_out_links_and_doubles_are_told(tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_names_that_lead_out_links_and_doubles_are_told(tmp_path: Path) -> None:
         info.type = tarfile.DIRTYPE
         out.addfile(info)
     source = open_source(path)
-    told = troubles(source)
+    told = problems(source)
     assert sorted(told) == sorted(
         ["x.tar/_/_/evil.png", "x.tar/etc/evil.png", "x.tar/a/_/_/b.png", "x.tar/two.png", "x.tar/two.PNG"]
         + ["x.tar/good.png#2", "x.tar/odd1.png", "x.tar/odd2.png", "x.tar/odd3.png", "x.tar/odd6.png"]
@@ -576,7 +576,7 @@ def test_a_parquet_file_of_paths_reads_the_files(tmp_path: Path, column: str) ->
     source = open_source(tmp_path / "set" / "p.parquet")
     outside = str(tmp_path / "elsewhere" / "c.png").strip("/")
     assert keys(source) == ["a.png", "sub/b.png", outside, "pictures/d.png", "p.parquet#4", "gone.png", "a.png#2"]
-    assert troubles(source) == {
+    assert problems(source) == {
         "p.parquet#4": f"its {column} is empty",
         "gone.png": "no such file",
         "a.png#2": "is in the table more than once",
@@ -603,7 +603,7 @@ def test_a_parquet_file_of_the_wrong_type_says_what_it_has(tmp_path: Path) -> No
     (tmp_path / "q.parquet").write_bytes(b"text")
     pq.write_table(pa.table({"image": [PNG]}), tmp_path / "r.parquet")
     source = open_source(tmp_path)
-    found = troubles(source)
+    found = problems(source)
     assert found.keys() == {"p.parquet", "q.parquet"} and keys(source)[2:] == ["r.parquet#0"]
     assert "its columns: image (int64), label (string)" in found["p.parquet"]
     assert "is no parquet file that can be read" in found["q.parquet"]
@@ -694,7 +694,7 @@ def test_every_kind_is_read_over_fsspec(tmp_path: Path) -> None:
         "x-001.tar/0003.png",
         "x-001.tar/0004.png",
     ]
-    assert "x-001.tar" in troubles(source)
+    assert "x-001.tar" in problems(source)
     assert keys(open_source("memory://far/tars/x-00{0..1}.tar")) == keys(source)
     assert contents(open_source("memory://far/p.parquet")) == {"p.parquet#0": PNG}
     source = open_source("memory://far/list.txt")
@@ -723,7 +723,7 @@ def test_what_is_no_source_is_refused_with_what_is_there(tmp_path: Path) -> None
     ]:
         with pytest.raises(RequestError, match=message):
             open_source(uri)
-    with pytest.raises(RequestError, match="no kind of source; there are: folder, imagefolder"):
+    with pytest.raises(RequestError, match="unknown kind of source .*; choose from folder, imagefolder"):
         open_source(tmp_path, kind="zip")  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="ends in .tar"):
         open_source(tmp_path / "docs", kind="webdataset")

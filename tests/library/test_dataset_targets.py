@@ -88,7 +88,7 @@ def test_sidecars_lie_beside_the_pictures(tmp_path: Path, kind: str) -> None:
     source = pictures(tmp_path, "a.png", "sub/b.c.png", "bad.png", "kept.png")
     (tmp_path / f"kept.{kind}").write_text("as it was", encoding="utf-8")
     target = open_target(kind, None, [source])
-    assert [target.before(item) for item in source.items()] == [None, None, "as it was", None]
+    assert [target.existing(item) for item in source.items()] == [None, None, "as it was", None]
     records = [done("a.png", "a cat, “quoted”"), done("sub/b.c.png", ""), failed("bad.png"), kept("kept.png", "x")]
     assert target.write(records) == [] and target.finish(iter(records)) == []
     assert tree(tmp_path) == {
@@ -96,7 +96,7 @@ def test_sidecars_lie_beside_the_pictures(tmp_path: Path, kind: str) -> None:
         f"sub/b.c.{kind}": b"\n",  # kohya's loader refuses a file without a line
         f"kept.{kind}": b"as it was",
     }
-    now = target.before(Item("a.png"))
+    now = target.existing(Item("a.png"))
     assert now == "a cat, “quoted”\n" and text_of(now) == "a cat, “quoted”"
 
 
@@ -127,7 +127,7 @@ def test_a_url_in_a_list_has_no_place_for_a_sidecar(tmp_path: Path) -> None:
     (tmp_path / "list.list").write_text("a.png\nmemory://x/b.png\n")
     source = open_source(tmp_path / "list.list")
     target = open_target("txt", None, [source])
-    assert [target.before(item) for item in source.items()] == [None, None]
+    assert [target.existing(item) for item in source.items()] == [None, None]
     left = target.write([done("a.png", "A"), done("x/b.png", "B")])
     assert left == [Rejected("x/b.png", "there is no place for its caption file")]
 
@@ -149,7 +149,7 @@ def test_what_one_sidecar_cannot_hold_is_left_out_alone(tmp_path: Path) -> None:
     assert left["a.png"] == "a.jpg has the same caption file" and left["b.png"] == "its caption is no UTF-8"
     assert "cannot be written" in left[long] and "cannot be written (Is a directory)" in left["folder.png"]
     assert tree(tmp_path) == {"a.caption": b"A\n"}
-    assert [target.before(item) for item in source.items()] == ["A\n", "A\n", None, None, None]
+    assert [target.existing(item) for item in source.items()] == ["A\n", "A\n", None, None, None]
 
 
 def test_a_full_disk_stops_and_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ def test_undo_puts_every_byte_back(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(odd)
     (tmp_path / "e.txt").write_bytes(b"e")
     target = open_target("txt", None, [source])
-    before = {item.key: target.before(item) for item in source.items()}
+    before = {item.key: target.existing(item) for item in source.items()}
     assert text_of(before["b.png"] or "").startswith("old")
     records = [done(key, f"new {key}", before=text) for key, text in before.items() if key != "e.png"]
     records = [Record.from_dict(json.loads(json.dumps(record.as_dict()))) for record in records]
@@ -218,7 +218,7 @@ def test_a_name_that_is_no_utf8_has_a_sidecar_but_no_row(tmp_path: Path) -> None
     for kind in ("jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet"):
         assert open_target(kind, None, [source]).finish(records) == [Rejected("\udcff.png", "its name is no UTF-8")]
     target = open_target("webdataset", tmp_path / "tars", [source])
-    assert target.finish(records) == [] and target.before(Item("\udcff.png")) == "odd"
+    assert target.finish(records) == [] and target.existing(Item("\udcff.png")) == "odd"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_the_imagefolder_loader_reads_our_metadata(tmp_path: Path, hub: str) -> 
     again = open_source(tmp_path / "set")
     assert again.kind == "imagefolder"
     assert {item.key: item.caption for item in again.items() if item.caption} == texts
-    assert target.before(Item("a.png")) == "plain" and target.before(Item("sub/bad.png")) is None
+    assert target.existing(Item("a.png")) == "plain" and target.existing(Item("sub/bad.png")) is None
 
 
 def test_several_captions_are_a_list_in_every_row(tmp_path: Path, hub: str) -> None:
@@ -249,7 +249,7 @@ def test_several_captions_are_a_list_in_every_row(tmp_path: Path, hub: str) -> N
     rows = load("imagefolder", hub, data_dir=str(tmp_path))
     assert sorted(rows["text"]) == [["1", "2"], ["3"], ["old"]]
     later = open_target("jsonl", None, [source])
-    assert later.before(Item("a.png")) == "1\n2"
+    assert later.existing(Item("a.png")) == "1\n2"
     later.finish([done("b.png", "new")])
     assert {tuple(row["text"]) for row in read_rows(tmp_path / "metadata.jsonl")} == {("new",), ("1", "2"), ("old",)}
 
@@ -263,7 +263,7 @@ def test_rows_and_columns_of_others_are_kept(tmp_path: Path, hub: str) -> None:
         encoding="utf-8",
     )
     target = open_target("jsonl", None, [source])
-    assert target.before(Item("b.png")) == "old b"
+    assert target.existing(Item("b.png")) == "old b"
     target.finish([done("a.png", "new a"), done("b.png", "new b", before="old b"), failed("c.png"), failed("d.png")])
     assert read_rows(tmp_path / "metadata.jsonl") == [
         {"file_name": "a.png", "text": "new a", "score": None, "tags": None},
@@ -286,7 +286,7 @@ def test_a_cell_that_is_no_text_is_no_caption(tmp_path: Path, kind: str) -> None
     path = tmp_path / ("metadata.jsonl" if kind == "jsonl" else "meta_cap.jsonl")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     target = open_target(kind, None, [source])
-    assert [target.before(Item(f"{letter}.png")) for letter in "abc"] == [None, None, "one\ntwo"]
+    assert [target.existing(Item(f"{letter}.png")) for letter in "abc"] == [None, None, "one\ntwo"]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
@@ -298,7 +298,7 @@ def test_a_picture_of_two_sources_has_one_row(tmp_path: Path, kind: str) -> None
     left = [*target.write(records), *target.finish(records)]
     assert left == [Rejected("a.png", "another picture is called one/a.png, too", 1)]
     again = open_target(kind, tmp_path / "set", [whole, part])
-    assert [again.before(Item(key)) for key in ("one/a.png", "b.png")] == ["first", "b"]
+    assert [again.existing(Item(key)) for key in ("one/a.png", "b.png")] == ["first", "b"]
 
 
 def test_undo_leaves_a_caption_that_somebody_changed_and_says_so(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_undo_puts_a_list_of_captions_back_as_a_list(tmp_path: Path) -> None:
     path = tmp_path / "metadata.jsonl"
     path.write_text('{"file_name": "a.png", "text": ["one", "two"]}\n', encoding="utf-8")
     target = open_target("jsonl", None, [source])
-    record = done("a.png", "new", before=target.before(Item("a.png")))
+    record = done("a.png", "new", before=target.existing(Item("a.png")))
     target.finish([record])
     assert read_rows(path) == [{"file_name": "a.png", "text": ["new"]}]
     assert target.restore([record]) == []
@@ -339,7 +339,7 @@ def test_a_table_is_read_again_only_when_it_is_another(tmp_path: Path, monkeypat
     loads: list[int] = []
     load_rows = type(target)._load
     monkeypatch.setattr(type(target), "_load", lambda table: loads.append(1) or load_rows(table))
-    assert target.before(Item("a.png")) == "old" and not loads
+    assert target.existing(Item("a.png")) == "old" and not loads
     target.finish([done("b.png", "new")])
     assert len(loads) == 1, "what was written is read, what was there was read before"
     path.write_text('{"file_name": "b.png", "text": "by somebody else"}\n', encoding="utf-8")
@@ -411,7 +411,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     }
     (tmp_path / "meta_cap.json").write_text(json.dumps(old))
     target = open_target("kohya-json", None, [source])
-    assert [target.before(Item(key)) for key in ("a.png", "c.png", "d.png")] == ["by stem", None, "old d"]
+    assert [target.existing(Item(key)) for key in ("a.png", "c.png", "d.png")] == ["by stem", None, "old d"]
     records = [done("a.png", "new a", width=2, height=2, before="by stem"), done("sub/b.png", "new “b”")]
     records += [done("c.png", "new c"), failed("d.png"), failed("e.jpg")]
     assert target.finish(iter(records)) == []
@@ -520,7 +520,7 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
     assert [data for _, data in table.read(list(table.items()))] == [png(number) for number in range(4)]
 
     later = open_target("parquet", None, [source])
-    assert [later.before(item) for item in source.items()] == ["two\nlines", None, None, "1"]
+    assert [later.existing(item) for item in source.items()] == ["two\nlines", None, None, "1"]
     later.finish([failed("a.png"), done("b.png", "at last"), done("new.png", "n")])
     texts = {row["key"]: row["text"] for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
     assert texts == {"b.png": "at last", "new.png": "n", "a.png": "two\nlines", "c.png": None, "d.png": "1"}
@@ -559,24 +559,24 @@ def test_tars_of_captions_are_read_beside_those_of_the_pictures(tmp_path: Path) 
     records = [done(item.key, f"no {number}\n“x”") for number, item in enumerate(items)]
     records[3] = failed(records[3].key)
     target = open_target("webdataset", tmp_path / "out", [source])
-    assert target.before(items[0]) is None
+    assert target.existing(items[0]) is None
     assert target.write(records) == [] and target.finish(iter(records)) == []
     shards = "{000000..000001}.tar"
     samples = list(beside(f"{tmp_path}/in/s-{shards}", f"{tmp_path}/out/s-{shards}"))
     assert [sample.get("txt", b"").decode() for sample in samples] == [record.caption for record in records]
     assert samples[3]["failed.txt"] == b"is cut short"
-    assert [target.before(item) for item in items] == [r.caption if r.status == "done" else None for r in records]
+    assert [target.existing(item) for item in items] == [r.caption if r.status == "done" else None for r in records]
     first = tree(tmp_path / "out")
     assert open_target("webdataset", tmp_path / "again", [source]).finish(records) == []
     assert tree(tmp_path / "again") == first, "the same bytes"
 
     more = open_target("webdataset", tmp_path / "out", [source])
     more.finish([done(items[3].key, "now"), failed(items[4].key)])
-    assert more.before(items[3]) == "now" and more.before(items[4]) == records[4].caption
-    assert more.before(items[5]) == records[5].caption, "what is not of the run stays"
+    assert more.existing(items[3]) == "now" and more.existing(items[4]) == records[4].caption
+    assert more.existing(items[5]) == records[5].caption, "what is not of the run stays"
     assert tree(tmp_path / "out")["s-000000.tar"] == first["s-000000.tar"]
     more.restore([done(items[3].key, "now"), failed(items[4].key)])
-    assert more.before(items[3]) is None and more.before(items[4]) == records[4].caption
+    assert more.existing(items[3]) is None and more.existing(items[4]) == records[4].caption
     with pytest.raises(RequestError, match="in the order of the source"):
         more.finish([done(items[0].key, "1"), done(items[3].key, "2"), done(items[1].key, "3")])
     assert tree(tmp_path / "out").keys() == first.keys()
@@ -594,16 +594,16 @@ def test_pictures_without_tars_get_shards_of_their_own(tmp_path: Path, monkeypat
     assert json.loads(samples[1]["captions.json"]) == ["C.PNG"]
 
     later = open_target("webdataset", tmp_path / "out", [source])
-    assert later.before(Item("f.png")) == "F.PNG"
+    assert later.existing(Item("f.png")) == "F.PNG"
     later.finish([done("g.png", "new g"), done("c.png", "new c")])
-    assert {name: later.before(Item(name)) for name in names[2:]} == {
+    assert {name: later.existing(Item(name)) for name in names[2:]} == {
         "c.png": "new c",
         "d/e.png": "D/E.PNG",
         "f.png": "F.PNG",
         "g.png": "new g",
     }
     later.restore([done(name, name.upper()) for name in names] + [done("g.png", "new g"), done("c.png", "new c")])
-    assert later.before(Item("f.png")) is None
+    assert later.existing(Item("f.png")) is None
 
 
 def test_tars_of_captions_do_not_replace_those_of_the_pictures(tmp_path: Path) -> None:
@@ -646,7 +646,7 @@ def test_any_name_and_text_comes_back_from_every_kind(
     items = list(source.items())
     for kind in KINDS:
         target = open_target(kind, folder / kind, [source])
-        befores = {item.key: target.before(item) for item in items}
+        befores = {item.key: target.existing(item) for item in items}
         assert set(befores.values()) == {None}
         records = [done(item.key, texts[item.key], before=befores[item.key]) for item in items]
         left = {some.key for some in target.write(records) + target.finish(iter(records))}
@@ -660,10 +660,10 @@ def test_any_name_and_text_comes_back_from_every_kind(
                 expected = texts[item.key].rstrip("\n") + "\n"
             elif kind == "csv":
                 expected = texts[item.key] or None
-            assert fresh.before(item) == expected, kind
+            assert fresh.existing(item) == expected, kind
         tree(folder / kind)
         assert [some for some in fresh.restore(records) if some.key not in left] == [], kind
-        assert not any(open_target(kind, folder / kind, [source]).before(item) for item in items), kind
+        assert not any(open_target(kind, folder / kind, [source]).existing(item) for item in items), kind
 
 
 def test_what_is_no_target_is_refused_before_the_run(tmp_path: Path) -> None:
@@ -676,7 +676,7 @@ def test_what_is_no_target_is_refused_before_the_run(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/targets/a.png", png())
     far = open_source("memory://targets")
     cases: list[tuple[str, Path | str | None, list[Source], str, str]] = [
-        ("zip", None, [source], "text", "no kind of target; there are: txt, caption"),
+        ("zip", None, [source], "text", "unknown kind of target .*; choose from txt, caption"),
         ("txt", None, [packed], "text", "no place beside its pictures"),
         ("txt", None, [far], "text", "no place beside its pictures"),
         ("jsonl", None, [far], "text", "say where metadata.jsonl goes"),

@@ -248,13 +248,13 @@ def test_no_merge_while_another_process_reads(tmp_path):
 MERGE = (
     PRELUDE
     + """
-from interrogator.embeddings import merging
-write = merging.write_segment
+from interrogator.embeddings import compaction
+write = compaction.write_segment
 def write_and_die(*arguments, **options):
     write(*arguments, **options)
     os.kill(os.getpid(), 9)
 if sys.argv[2] == "die between":
-    merging.write_segment = write_and_die
+    compaction.write_segment = write_and_die
 print("ready", flush=True)
 EmbeddingCache(folder).open(identity())
 print("merged")

@@ -19,19 +19,32 @@ HEAVY = ("torch", "transformers", "open_clip")
 # Rows from the bottom up: a module may import modules of lower rows and of its own. The longest name counts, so the
 # options of captioners lie below the captioners, and the protocols between them.
 LAYERS = (
-    ("errors", "module_views", "threads", "progress", "phrases", "files", "prompts", "version"),
+    (
+        "errors",
+        "module_views",
+        "threads",
+        "progress",
+        "phrases",
+        "files",
+        "locks",
+        "checksum",
+        "prompts",
+        "version",
+        "dataset_choices",
+        "dtypes",
+    ),
     ("images", "devices", "batches", "hub", "modes", "qualities"),
     ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
     ("models", "markers"),
-    ("registry", "taggers", "captioners.sampling", "reading"),
+    ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip"),
     ("encoders", "matchers"),
     ("pipeline",),
     ("dataset",),
     ("demo",),
     ("cli",),
-)
+)  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # These do not know each other, though they are of one row.
 STRANGERS = (("captioners.blip", "encoders"), ("encoders", "matchers"), ("taggers", "captioners.blip"))
@@ -95,6 +108,16 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
             break
         edges = {module: others for module, others in edges.items() if module not in ends}
     assert not edges, f"these import each other in a circle, or something that does: {', '.join(sorted(edges))}"
+
+
+def test_one_module_asks_the_system_for_locks() -> None:
+    asking = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import) and {"fcntl", "msvcrt"} & {alias.name for alias in node.names}
+    }
+    assert asking == {"locks"}
 
 
 def test_a_folder_of_many_modules_says_what_to_open_for_what() -> None:

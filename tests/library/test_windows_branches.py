@@ -18,16 +18,17 @@ from typing import Any
 import pytest
 import torch
 
+from interrogator import locks
 from interrogator.cli import engines, main, terminal
 from interrogator.dataset.records import Item
 from interrogator.dataset.sources.io import storage
-from interrogator.dataset.state import locks
-from interrogator.dataset.state.locks import Held, one_at_a_time
+from interrogator.dataset.state.locks import RunLock
 from interrogator.dataset.state.plan import Plan
 from interrogator.dataset.targets import target
 from interrogator.embeddings import PROBE_PHRASES, BatchPolicy, EmbeddingCache, EncoderIdentity, compaction
 from interrogator.errors import RequestError
 from interrogator.files import write_whole
+from interrogator.locks import LocksUnsupported, exclusive, try_lock, wait_for_shared_lock
 
 fcntl = pytest.importorskip("fcntl")  # stands in for the locks of Windows
 
@@ -60,42 +61,70 @@ def msvcrt(monkeypatch: pytest.MonkeyPatch) -> Msvcrt:
 @pytest.mark.usefixtures("msvcrt")
 class TestRuns:
     def test_the_second_run_is_refused_and_learns_of_the_first(self, tmp_path: Path) -> None:
-        with Held(tmp_path), pytest.raises(RequestError, match=f"process {os.getpid()} on "):
-            Held(tmp_path)
-        Held(tmp_path).release()
+        with RunLock(tmp_path), pytest.raises(RequestError, match=f"process {os.getpid()} on "):
+            RunLock(tmp_path)
+        RunLock(tmp_path).release()
 
     def test_the_lock_leaves_the_text_readable(self, tmp_path: Path, msvcrt: Msvcrt) -> None:
         """Windows refuses to read what another has locked."""
-        with Held(tmp_path), pytest.raises(RequestError):
-            Held(tmp_path)
+        with RunLock(tmp_path), pytest.raises(RequestError):
+            RunLock(tmp_path)
         (file,) = tmp_path.iterdir()
         assert file.stat().st_size > 0
         assert msvcrt.positions and min(msvcrt.positions) > file.stat().st_size
 
     def test_ranks_of_one_run_hold_the_folder_together(self, tmp_path: Path) -> None:
-        with Held(tmp_path, 0, 2), Held(tmp_path, 1, 2):
+        with RunLock(tmp_path, 0, 2), RunLock(tmp_path, 1, 2):
             with pytest.raises(RequestError, match="held by another run"):
-                Held(tmp_path, 1, 2)
+                RunLock(tmp_path, 1, 2)
             with pytest.raises(RequestError, match="held by 2 processes"):
-                Held(tmp_path, 2, 3)
+                RunLock(tmp_path, 2, 3)
 
     def test_a_lone_run_and_ranks_exclude_each_other(self, tmp_path: Path) -> None:
-        with Held(tmp_path, 1, 2), pytest.raises(RequestError, match=f"held by another run .process {os.getpid()}"):
-            Held(tmp_path)
-        with Held(tmp_path), pytest.raises(RequestError, match=f"held by another run .process {os.getpid()}"):
-            Held(tmp_path, 1, 2)
+        with RunLock(tmp_path, 1, 2), pytest.raises(RequestError, match=f"held by another run .process {os.getpid()}"):
+            RunLock(tmp_path)
+        with RunLock(tmp_path), pytest.raises(RequestError, match=f"held by another run .process {os.getpid()}"):
+            RunLock(tmp_path, 1, 2)
 
     def test_one_block_waits_for_the_other(self, tmp_path: Path) -> None:
         waited = []
         with ExitStack() as first:
-            first.enter_context(one_at_a_time(tmp_path / "lock", lambda: None))
+            first.enter_context(exclusive(tmp_path / "lock", lambda: None))
 
             def wait() -> None:
                 waited.append(True)
                 first.close()
 
-            with one_at_a_time(tmp_path / "lock", wait):
+            with exclusive(tmp_path / "lock", wait):
                 assert waited == [True]
+
+
+class TestLocks:
+    def test_an_exclusive_lock_is_had_once(self, tmp_path: Path, msvcrt: Msvcrt) -> None:
+        with open(tmp_path / "lock", "wb") as first, open(tmp_path / "lock", "rb") as second:
+            assert try_lock(first.fileno()) and not try_lock(second.fileno())
+        assert len(msvcrt.positions) == 2
+        with open(tmp_path / "lock", "rb") as third:
+            assert try_lock(third.fileno()), "closing a file unlocks it"
+
+    @pytest.mark.usefixtures("msvcrt")
+    def test_there_are_no_shared_locks(self, tmp_path: Path) -> None:
+        with open(tmp_path / "lock", "wb") as file:
+            with pytest.raises(LocksUnsupported):
+                try_lock(file.fileno(), shared=True)
+            with pytest.raises(LocksUnsupported):
+                wait_for_shared_lock(file.fileno())
+
+    def test_a_disk_without_locks_is_told_from_a_lock_that_is_held(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Some network disks; there a run goes on without, as it did on the disks before them."""
+        with open(tmp_path / "lock", "wb") as file:
+            monkeypatch.setattr(fcntl, "flock", _refuse(OSError(errno.ENOLCK, "No locks available")))
+            with pytest.raises(LocksUnsupported, match="No locks available"):
+                try_lock(file.fileno())
+        with RunLock(tmp_path / "run"), exclusive(tmp_path / "other", _refuse(AssertionError("nothing to wait for"))):
+            assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.lock"]
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP])
@@ -215,10 +244,8 @@ def test_whoever_asks_python_for_an_encoding_gets_it(monkeypatch: pytest.MonkeyP
 
 
 class TestEmbeddings:
-    def test_segments_stay_apart_where_there_are_no_shared_locks(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(compaction, "fcntl", None)
+    @pytest.mark.usefixtures("msvcrt")
+    def test_segments_stay_apart_where_there_are_no_shared_locks(self, tmp_path: Path) -> None:
         phrases = [f"p{number}" for number in range(compaction.MANY_SEGMENTS + 2)]
         store = EmbeddingCache(tmp_path, policy=BatchPolicy(first_batch=1, largest_batch=1, segment_rows=1)).open(
             identity()

@@ -14,10 +14,10 @@ from .stand_ins import ComfyUI, Pack, run
 pytestmark = pytest.mark.models
 
 PHASES = {
-    "captioning": ("_captioner", "caption"),
-    "embedding images": ("_encoder", "embed_images"),
-    "encoding phrases": ("_encoder", "encode_texts"),
-    "searching": ("_encoder", "encode_continuations"),
+    "captioning": ("captioner", "caption"),
+    "embedding images": ("encoder", "embed"),
+    "encoding phrases": ("encoder", "encode_texts"),
+    "searching": ("encoder", "encode_continuations"),
 }
 
 
@@ -43,9 +43,8 @@ def cancel_in(demo: Demo, comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch) -> 
     """Makes somebody press Cancel when a phase begins."""
 
     def press(phase: str) -> None:
-        part, method = PHASES[phase]
-        hosted = demo.captioner[0] if part == "_captioner" else demo.encoder[0]
-        model = getattr(hosted, part)
+        role, method = PHASES[phase]
+        model = getattr(demo, role)[0].model
         work = getattr(model, method)
 
         def cancelled(*args: Any, **options: Any) -> Any:

@@ -107,7 +107,7 @@ def test_of_two_models_of_one_name_the_users_folder_counts(new_comfyui: Callable
     put("captioner", comfyui.models / "interrogator" / "captioners" / "creatures")
     pack = load_pack(comfyui)
     captioner = run(pack.nodes["InterrogatorLoadCaptioner"], model=found(pack, "InterrogatorLoadCaptioner")[0])[0][0]
-    assert str(tmp_path / "elsewhere") in str(captioner._captioner.name)
+    assert str(tmp_path / "elsewhere") in str(captioner.origin.folder)
 
 
 def test_a_model_put_there_by_hand_serves_its_known_name(new_comfyui: Callable[..., ComfyUI]) -> None:

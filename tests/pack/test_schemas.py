@@ -175,17 +175,48 @@ def test_an_output_is_a_list_where_a_node_takes_lists(schemas: dict[str, Schema]
 
 
 def test_modes_are_the_librarys(schemas: dict[str, Schema], pack: Pack) -> None:
+    """Those with tags only where a tagger can be connected."""
+    table = pack.module("interrogator.modes").MODES
     for name in ("InterrogatorImage", "InterrogatorAdvanced"):
         (mode,) = [piece for piece in schemas[name].inputs if piece.id == "mode"]
+        takes_taggers = "tagger" in {piece.id for piece in schemas[name].inputs}
+        expected = [row for row in table if takes_taggers or "tagger" not in table[row].needs]
+        assert [option.key for option in mode.options] == [row.value for row in expected]
         assert mode.options[0].key == "best"
-        names = {row.value for row in pack.module("interrogator.pipeline").Mode}
-        assert {option.key for option in mode.options} == names
+        for row in expected:
+            assert table[row].help in mode.tooltip
+    assert "tags" in {option.key for option in mode.options}
+
+
+def test_options_of_a_mode_are_the_tables(schemas: dict[str, Schema], pack: Pack) -> None:
+    table = pack.module("interrogator.modes").MODES
+    (mode,) = [piece for piece in schemas["InterrogatorAdvanced"].inputs if piece.id == "mode"]
+    for option in mode.options:
+        traits = table[pack.module("interrogator.modes").Mode(option.key)]
+        inner = {piece.id: piece for piece in option.inputs}
+        assert inner.keys() == traits.options
+        if "max_phrases" in inner:
+            assert inner["max_phrases"].default == traits.phrases
 
 
 def test_presets_and_models_are_the_catalogs(schemas: dict[str, Schema], pack: Pack) -> None:
     (preset,) = [piece for piece in schemas["InterrogatorImage"].inputs if piece.id == "preset"]
-    assert set(preset.options) == {row.name for row in pack.library.catalog.PRESETS}
-    assert preset.options[-1] == "demo" and preset.default == "sd15"
+    assert preset.options == [row.name for row in pack.library.catalog.PRESETS] and preset.default == "sd15"
+    for role in ("Captioner", "Encoder"):
+        (model,) = [piece for piece in schemas[f"InterrogatorLoad{role}"].inputs if piece.id == "model"]
+        known = [row.name for row in pack.library.catalog.MODELS if row.role == role.lower()]
+        assert model.options[: len(known)] == known
+
+
+def test_choices_of_a_dataset_are_the_librarys(schemas: dict[str, Schema], pack: Pack) -> None:
+    inputs = {piece.id: piece for piece in schemas["InterrogatorDataset"].inputs}
+    choices = pack.module("interrogator.dataset_choices")
+    assert inputs["existing"].options == list(choices.POLICIES)
+    assert inputs["target"].options == [kind for kind in choices.TARGET_KINDS if kind not in ("parquet", "webdataset")]
+    assert inputs["quality"].options == [row.value for row in pack.module("interrogator.qualities").QUALITIES]
+    assert set(inputs["mode"].options) == {"caption", "fast", "classic", "best"}
+    artists = {piece.id: piece for piece in schemas["InterrogatorImage"].inputs}["artists"]
+    assert artists.options == list(pack.module("interrogator.banks").ARTISTS)
 
 
 def test_schemas_are_made_without_looking_far(pack: Pack) -> None:

@@ -37,6 +37,7 @@ export const SETTINGS = [
 const STARTS_WITH = {
   InterrogatorImage: { preset: PRESET, download: DOWNLOAD },
   InterrogatorLoadCaptioner: { download: DOWNLOAD },
+  InterrogatorLoadTagger: { download: DOWNLOAD },
   InterrogatorLoadEncoder: { download: DOWNLOAD },
   InterrogatorDataset: { preset: PRESET, download: DOWNLOAD },
 };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
@@ -27,6 +27,9 @@ from .images import Picture
 from .result import CaptionResult
 from .roles import Roles, prepared
 from .strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from ...banks.collection import Artists
 
 # A caption with a lower probability of matching is noise (CapFilt, BLIP's author in salesforce/BLIP#46).
 MATCHES = 0.5
@@ -68,8 +71,9 @@ class Models:
         row = find_preset(settings.preset)
         names = settings.model_names
         located = locate_all(
-            {role: name for role, name in names.items() if role != "reranker"}, download=download, progress=progress
-        )
+            {role: name for role, name in names.items() if role != "reranker"}, checkpoint=settings.checkpoint,
+            download=download, progress=progress,
+        )  # fmt: skip
         pool = ModelPool()
         options: dict[str, Any] = {
             "device": device, "dtype": row.dtype_for(settings.dtype), "download": download, "progress": progress,
@@ -82,7 +86,8 @@ class Models:
         banks: list[PhraseBank] = []
         if "encoder" in names:
             block = (*settings.block, *settings.wording.forbidden)
-            banks = load_banks(settings.banks or row.banks, block, settings.quota, settings.artists)  # type: ignore[arg-type]
+            names_or_paths, artists = settings.banks or row.banks, cast("Artists", settings.artists)
+            banks = load_banks(names_or_paths, block, settings.quota, artists, settings.without_banks)
         return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, **models)
 
     def described(self) -> dict[str, dict[str, str]]:
@@ -132,16 +137,20 @@ class Models:
         if self.settings.mode != Mode.CAPTION.value:
             if self.roles.encoder is not None:
                 self.roles.use("encoder")
-            composed = self._interrogator.compose(
-                reading, self.settings.mode, max_phrases=self.settings.max_phrases, progress=progress
-            )
+            composed = self._interrogator.compose(reading, self.settings.mode, progress=progress, **self._search())
             # What was found of the caption alone stays, but for its similarity, which is now the prompt's.
             scores = {name: score for name, score in texts[0].scores.items() if name != "clip"}
             if composed.similarity is not None:
                 scores["clip"] = float(composed.similarity)
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
         phrases += self._template_phrases(reading, phrases, progress)
-        return CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
+        result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
+        return result.escaped() if self.settings.escape else result
+
+    def _search(self) -> dict[str, Any]:
+        """The options of the search."""
+        names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+        return {name: getattr(self.settings, name) for name in names}
 
     def _template_phrases(
         self, reading: Reading, taken: Sequence[RankedPhrase], progress: Progress | None

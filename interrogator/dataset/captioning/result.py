@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...models import Tag
+from ...prompts import escape_brackets
 from ...reading import Candidate
 
 if TYPE_CHECKING:
@@ -32,3 +33,13 @@ class CaptionResult:
     phrases: Sequence[RankedPhrase] = ()
     tags: Sequence[Tag] = ()
     flags: tuple[str, ...] = ()
+
+    def escaped(self) -> CaptionResult:
+        """The same with a backslash before each bracket in what the models say."""
+        return CaptionResult(
+            [replace(each, text=escape_brackets(each.text)) for each in self.texts],
+            escape_brackets(self.caption),
+            [replace(each, text=escape_brackets(each.text)) for each in self.phrases],
+            [replace(each, text=escape_brackets(each.text)) for each in self.tags],
+            self.flags,
+        )

@@ -14,7 +14,7 @@ _LONGEST_CAPTION = 1 << 20  # bytes; more is no caption
 
 
 class FolderSource:
-    """Every picture under a folder; what is none is passed over, what only looks like one is an item with trouble.
+    """Every picture under a folder; what is none is passed over, what only looks like one is an item with a problem.
 
     captions_from: an extension such as ".txt"; then the text of that file beside a picture is its `Item.caption`. It
     costs opening as many files while listing.
@@ -36,14 +36,14 @@ class FolderSource:
         self._captions_from = captions_from
 
     def items(self) -> Iterator[Item]:
-        for key, size, trouble, version in self._storage.walk(self._root, is_picture):
+        for key, size, problem, version in self._storage.walk(self._root, is_picture):
             caption = self._caption(key) if self._captions_from else None
-            yield Item(key, self.number, (), size, caption, trouble, version)
+            yield Item(key, self.number, (), size, caption, problem, version)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
-            if item.trouble:
-                yield item, ImageReadError(item.key, item.trouble)
+            if item.problem:
+                yield item, ImageReadError(item.key, item.problem)
             else:
                 yield item, read_picture(self._storage, self._storage.join(self._root, item.key), item.key)
 

@@ -21,7 +21,7 @@ CAPTION_COLUMNS = ("text", "caption")
 class ImagefolderSource(FolderSource):
     """The folder's pictures, also those without a row; `Item.caption` is what the nearest metadata file says.
 
-    Rows whose picture is missing or outside the folder are items with trouble.
+    Rows whose picture is missing or outside the folder are items with a problem.
     Raises RequestError: a metadata file that cannot be read or has no column `file_name`.
     """
 
@@ -48,10 +48,10 @@ class ImagefolderSource(FolderSource):
             caption = self._captions.get(item.key)
             yield item if caption is None else replace(item, caption=caption)
         for key in sorted(missing):
-            yield Item(keys.take(key)[0], self.number, trouble="the metadata names it, but there is no such file")
+            yield Item(keys.take(key)[0], self.number, problem="the metadata names it, but there is no such file")
         for name in self._outside:
             key = keys.take(clean_key(name))[0]
-            yield Item(key, self.number, trouble=f"the metadata names {name!r}, which is outside its folder")
+            yield Item(key, self.number, problem=f"the metadata names {name!r}, which is outside its folder")
 
     def _take(self, folder: str, key: str) -> None:
         for row in read_rows(self._storage, self._storage.join(self._root, key)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from os import PathLike
-from typing import Literal
 
+from ...dataset_choices import SOURCE_KINDS as KINDS
+from ...dataset_choices import SourceKind as Kind
 from ...errors import RequestError
 from .folder import FolderSource
 from .imagefolder import METADATA_NAMES, ImagefolderSource
@@ -16,8 +17,7 @@ from .path_list import LIST_EXTENSIONS, ListSource
 from .source import Source, is_picture
 from .webdataset import TAR_EXTENSIONS, WebdatasetSource, expand_braces
 
-Kind = Literal["folder", "imagefolder", "webdataset", "parquet", "list"]
-KINDS: tuple[Kind, ...] = ("folder", "imagefolder", "webdataset", "parquet", "list")
+__all__ = ["KINDS", "Kind", "open_source"]
 
 
 def open_source(uri: str | PathLike[str], number: int = 0, kind: Kind | None = None, captions_from: str = "") -> Source:
@@ -34,7 +34,7 @@ def open_source(uri: str | PathLike[str], number: int = 0, kind: Kind | None = N
     """
     text = os.fsdecode(uri)
     if kind is not None and kind not in KINDS:
-        raise RequestError(f"{kind!r} is no kind of source; there are: {', '.join(KINDS)}")
+        raise RequestError(f"unknown kind of source {kind!r}; choose from {', '.join(KINDS)}")
     if "\0" in text or not text:
         raise RequestError(f"{text!r} is no path")
     if "{" in text and kind in (None, "webdataset") and (is_url(text) or not os.path.lexists(text)):
@@ -103,9 +103,9 @@ def _kind_of_folder(storage: Storage, path: str) -> Kind:
     pictures = False
     for found in storage.walk(path, lambda name: True):
         name = found.key.rpartition("/")[2]
-        if found.trouble and not is_picture(name):
+        if found.problem and not is_picture(name):
             if found.key == ".":
-                raise RequestError(f"{storage.uri(path)}: {found.trouble}")
+                raise RequestError(f"{storage.uri(path)}: {found.problem}")
             continue
         if name in METADATA_NAMES:
             return "imagefolder"

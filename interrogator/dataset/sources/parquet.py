@@ -22,7 +22,7 @@ class ParquetSource:
     that struct will do), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
     are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
     `Item.caption` is the column `text` or `caption`. A file that is no parquet file, or has none of these columns, is
-    an item with trouble, which says what columns there are.
+    an item with a problem, which says what columns there are.
     Raises RequestError: pyarrow is missing.
     """
 
@@ -61,15 +61,15 @@ class ParquetSource:
             try:
                 table = Table(self._storage, self._root, name)
             except RequestError as error:
-                yield Item(keys.take(name)[0], self.number, trouble=str(error))
+                yield Item(keys.take(name)[0], self.number, problem=str(error))
                 continue
             with table:
                 yield from self._items_of(number, version, table, keys)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
-            if item.trouble or len(item.place) != 2:
-                yield item, ImageReadError(item.key, item.trouble or "has no place in a table")
+            if item.problem or len(item.position) != 2:
+                yield item, ImageReadError(item.key, item.problem or "has no place in a table")
                 continue
             value: bytes | Exception
             try:
@@ -90,7 +90,7 @@ class ParquetSource:
         """A picture that is in a table. Raises RunStopped where the table is another one by now."""
         name, version = self.container(item), container_version(item)
         self._check(item, name, self.version(name) if self.folder else version)
-        table, cell = self._cells.cell(item.place[0], self._numbers[name], version)
+        table, cell = self._cells.cell(item.position[0], self._numbers[name], version)
         value = self._picture(item, table, cell.as_py())
         self._check(item, name, table.version)
         self._check(item, name, self.version(name) if self.folder else version)  # it may be written in its place
@@ -102,14 +102,14 @@ class ParquetSource:
 
     def _named(self, item: Item) -> bytes | Exception:
         """A picture that a table names; its row is looked for where the table was written again since."""
-        row, number = item.place
+        row, number = item.position
         if number < len(self._files):
             with suppress(RequestError):  # the table is shorter now
                 table, cell = self._cells.cell(row, number, self.version(self._files[number]))
                 if not _differs(item, table, cell.as_py()):
                     return self._picture(item, table, cell.as_py())
         if self._rows is None:
-            self._rows = {each.key: each.place for each in self.items() if each.place}
+            self._rows = {each.key: each.position for each in self.items() if each.position}
         if item.key not in self._rows:
             return ImageReadError(item.key, "is in the table no more")
         row, number = self._rows[item.key]
@@ -129,8 +129,8 @@ class ParquetSource:
             except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
                 if row < first + count:
                     key = keys.take(f"{table.name}#{row}")[0]
-                    trouble = f"rows {row} to {first + count - 1} cannot be read ({reason(error)})"
-                    yield Item(key, self.number, trouble=trouble)
+                    problem = f"rows {row} to {first + count - 1} cannot be read ({reason(error)})"
+                    yield Item(key, self.number, problem=problem)
             row = first + count
 
     def _item(
@@ -143,11 +143,11 @@ class ParquetSource:
             return Item(key, self.number, place, caption=caption, version=member_version(version, row))
         if not name:
             key = keys.take(f"{table.name}#{row}")[0]
-            return Item(key, self.number, place, caption=caption, trouble=f"its {table.columns.leaf} is empty")
+            return Item(key, self.number, place, caption=caption, problem=f"its {table.columns.leaf} is empty")
         key, again = keys.take(table.links.key(name))
-        size, trouble, version = table.links.trouble(name)
-        trouble = "is in the table more than once" if again else trouble
-        return Item(key, self.number, place, size, caption, trouble, version)
+        size, problem, version = table.links.problem(name)
+        problem = "is in the table more than once" if again else problem
+        return Item(key, self.number, place, size, caption, problem, version)
 
     def _picture(self, item: Item, table: Table, value: Any) -> bytes | ImageReadError:
         if isinstance(value, dict):

@@ -26,7 +26,7 @@ class ListSource:
     """The pictures that a list names, in its order; of a csv file the first column. A place is (row,).
 
     Paths are relative to the list file; bytes that are no UTF-8 stay as they are. Empty lines are passed over. A file
-    that is missing, or named a second time, is an item with trouble.
+    that is missing, or named a second time, is an item with a problem.
     Raises RequestError if the list cannot be read.
     """
 
@@ -46,16 +46,16 @@ class ListSource:
         for row, name in enumerate(self._names):
             if not name:
                 continue
-            size, trouble, version = self._links.trouble(name)
+            size, problem, version = self._links.problem(name)
             key, again = keys.take(self._links.key(name))
-            trouble = "is listed more than once" if again else trouble
-            yield Item(key, self.number, (row,), size, None, trouble, version)
+            problem = "is listed more than once" if again else problem
+            yield Item(key, self.number, (row,), size, None, problem, version)
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
             name = self._name(item)
-            if item.trouble or not name:
-                yield item, ImageReadError(item.key, item.trouble or "the list has changed since it was read")
+            if item.problem or not name:
+                yield item, ImageReadError(item.key, item.problem or "the list has changed since it was read")
             else:
                 yield item, self._links.read(name, item.key)
 

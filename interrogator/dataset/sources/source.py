@@ -38,7 +38,7 @@ class Source(Protocol):
     def containers(self) -> Collection[str]: ...
 
     def items(self) -> Iterator[Item]:
-        """All pictures, none of them opened. What cannot be one is an item with `trouble`; no two have one key."""
+        """All pictures, none of them opened. What cannot be one is an item with `problem`; no two have one key."""
 
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         """The files' bytes in the order of `items`, or an ImageReadError that says why not.

@@ -36,8 +36,8 @@ class WebdatasetSource:
     """The pictures of one or many tars. A key is `shard.tar/` and the name in the tar; a place is (offset, length).
 
     `Item.caption` is the sample's .txt, .caption or .json ("text" or "caption" in it), in this order. A tar that is
-    missing, cut off or damaged is an item with trouble under the tar's own name; so are names that lead outside, links,
-    and names that are there twice. Packed tars (.tar.gz) can be read, but only from front to back.
+    missing, cut off or damaged is an item with a problem under the name of the tar; so are names that lead outside,
+    links, and names that are there twice. Packed tars (.tar.gz) can be read, but only from front to back.
     """
 
     kind = "webdataset"
@@ -73,7 +73,7 @@ class WebdatasetSource:
             try:
                 file, length = open_tar(self._storage, self._storage.join(self._root, shard))
             except Exception as error:  # noqa: BLE001  every file system has errors of its own
-                yield Item(keys.take(shard)[0], self.number, trouble=f"cannot be opened ({reason(error)})")
+                yield Item(keys.take(shard)[0], self.number, problem=f"cannot be opened ({reason(error)})")
                 continue
             with file:
                 yield from self._items_of(shard, version, file, length, keys)
@@ -82,12 +82,12 @@ class WebdatasetSource:
         tar: _Tar | None = None
         try:
             for item in items:
-                if item.trouble or len(item.place) != 2:
-                    yield item, ImageReadError(item.key, item.trouble or "has no place in a tar")
+                if item.problem or len(item.position) != 2:
+                    yield item, ImageReadError(item.key, item.problem or "has no place in a tar")
                     continue
                 data: bytes | Exception
                 try:
-                    shard, offset = self.split_key(item.key)[0], item.place[0]
+                    shard, offset = self.split_key(item.key)[0], item.position[0]
                     version = container_version(item)
                     if tar is None or tar.fits(shard, version, offset) is None:
                         self._leave(tar)
@@ -131,9 +131,9 @@ class WebdatasetSource:
                 member = next(found, None)
             except TarDamage as error:
                 member, damage = None, str(error)
-            if member is not None and member.trouble:
+            if member is not None and member.problem:
                 key = keys.take(f"{shard}/{clean_key(member.name)}")[0]
-                yield Item(key, self.number, trouble=member.trouble)
+                yield Item(key, self.number, problem=member.problem)
                 continue
             key_and_extension = sample_key(member.name) if member is not None else None
             if member is not None and key_and_extension is None:
@@ -146,7 +146,7 @@ class WebdatasetSource:
             current = key_and_extension[0]
             sample.append((key_and_extension[1], member))
         if damage:
-            yield Item(keys.take(shard)[0], self.number, trouble=damage)
+            yield Item(keys.take(shard)[0], self.number, problem=damage)
 
     def _items_of_sample(
         self, shard: str, version: str, sample: list[tuple[str, Member]], keys: UniqueKeys
@@ -161,11 +161,11 @@ class WebdatasetSource:
         extensions = [extension for extension, _ in sample]
         for extension, member in pictures:
             key, again = keys.take(f"{shard}/{member.name}")
-            trouble = ""
+            problem = ""
             if again or extensions.count(extension) > 1:
-                trouble = "is in the tar more than once, which webdataset refuses"
+                problem = "is in the tar more than once, which webdataset refuses"
             place = (member.offset, member.size)
-            yield Item(key, self.number, place, member.size, caption, trouble, member_version(version, member.offset))
+            yield Item(key, self.number, place, member.size, caption, problem, member_version(version, member.offset))
 
     def _tar(self, shard: str, version: str, offset: int) -> _Tar:
         kept = self._kept.take(lambda tar: tar.fits(shard, version, offset))
@@ -201,7 +201,7 @@ class _Tar(NamedTuple):
         return position if is_same and position <= offset else None
 
     def read(self, item: Item) -> bytes | ImageReadError:
-        offset, length = item.place
+        offset, length = item.position
         if length > MOST_BYTES:
             return too_large(item.key, length)
         if length == 0:

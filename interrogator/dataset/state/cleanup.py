@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ...files import TEMP_SUFFIX
+from ...files import is_temp
 from ..context import RunContext
 from .run_folder import HOME
-
-_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
 
 
 def sweep(place: RunContext, before: float) -> None:
     """Remove what such processes left in the run's folder and where captions go.
 
-    NullWriter else may be writing for this run. Files changed since `before` stay: they may be another run's.
+    Another process may be writing for this run. Files changed since `before` stay: they may be another run's.
     """
     for folder in {*_folders_under(place.files.path), *_caption_folders(place)}:
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if _TEMPORARY.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
+                if is_temp(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
                     _remove(entry)
 
 

@@ -50,7 +50,7 @@ class Glance:
             stamp = self._left.pop(mark(item), None)
             if stamp is None:
                 self.new += 1
-            elif not item.trouble and not _proves(stamp, item):
+            elif not item.problem and not _proves(stamp, item):
                 self.changed += 1
             if _is_unreadable_container(item, self._sources):
                 self._unreadable.add((item.source, item.key))
@@ -79,7 +79,7 @@ def has_changed_containers(plan: Plan, sources: Sequence[Source]) -> bool:
     planned: dict[tuple[int, str], tuple[str, int]] = {}
     for shard in plan.shards:
         for item in shard.items():
-            container = "" if item.trouble else sources[item.source].container(item)
+            container = "" if item.problem else sources[item.source].container(item)
             if container:
                 planned[item.source, container] = (container_version(item), shard.planned_at)
     for (number, container), (version, planned_at) in planned.items():
@@ -213,11 +213,11 @@ class Comparison:
                 # When the container can be read again it will have another version, and be looked through.
                 self._unread.add(key)
                 version = source.version(source.container(item))
-                yield replace(item, version=member_version(version, item.place[0]))
+                yield replace(item, version=member_version(version, item.position[0]))
 
     def _has_to_be_read(self, item: Item) -> bool:
         planned = self._planned.get(mark(item))
-        if item.trouble or planned is not None and self._is_proven(planned, item):
+        if item.problem or planned is not None and self._is_proven(planned, item):
             return False
         if _has_position(item) and self._container(item):
             return bool(self._by_digest)
@@ -243,10 +243,10 @@ class Comparison:
             record = self._record(planned)
             is_same = self._is_proven(planned, item) or bool(digest) and digest == record.sha256
             # A file that failed is tried again when somebody asks for it; one that is no file any more is gone.
-            if is_same or not planned.is_member and (record.status == "failed" or item.trouble):
+            if is_same or not planned.is_member and (record.status == "failed" or item.problem):
                 planned.is_used = True
                 return Match(record, planned.shard, record.name)
-        if item.trouble:
+        if item.problem:
             return None
         if _has_position(item) and self._container(item):
             return self._found_elsewhere(item, planned, digest)
@@ -265,7 +265,7 @@ class Comparison:
             if record.before is not None or not self._is_free(item, own):
                 continue  # the caption may hold words that stood there before: it is made anew
             planned.is_used = planned.is_moved = True
-            now = self._target.before(item_of(record)) if record.status == "done" else None
+            now = self._target.existing(item_of(record)) if record.status == "done" else None
             if now is not None and text_of(now) and not is_ours(record, now):
                 record = replace(record, caption=text_of(now), captions=(text_of(now),))  # somebody changed it since
             return Match(replace(record, key=item.key), planned.shard, record.name)
@@ -276,7 +276,7 @@ class Comparison:
         """Whether nothing stood where an item's caption belongs, the caption of an earlier picture there aside."""
         if own is not None and own.offset >= 0:
             return self._record(own).before is None
-        return self._target.before(item) is None
+        return self._target.existing(item) is None
 
     def _is_proven(self, planned: _Planned, item: Item) -> bool:
         return _proves(planned.stamp, item) or mark(item) in self._unread
@@ -299,7 +299,7 @@ def describe_changes(gone: int, new: int, changed: int) -> str:
 
 
 def _is_unreadable_container(item: Item, sources: Sequence[Source]) -> bool:
-    return bool(item.trouble) and item.key in sources[item.source].containers
+    return bool(item.problem) and item.key in sources[item.source].containers
 
 
 def _has_position(item: Item) -> bool:
@@ -316,14 +316,14 @@ def _stamp(item: Item, planned_at: int) -> bytes:
     if item.version:
         return b"v" + _short(item.version)
     # From a plan of the first version: what it has is the size, the position, and when it was written down.
-    return b"t" + _short(item.size) + _short(item.place[:1]) + planned_at.to_bytes(8)
+    return b"t" + _short(item.size) + _short(item.position[:1]) + planned_at.to_bytes(8)
 
 
 def _proves(stamp: bytes, item: Item) -> bool:
     """Whether an item has the bytes now that it had when this was its stamp."""
     if stamp[:1] == b"v":
         return stamp[1:] == _short(item.version)
-    if stamp[1:9] != _short(item.size) or "@" in item.version and stamp[9:17] != _short(item.place[:1]):
+    if stamp[1:9] != _short(item.size) or "@" in item.version and stamp[9:17] != _short(item.position[:1]):
         return False
     return not item.version or _is_older(item.version, int.from_bytes(stamp[17:]))
 

@@ -1,40 +1,31 @@
-"""One run at a time: a folder is held while a run works on it, and whoever comes second is told by whom."""
+"""One run at a time: a folder is locked while a run works on it, and whoever comes second learns by whom."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from ...errors import RequestError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-    import msvcrt
+from ...locks import has_shared_locks, try_lock_if_supported
 
 _RUN, _RANK = "run.lock", "rank-{}.lock"
-_AGAIN_SECONDS = 0.1
-# Windows lets nobody read what is locked: the lock is on a byte far behind the text.
-_BEHIND = 1 << 20
 
 
-class Held:
-    """A hold on a folder, given up at the end of the `with` block, or by the system when the process dies.
+class RunLock:
+    """The lock of a folder, released at the end of the `with` block, or by the system when the process dies.
 
     Several processes of one run (`rank` of `world_size`) hold it together; each holds its own rank alone.
     """
 
     def __init__(self, folder: Path, rank: int = 0, world_size: int = 1, run: str = "") -> None:
-        """Take hold.
+        """Take the lock.
 
         Args:
             run: what is done here; those who share the folder have to do the same.
@@ -45,7 +36,7 @@ class Held:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._files: list[IO[str]] = []
+        self._files: list[IO[bytes]] = []
         try:
             # One process holds the whole folder; several share it, each with its rank, and with none of another world.
             if world_size == 1:
@@ -59,7 +50,7 @@ class Held:
             self.release()
             raise
 
-    def __enter__(self) -> Held:
+    def __enter__(self) -> RunLock:
         return self
 
     def __exit__(
@@ -68,79 +59,56 @@ class Held:
         self.release()
 
     def release(self) -> None:
-        """Give the hold up. May be called twice."""
+        """Release the lock. May be called twice."""
         while self._files:
             with suppress(OSError):  # a name that a full disk has no room for
                 self._files.pop().close()  # closing unlocks
 
     def _take(self, path: Path, shared: bool, **facts: int | str) -> None:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115  open as long as it is held
+        file = open(path, "ab", buffering=0)  # noqa: SIM115  open as long as it is locked
         self._files.append(file)
-        if not _locked(file, shared):
-            raise RequestError(f"{self._folder} is held by another run ({self._holder()}): wait for it, or stop it")
+        if not try_lock_if_supported(file.fileno(), shared=shared):
+            raise self._is_held(self._holder())
         if shared:
             return
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        told = {"process": os.getpid(), "machine": socket.gethostname(), "since": since, **facts}
+        holder = {"process": os.getpid(), "machine": socket.gethostname(), "since": since, **facts}
         with suppress(OSError):  # on a full disk the lock holds all the same
             file.truncate(0)
-            file.write(json.dumps(told))
-            file.flush()
+            file.write(json.dumps(holder).encode())
 
     def _check_alone(self) -> None:
         # Where there are shared locks, nobody has a rank now.
-        for told in _holders(self._folder, but=self._folder / _RUN):
-            raise RequestError(f"{self._folder} is held by another run ({_named(told)}): wait for it, or stop it")
+        for holder in _holders(self._folder, but=self._folder / _RUN):
+            raise self._is_held(_describe(holder))
 
     def _check_others(self, rank: int, world_size: int, run: str) -> None:
-        for told in _holders(self._folder, but=self._folder / _RANK.format(rank)):
-            if (told.get("world_size"), told.get("run")) != (world_size, run):
-                what = "another run" if told.get("run") != run else f"{told.get('world_size')} processes that share it"
+        for holder in _holders(self._folder, but=self._folder / _RANK.format(rank)):
+            if (holder.get("world_size"), holder.get("run")) != (world_size, run):
+                size = holder.get("world_size")
+                what = "another run" if holder.get("run") != run else f"{size} processes that share it"
                 raise RequestError(
-                    f"{self._folder} is held by {what} ({_named(told)}); this is process {rank} of {world_size}"
+                    f"{self._folder} is held by {what} ({_describe(holder)}); this is process {rank} of {world_size}"
                 )
 
+    def _is_held(self, holder: str) -> RequestError:
+        return RequestError(f"{self._folder} is held by another run ({holder}): wait for it to finish, or stop it")
+
     def _holder(self) -> str:
-        return next((_named(told) for told in _holders(self._folder)), "which did not say who it is")
-
-
-@contextmanager
-def one_at_a_time(path: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, no other process is in a block with this file; `wait` is called while one is.
-
-    Raises OSError: the file cannot be written.
-    """
-    with open(path, "a+", encoding="utf-8") as file:
-        while not _locked(file, shared=False):
-            wait()
-            time.sleep(_AGAIN_SECONDS)
-        yield
+        return next((_describe(holder) for holder in _holders(self._folder)), "which left no name")
 
 
 def _holders(folder: Path, but: Path | None = None) -> Iterator[dict[str, Any]]:
-    """What those say of themselves who hold a lock of this folder alone."""
+    """What those who hold an exclusive lock of this folder wrote about themselves."""
     for path in [folder / _RUN, *sorted(folder.glob(_RANK.format("*")))]:
         if path == but:
             continue
-        with suppress(OSError, ValueError), open(path, "r+", encoding="utf-8") as file:
-            # Windows knows no shared lock that would find out; one that is had here ends with the `with` block.
-            if not _locked(file, shared=fcntl is not None):
-                told = json.loads(path.read_text(encoding="utf-8"))
-                yield told if isinstance(told, dict) else {}
+        with suppress(OSError, ValueError), open(path, "r+b", buffering=0) as file:
+            # A lock that this takes itself ends with the `with` block; a shared one would disturb nobody.
+            if not try_lock_if_supported(file.fileno(), shared=has_shared_locks()):
+                holder = json.loads(path.read_text(encoding="utf-8"))
+                yield holder if isinstance(holder, dict) else {}
 
 
-def _named(told: dict[str, Any]) -> str:
-    return f"process {told.get('process')} on {told.get('machine')}, since {told.get('since')}"
-
-
-def _locked(file: IO[str], shared: bool) -> bool:
-    """Whether the lock could be had; true, too, where the file system knows none."""
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        elif not shared:  # Windows knows no shared ones
-            file.seek(_BEHIND)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        return True
-    except OSError as error:
-        return error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+def _describe(holder: dict[str, Any]) -> str:
+    return f"process {holder.get('process')} on {holder.get('machine')}, since {holder.get('since')}"

@@ -89,7 +89,7 @@ class Plan:
 
         Args:
             place_of: where the caption of an item will be, "" for a place of its own. Of two items with one place the
-                second is planned with that trouble.
+                second is planned with that problem.
             before: a plan that this one takes the place of; its items keep the places of their captions.
             unless: asked when all items have been taken; adds nothing if so.
 
@@ -134,9 +134,9 @@ class Plan:
             yield item
 
     def _placed(self, fresh: Iterable[Item], place_of: Callable[[Item], str], before: Plan | None) -> Iterator[Item]:
-        """The same; those whose place is taken by another item, planned or not, with that trouble."""
+        """The same; those whose place is taken by another item, planned or not, with that problem."""
         taken: set[bytes] | None = None
-        owners = set() if before is None else {mark(item) for item in before.items() if not item.trouble}
+        owners = set() if before is None else {mark(item) for item in before.items() if not item.problem}
         for item in fresh:
             if taken is None:
                 taken = (before or self)._taken(place_of)
@@ -149,11 +149,11 @@ class Plan:
         for item in self.items():
             if item.name in wanted:
                 found = now.get(item.name, item)
-                # One that had no trouble has its place already.
-                yield _claimed(found, taken, place_of) if item.trouble else found
+                # One that had no problem has its place already.
+                yield _claimed(found, taken, place_of) if item.problem else found
 
     def _taken(self, place_of: Callable[[Item], str]) -> set[bytes]:
-        return {_digest(place_of(item)) for item in self.items() if not item.trouble}
+        return {_digest(place_of(item)) for item in self.items() if not item.problem}
 
     def _add(self, items: Iterator[Item], again: bool, unless: Callable[[], bool] = lambda: False) -> None:
         """Write a file of items, if there are any. If another process was faster, its file counts, not this one."""
@@ -223,10 +223,10 @@ def _digest(text: str) -> bytes:
 
 
 def _claimed(item: Item, taken: set[bytes], place_of: Callable[[Item], str]) -> Item:
-    """The item, whose place is taken from now on; with trouble if it was before."""
-    place = "" if item.trouble else place_of(item)
+    """The item, whose place is taken from now on; with a problem if it was before."""
+    place = "" if item.problem else place_of(item)
     if place and _digest(place) in taken:
-        return replace(item, trouble="another picture has the same caption file")
+        return replace(item, problem="another picture has the same caption file")
     if place:
         taken.add(_digest(place))
     return item
@@ -234,11 +234,11 @@ def _claimed(item: Item, taken: set[bytes], place_of: Callable[[Item], str]) -> 
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields = [item.key, item.source, item.place, item.size, item.caption, item.trouble, item.version]
+    fields = [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _item(line: str) -> Item:
     # Plans of the first version have no item versions.
-    key, source, place, size, caption, trouble, *version = json.loads(line)
-    return Item(key, source, tuple(place), size, caption, trouble, *version)
+    key, source, place, size, caption, problem, *version = json.loads(line)
+    return Item(key, source, tuple(place), size, caption, problem, *version)

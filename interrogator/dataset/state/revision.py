@@ -123,7 +123,7 @@ def is_ours(record: Record, text: str) -> bool:
 def _as_it_stands(target: Target, withdrawal: Withdrawal) -> Record:
     """The record, with the text that somebody made of its caption where that is to go, too."""
     record = withdrawal.record
-    now = target.before(item_of(record)) if withdrawal.is_forced else None
+    now = target.existing(item_of(record)) if withdrawal.is_forced else None
     if now is None or now == record.before or is_ours(record, now):
         return record
     record = replace(record, caption=now, captions=())

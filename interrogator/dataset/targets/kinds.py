@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal
 
+from ...dataset_choices import TARGET_KINDS as KINDS
+from ...dataset_choices import TargetKind as Kind
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
@@ -17,7 +18,7 @@ from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
 from .webdataset import WebdatasetTarget
 
-Kind = Literal["txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"]
+__all__ = ["KINDS", "Kind", "open_target"]
 
 _FILES: dict[str, str] = {  # what the file of a kind is called where only its folder is given
     "jsonl": "metadata.jsonl",
@@ -26,7 +27,6 @@ _FILES: dict[str, str] = {  # what the file of a kind is called where only its f
     "csv": "captions.csv",
     "parquet": "captions.parquet",
 }
-KINDS: tuple[Kind, ...] = ("txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset")
 
 
 def open_target(
@@ -50,7 +50,7 @@ def open_target(
     else, or a file is there already that cannot be read and so not be kept.
     """
     if kind not in KINDS:
-        raise RequestError(f"{kind!r} is no kind of target; there are: {', '.join(KINDS)}")
+        raise RequestError(f"unknown kind of target {kind!r}; choose from {', '.join(KINDS)}")
     if not sources or len({source.number for source in sources}) < len(sources):
         raise RequestError("a target needs sources, each with a number of its own")
     if out is not None and is_url(os.fspath(out)):

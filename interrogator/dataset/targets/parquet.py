@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.io.storage import missing
-from .files import whole_file
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
@@ -45,7 +45,7 @@ class ParquetTarget:
         self._captions: dict[str, str | None] | None = None
         self._check_old()
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         if self._captions is None:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
         return self._captions.get(self._names.of(item)[0])
@@ -65,7 +65,7 @@ class ParquetTarget:
         put_back: dict[str, str | None] = {}
         for record in records:
             item = item_of(record)
-            now = self.before(item)
+            now = self.existing(item)
             if record.status != "done" or now == record.before:
                 continue
             if now == record.caption:
@@ -88,6 +88,7 @@ class ParquetTarget:
 
         schema = self._schema()
         others = (row for row in self._old_rows() if row["key"] not in used)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file, pq.ParquetWriter(file, schema) as writer:
             for batch in _batches(chain(rows, others)):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
@@ -97,13 +98,13 @@ class ParquetTarget:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)
-            name, trouble = self._names.of(item)
+            name, problem = self._names.of(item)
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
             texts = (record.caption, *record.captions, record.reason, *record.flags)
-            if trouble or not is_utf8(*texts):
-                left.append(left_out(record, trouble or "its caption is no UTF-8"))
+            if problem or not is_utf8(*texts):
+                left.append(left_out(record, problem or "its caption is no UTF-8"))
                 continue
             if name in used:
                 left.append(left_out(record, f"another picture is called {name}, too"))

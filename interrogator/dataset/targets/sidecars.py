@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from ...files import write_many
 from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.source import stem
-from .files import write_many
 from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
 
 _RESTORED_AT_ONCE = 1024
@@ -32,7 +32,7 @@ class SidecarTarget:
         self._out = out
         self._several = several
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         path = self._path(item)
         try:
             return None if path is None else _read(path)

@@ -34,7 +34,7 @@ class Target(Protocol):
 
     kind: str
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`.
 
         Also None where it cannot be read; `write` then leaves it alone.

@@ -10,9 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
-from .files import whole_file
 from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
@@ -40,9 +40,9 @@ class TextTable:
         self._state: tuple[int, ...] | None = None
         self._old = self._current()  # now: a file that cannot be read is better known before the run
 
-    def before(self, item: Item) -> str | None:
-        name, trouble = self._name(item)
-        return None if trouble else _as_text(self._find(self._old, name, item)[1].get(self._column))
+    def existing(self, item: Item) -> str | None:
+        name, problem = self._name(item)
+        return None if problem else _as_text(self._find(self._old, name, item)[1].get(self._column))
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -79,6 +79,7 @@ class TextTable:
         first = next(rows, None)
         if first is None and not self._file.exists():
             return left
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
             self._dump(file, () if first is None else chain([first], rows), [self._column, *old.columns])
         self._old = self._current()
@@ -101,10 +102,10 @@ class TextTable:
         used: set[str] = set()
         for record in records:
             item = item_of(record)
-            name, trouble = self._name(item)
-            if trouble or not is_utf8(record.caption, *record.captions):
+            name, problem = self._name(item)
+            if problem or not is_utf8(record.caption, *record.captions):
                 if record.status != "failed":
-                    left.append(left_out(record, trouble or "its caption is no UTF-8"))
+                    left.append(left_out(record, problem or "its caption is no UTF-8"))
                 continue
             if name in used:
                 left.append(left_out(record, f"another picture is called {name}, too"))

@@ -12,13 +12,13 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 
 from ...errors import RequestError
+from ...files import FileGroup
 from ..records import Item, Record
 from ..sources.io.folder_walk import reason
 from ..sources.io.storage import MOST_BYTES, Local
 from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
-from .files import WholeFiles
 from .target import Names, Rejected, inside, is_utf8, item_of, left_out
 
 _SAMPLES = 10_000  # a shard, where the source has none
@@ -50,7 +50,7 @@ class WebdatasetTarget:
                     raise RequestError(f"{out}: holds the pictures' tars, which those of the captions would replace")
         self._cache: tuple[str | None, dict[str, Sample]] = (None, {})  # the shard read last; "": all of our own
 
-    def before(self, item: Item) -> str | None:
+    def existing(self, item: Item) -> str | None:
         place = self._place(item, 0)
         if place is None:
             return None
@@ -91,7 +91,7 @@ class WebdatasetTarget:
         left: list[Rejected] = []
         shards: list[str] = []
         own_rest: dict[str, Sample] = {}
-        with WholeFiles() as files:
+        with FileGroup() as files:
             for shard, group in groupby(self._placed(records, left), lambda placed: placed[0]):
                 if shard in shards:
                     raise RequestError("records for tars must come in the order of the source")
@@ -181,12 +181,13 @@ class WebdatasetTarget:
             raise RequestError(f"{shard}: leads out of the folder for captions")
         return path
 
-    def _dump(self, files: WholeFiles, shard: str, samples: Iterator[tuple[str, Sample]]) -> None:
+    def _dump(self, files: FileGroup, shard: str, samples: Iterator[tuple[str, Sample]]) -> None:
         first = next(samples, None)
         path = self._path(shard)
         if first is None:
             path.unlink(missing_ok=True)  # nothing of what it held is left
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         with files.open(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for key, sample in chain([first], samples):
                 for extension, text in sample.items():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
 
+from ...dataset_choices import POLICIES, Policy
 from ...errors import RequestError
 
-Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
-"""skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
+__all__ = ["Policy", "apply_policy"]
 
 
 def apply_policy(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
@@ -23,8 +22,8 @@ def apply_policy(before: str | None, new: str, policy: Policy, separator: str = 
     Raises:
         RequestError: no such policy.
     """
-    if policy not in get_args(Policy):
-        raise RequestError(f"no policy is called {policy!r}; there is {', '.join(get_args(Policy))}")
+    if policy not in POLICIES:
+        raise RequestError(f"unknown policy {policy!r}; choose from {', '.join(POLICIES)}")
     old, fresh = _bare(before or "", separator), _bare(new, separator)
     if not fresh or new == before:
         return None

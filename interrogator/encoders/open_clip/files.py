@@ -75,8 +75,11 @@ def find_parts(
     checkpoint: str | PathLike[str] | None = None,
     download: bool = False,
     progress: Progress | None = None,
+    revision: str | None = None,
 ) -> Parts | None:
     """Find all parts of a model: in `folder`, or by name: `arch/tag`, `arch` with a checkpoint, or `hf-hub:REPO`.
+
+    revision: of `hf-hub:REPO`; a tag says itself which weights it means.
 
     Returns None for a name that is none of these: no architecture of open_clip comes first in it.
 
@@ -90,7 +93,7 @@ def find_parts(
     if folder is not None or name.startswith(HF_HUB):
         if weights is not None:
             raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
-        parts = _from_folder(name, folder, find)
+        parts = _from_folder(name, folder, find, revision)
     elif not _is_architecture(name, weights, download):
         return None
     else:
@@ -148,10 +151,13 @@ class _Finder:
             raise ModelNotFoundError(f"{name} is not complete: {parts}") from self.missing[0]
 
 
-def _from_folder(name: str, folder: Path | None, find: _Finder) -> Parts | None:
+def _from_folder(name: str, folder: Path | None, find: _Finder, revision: str | None) -> Parts | None:
     repo = name.removeprefix(HF_HUB) if folder is None else str(folder)
     names: tuple[str, ...] = WEIGHT_FILES if folder is None else FOLDER_WEIGHT_FILES
-    found = find.files(repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS))
+    found = find.files(
+        repo, required=(CONFIG_FILE,), any_of=(names,), optional=(*TOKENIZER_FILES, *TOKENIZER_EXTRAS),
+        revision=revision,
+    )  # fmt: skip
     if found is None:
         return None
     folder = found

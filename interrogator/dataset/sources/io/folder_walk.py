@@ -15,7 +15,7 @@ class Found(NamedTuple):
 
     key: str
     size: int = 0
-    trouble: str = ""
+    problem: str = ""
     version: str = ""
 
 
@@ -50,7 +50,7 @@ def walk(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
     """The files under a folder whose name is `wanted`, sorted by key; hidden files and folders are passed over.
 
     Each folder is walked once: one that a link leads to again is passed over. What cannot be a file - a folder or a
-    broken link of that name, a folder that cannot be read, a link to a folder around it - is told with its trouble.
+    broken link of that name, a folder that cannot be read, a link to a folder around it - is told with its problem.
     Raises RequestError if the folder itself cannot be opened.
     """
     try:

@@ -19,13 +19,13 @@ _END = bytes(tarfile.BLOCKSIZE)
 
 
 class Member(NamedTuple):
-    """A file in a tar. `text` is the content where the name says it is a caption; `trouble`: why it is not used."""
+    """A file in a tar. `text` is the content where the name says it is a caption; `problem`: why it is not used."""
 
     name: str
     offset: int
     size: int
     text: bytes | None = None
-    trouble: str = ""
+    problem: str = ""
 
 
 class TarDamage(Exception):
@@ -98,7 +98,7 @@ def members(file: IO[bytes], length: int | None) -> Iterator[Member]:
 
 
 def _is_whole(member: Member, length: int | None) -> bool:
-    return bool(member.trouble) or length is not None and member.offset + member.size <= length
+    return bool(member.problem) or length is not None and member.offset + member.size <= length
 
 
 def _problem_at_end(tar: tarfile.TarFile, file: IO[bytes]) -> str:
@@ -111,11 +111,11 @@ def _problem_at_end(tar: tarfile.TarFile, file: IO[bytes]) -> str:
 def _member(tar: tarfile.TarFile, file: IO[bytes], info: tarfile.TarInfo) -> Member:
     name = info.name
     if name.startswith("/") or ".." in name.split("/"):
-        return Member(name, 0, 0, trouble="is a name in a tar that leads outside of it")
+        return Member(name, 0, 0, problem="is a name in a tar that leads outside of it")
     if info.issparse():
-        return Member(name, 0, 0, trouble="is stored with holes, which is not read here")
+        return Member(name, 0, 0, problem="is stored with holes, which is not read here")
     if not info.isreg():
-        return Member(name, 0, 0, trouble="is a link or device in a tar, not a file")
+        return Member(name, 0, 0, problem="is a link or device in a tar, not a file")
     text = None
     if name.rpartition(".")[2].lower() in _TEXTS and info.size <= _LONGEST_TEXT:
         file.seek(info.offset_data)  # now: in a packed tar there is no cheap way back

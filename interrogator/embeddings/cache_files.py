@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +15,7 @@ from uuid import uuid4
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CacheError
-from ..files import TEMP_PATTERN, TEMP_SUFFIX
+from ..files import is_temp
 
 logger = logging.getLogger("interrogator")
 
@@ -71,8 +70,7 @@ def remove_stale_temps(*folders: Path) -> None:
     oldest = time.time() - STALE_SECONDS
     for folder in folders:
         with suppress(OSError):
-            names = [name for name in os.listdir(folder) if name.endswith(TEMP_SUFFIX)]  # at every start, so quickly
-            for path in (folder / name for name in names if fnmatchcase(name, TEMP_PATTERN)):
+            for path in (folder / name for name in os.listdir(folder) if is_temp(name)):
                 with suppress(OSError):
                     if path.stat().st_mtime > oldest:
                         continue
@@ -83,7 +81,7 @@ def remove_stale_temps(*folders: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Any]:
+def open_tensors(path: Path) -> Iterator[Any]:
     """An open safetensors file whose tensors are private maps of the file, not copies (verified with safetensors 0.8).
 
     Raises DamagedFile if the contents are invalid and OSError if the file cannot be opened.

@@ -1,0 +1,29 @@
+"""What is asked of a captioner, and whether it can do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import RequestError
+from ..models import Ability, Captioner, Samples
+from .options import CaptionOptions
+from .sampling_options import SamplingOptions
+
+
+def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Ability]:
+    """The abilities that options ask for."""
+    wanted: set[Ability] = {"prefix"} if options.prefix.strip() else set()
+    if isinstance(options, SamplingOptions):
+        wanted.add("sampling")
+        if options.forbidden:
+            wanted.add("forbidden words")
+    elif options.num_beams > 1:
+        wanted.add("beams")
+    return frozenset(wanted)
+
+
+def require(captioner: Captioner, wanted: Iterable[Ability]) -> None:
+    """Raises RequestError: a captioner lacks an ability; names both."""
+    for ability in sorted(wanted):
+        if ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples)):
+            raise RequestError(f"{captioner.name} cannot do {ability}; use another captioner")

@@ -1,0 +1,310 @@
+"""Models of every role in ComfyUI's care: one proxy that has what its model has, memory asked for before each call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.library import bare_models
+from tests.library.bare_models import BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger
+
+from .conftest import Demo, images
+from .stand_ins import ComfyUI, Listed, Pack, Refused, load_pack, run
+from .stand_ins.host import ExecutionBlocker
+
+pytestmark = pytest.mark.models
+
+WORKING_BYTES = 12_345_678
+RED = Image.new("RGB", (8, 8), (250, 100, 3))
+BLUE = Image.new("RGB", (8, 8), (5, 90, 200))
+
+PROTOCOLS = {
+    BareCaptioner: {"Captioner"},
+    BareSampler: {"Captioner", "Samples"},
+    BareTagger: {"Tagger"},
+    BareMatcher: {"Matcher"},
+    BareEncoder: {"Encoder"},
+}
+CALLS: dict[type[Any], dict[str, Callable[[Any, Any], Any]]] = {
+    BareSampler: {
+        "caption": lambda model, ready: model.caption(ready),
+        "sample": lambda model, ready: model.sample(ready, ["a"]),
+    },
+    BareTagger: {"tag": lambda model, ready: model.tag(ready)},
+    BareMatcher: {"match": lambda model, ready: model.match(ready, [["red", "blue"]])},
+    BareEncoder: {
+        "embed": lambda model, ready: model.embed(ready),
+        "encode_texts": lambda model, ready: model.encode_texts(["a"]),
+        "encode_continuations": lambda model, ready: model.encode_continuations("a", ["b"]),
+        "identity": lambda model, ready: model.identity(),
+    },
+}
+EACH_CALL = [pytest.param(kind, name, id=name) for kind, calls in CALLS.items() for name in calls]
+
+
+class FolderTagger(BareTagger):
+    """A tagger that loads from a folder: the whole code of a family."""
+
+    family = "colors"
+
+    @classmethod
+    def from_files(cls, located: Any, device: torch.device, dtype: torch.dtype) -> FolderTagger:
+        made = cls()
+        made.origin, made.name = located, located.name
+        return made
+
+
+def with_weights(kind: type[Any]) -> Any:
+    """A stand-in with weights of its own, which somebody has to move."""
+    model = kind()
+    model.module, model.working_bytes = torch.nn.Linear(2, 2), WORKING_BYTES
+    return model
+
+
+def protocols_of(pack: Pack, model: Any) -> set[str]:
+    models = pack.module("interrogator.models")
+    names = ("Captioner", "Samples", "Tagger", "Matcher", "Encoder")
+    return {name for name in names if isinstance(model, getattr(models, name))}
+
+
+def same(found: Any, expected: Any) -> bool:
+    if isinstance(expected, torch.Tensor):
+        return torch.equal(found, expected)
+    return bool(repr(found) == repr(expected))
+
+
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_a_hosted_model_is_of_its_own_role_and_no_other(pack: Pack, kind: type[Any]) -> None:
+    model = pack.module("nodes.models").hosted(kind())
+    assert protocols_of(pack, model) == PROTOCOLS[kind]
+
+
+def test_the_demos_models_are_of_their_roles(pack: Pack, demo: Demo) -> None:
+    assert protocols_of(pack, demo.captioner[0]) == {"Captioner", "Samples"}
+    assert protocols_of(pack, demo.encoder[0]) == {"Encoder"}
+    # Without this, every start of ComfyUI would read 100,000 phrases again.
+    keeps_tokens = pack.module("interrogator.embeddings").KeepsTokens
+    assert isinstance(demo.encoder[0], keeps_tokens)
+    assert not isinstance(pack.module("nodes.models").hosted(BareEncoder()), keeps_tokens)
+
+
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_what_a_model_says_of_itself_is_passed_on(pack: Pack, kind: type[Any]) -> None:
+    bare = kind()
+    model = pack.module("nodes.models").hosted(bare)
+    for name in ("name", "family", "origin", "module", "device", "dtype", "working_bytes"):
+        assert getattr(model, name) is getattr(bare, name), name
+    assert model.prepare(RED) == bare.prepare(RED)
+    if kind is BareEncoder:
+        assert (model.context_length, model.count("a b"), model.fits("a b")) == (bare_models.CONTEXT, 4, True)
+    if "Captioner" in PROTOCOLS[kind]:
+        assert model.abilities is bare.abilities
+
+
+@pytest.mark.parametrize(("kind", "name"), EACH_CALL)
+def test_memory_is_asked_for_before_each_call_as_much_as_the_model_says(
+    pack: Pack, comfyui: ComfyUI, kind: type[Any], name: str
+) -> None:
+    bare = with_weights(kind)
+    model, call = pack.module("nodes.models").hosted(bare), CALLS[kind][name]
+    ready = [model.prepare(RED)]
+    comfyui.management.loads.clear()
+    for calls in (1, 2):  # others may have taken the room meanwhile
+        assert same(call(model, ready), call(bare, ready))
+        assert [(activations, whole) for _, activations, whole in comfyui.management.loads] == [
+            (WORKING_BYTES, True)
+        ] * calls
+    (patcher,) = comfyui.management.loads[-1][0]
+    assert any(part is bare.module for part in patcher.model.modules())
+
+
+@pytest.mark.parametrize(("kind", "name"), EACH_CALL)
+def test_a_model_without_weights_is_not_moved(pack: Pack, comfyui: ComfyUI, kind: type[Any], name: str) -> None:
+    bare = kind()
+    model, call = pack.module("nodes.models").hosted(bare), CALLS[kind][name]
+    comfyui.management.loads.clear()
+    assert same(call(model, [model.prepare(RED)]), call(bare, [bare.prepare(RED)]))
+    assert comfyui.management.loads == []
+
+
+def test_a_models_device_is_where_it_computes_wherever_it_waits(
+    pack: Pack, comfyui: ComfyUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comfyui.management, "get_torch_device", lambda: torch.device("meta"), raising=False)
+    models = pack.module("nodes.models")
+    assert models.hosted(with_weights(BareEncoder)).device == torch.device("meta")
+    assert models.hosted(BareEncoder()).device == torch.device("cpu")  # nobody moves it
+
+
+def test_the_pool_leaves_moving_to_comfyui(new_comfyui: Callable[..., ComfyUI]) -> None:
+    """A pool that puts a model back where it was loaded would fight with ComfyUI for it."""
+    pack = load_pack(new_comfyui())
+    model = run(pack.nodes["InterrogatorLoadEncoder"], model="demo")[0][0]
+    model.module.to("meta")
+    assert pack.module("nodes.models").POOL.use(model) is model
+    assert next(model.module.parameters()).is_meta
+
+
+def test_files_are_found_once(new_comfyui: Callable[..., ComfyUI], monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = load_pack(new_comfyui())
+    registry = pack.module("interrogator.registry")
+    found: list[str] = []
+    locate = registry.locate
+
+    def counted(role: str, name: str, **options: Any) -> Any:
+        found.append(role)
+        return locate(role, name, **options)
+
+    monkeypatch.setattr(registry, "locate", counted)
+    for _ in range(2):
+        run(pack.nodes["InterrogatorLoadEncoder"], model="demo")
+        run(pack.nodes["InterrogatorLoadCaptioner"], model="demo")
+    assert sorted(found) == ["captioner", "encoder"]
+
+
+@pytest.fixture
+def calls(pack: Pack, demo: Demo, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """How many items each call of the demo's models got."""
+    found: dict[str, list[int]] = {}
+
+    def count(model: Any, name: str) -> None:
+        work = getattr(model, name)
+
+        def counted(items: Any, *args: Any, **options: Any) -> Any:
+            found.setdefault(name, []).append(len(items))
+            return work(items, *args, **options)
+
+        monkeypatch.setattr(model, name, counted)
+
+    encoder = run(pack.nodes["InterrogatorLoadEncoder"], model="demo")[0][0]
+    captioner = run(pack.nodes["InterrogatorLoadCaptioner"], model="demo")[0][0]
+    count(encoder.model, "embed")
+    count(encoder.model, "encode_texts")
+    count(captioner.model, "caption")
+    return found
+
+
+def test_a_picture_is_read_once_for_prompt_and_negative_prompt(
+    pack: Pack, creatures: list[Image.Image], calls: dict[str, list[int]]
+) -> None:
+    given = {"image": images(creatures), "preset": "demo", "mode": "fast", "negative": True}
+    assert len(run(pack.nodes["InterrogatorImage"], **given)[2]) == 3
+    assert calls["embed"] == [3] and calls["caption"] == [3]
+
+
+def test_a_mode_without_an_encoder_loads_none(
+    pack: Pack, creatures: list[Image.Image], calls: dict[str, list[int]]
+) -> None:
+    given = {"image": images(creatures), "preset": "demo", "mode": "caption"}
+    assert all(run(pack.nodes["InterrogatorImage"], **given)[0])
+    assert calls == {"caption": [3]}
+
+
+def test_ranking_and_comparing_read_a_batch_at_once(
+    pack: Pack, creatures: list[Image.Image], calls: dict[str, list[int]]
+) -> None:
+    encoder = Listed([run(pack.nodes["InterrogatorLoadEncoder"], model="demo")[0][0]])
+    run(pack.nodes["InterrogatorRank"], image=images(creatures), encoder=encoder, lines="a\nb")
+    assert calls["embed"] == [3]
+    calls.clear()
+    texts = Listed(["a whale", "a frog", "a whale"])
+    run(pack.nodes["InterrogatorSimilarity"], image=images(creatures), encoder=encoder, text=texts)
+    assert calls == {"embed": [3], "encode_texts": [2]}, "texts that are the same are encoded once"
+
+
+@pytest.fixture
+def tagger_family(new_comfyui: Callable[..., ComfyUI], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pack]:
+    """A pack whose library knows a family of taggers: one row and one class."""
+    pack = load_pack(new_comfyui())
+    catalog = pack.library.catalog
+    row = catalog.Family(
+        "colors", {"tagger": f"{FolderTagger.__module__}:FolderTagger"},
+        pack.module("interrogator.hub").FileSet(required=("tags.json",)), catalog.Marker("tags.json"),
+    )  # fmt: skip
+    monkeypatch.setattr(catalog, "FAMILIES", (*catalog.FAMILIES, row))
+    yield pack
+
+
+def put_tagger(comfyui: ComfyUI) -> Path:
+    folder = comfyui.models / "interrogator" / "taggers" / "colors"
+    folder.mkdir(parents=True)
+    (folder / "tags.json").write_text(json.dumps({"tags": ["red", "green", "blue"]}), encoding="utf-8")
+    return folder
+
+
+def test_without_a_tagger_the_loader_says_where_to_put_one(new_comfyui: Callable[..., ComfyUI]) -> None:
+    pack = load_pack(new_comfyui())
+    loader = pack.nodes["InterrogatorLoadTagger"]
+    (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
+    assert len(model.options) == 1 and "models/interrogator/taggers" in model.default
+    folder = pack.comfyui.models / "interrogator" / "taggers"
+    with pytest.raises(ValueError, match=r"^There is no tagger: .*\.$") as caught:
+        run(loader)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_tagger_of_the_users_is_offered_and_loaded(tagger_family: Pack) -> None:
+    folder = put_tagger(tagger_family.comfyui)
+    loader = tagger_family.nodes["InterrogatorLoadTagger"]
+    (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
+    assert model.options == [model.default] == ["taggers/colors"]
+    tagger = run(loader, model="taggers/colors")[0][0]
+    assert tagger.origin.folder == folder and protocols_of(tagger_family, tagger) == {"Tagger"}
+    assert run(loader, model="taggers/colors")[0][0] is tagger
+
+
+def test_tags_are_a_mode_and_an_output_of_their_own(pack: Pack, demo: Demo) -> None:
+    tagger = pack.module("nodes.models").hosted(BareTagger())
+    node = pack.nodes["InterrogatorAdvanced"]
+    parts = {"image": images([RED, BLUE]), "encoder": demo.encoder, "banks": demo.banks, "tagger": tagger}
+    ran = run(node, mode="tags", **parts)
+    assert ran[0] == ran[4] == ["red, green", "blue, green"]  # the most probable first, what is below 0.35 is not held
+    assert ran[1] == ["", ""] and [entry["text"] for entry in ran.ui["interrogator"]] == ran[0]
+    assert all(type(similarity) is float for similarity in ran[3])
+    for mode in ("caption", "fast"):
+        beside = run(node, mode=mode, captioner=demo.captioner, **parts)
+        assert beside[4] == ["red, green", "blue, green"] and beside[0] != beside[4]
+
+
+def test_brackets_in_tags_are_escaped_unless_that_is_switched_off(pack: Pack, demo: Demo) -> None:
+    bare = BareTagger()
+    tag = pack.module("interrogator.models").Tag
+    bare.tag = lambda prepared, progress=None: [[tag("crab (food)", 0.9)] for _ in prepared]  # type: ignore[method-assign]
+    node, parts = pack.nodes["InterrogatorAdvanced"], {"image": images([RED]), "encoder": demo.encoder}
+    parts |= {"banks": demo.banks, "tagger": pack.module("nodes.models").hosted(bare), "mode": "tags"}
+    assert run(node, **parts)[4] == [r"crab \(food\)"]
+    assert run(node, **parts, escape=False)[4] == ["crab (food)"]
+
+
+def test_without_a_tagger_there_are_no_tags(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
+    node = pack.nodes["InterrogatorAdvanced"]
+    parts = {"image": images(creatures[:1]), "encoder": demo.encoder, "banks": demo.banks}
+    ran = run(node, mode="caption", captioner=demo.captioner, **parts)
+    assert [type(value) for value in ran[4]] == [ExecutionBlocker]
+    with pytest.raises(ValueError, match="connect Load Tagger"):
+        run(node, mode="tags", **parts)
+    with pytest.raises((ValueError, Refused)):  # no input for a tagger, no mode for its tags
+        run(pack.nodes["InterrogatorImage"], image=parts["image"], preset="demo", mode="tags")
+
+
+@pytest.mark.parametrize("kind", [BareCaptioner, BareSampler])
+def test_a_bare_captioner_and_encoder_work_in_every_node(pack: Pack, demo: Demo, kind: type[Any]) -> None:
+    hosted = pack.module("nodes.models").hosted
+    captioner, encoder, image = hosted(kind()), hosted(BareEncoder()), images([RED, BLUE])
+    captions = run(pack.nodes["InterrogatorCaption"], image=image, captioner=captioner)[0]
+    assert captions == ["a red thing", "a blue thing"]
+    for mode in ("best", "fast", "classic", "caption", "negative"):
+        ran = run(
+            pack.nodes["InterrogatorAdvanced"], image=image, mode=mode, captioner=captioner, encoder=encoder,
+            banks=demo.banks,
+        )  # fmt: skip
+        assert len(ran[0]) == 2 and all(ran[0])
+    assert len(run(pack.nodes["InterrogatorRank"], image=image, encoder=encoder, banks=demo.banks)[0]) == 2
+    assert len(run(pack.nodes["InterrogatorSimilarity"], image=image, encoder=encoder, text="a")[0]) == 2
+    assert len(run(pack.nodes["InterrogatorNegative"], image=image, encoder=encoder, banks=demo.banks)[0]) == 2
