@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interrogator.dataset.records import Item
-from interrogator.dataset.sources import Source, open_source, stem
+from interrogator.dataset.sources import Source, open_source
 from interrogator.errors import ImageReadError, RequestError, RunStopped
 
 
