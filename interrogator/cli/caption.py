@@ -132,7 +132,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    check_model_options(args, settings.needs)
+    check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name
     return settings
 
 

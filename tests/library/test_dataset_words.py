@@ -167,7 +167,7 @@ def test_rules_applied_twice_change_nothing(caption: str, limit: int) -> None:
     ("options", "message"),
     [
         ({"template": "{captoin}"}, "captoin"),
-        ({"template": "{caption"}, "belongs to nothing"),
+        ({"template": "{caption"}, "unmatched"),
         ({"template": " , "}, "empty"),
         ({"trigger": ","}, "trigger"),
         ({"token_limit": -1}, "at least 0"),
