@@ -19,7 +19,7 @@ from torch import nn
 from interrogator import Captioner, Encoder, Interrogator, Matcher, PhraseBank, Tagger, catalog
 from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.sampling import sample_captions
-from interrogator.dataset import Models, Run, Settings, Wording
+from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.errors import ModelLoadError, RequestError
 from interrogator.model_pool import ModelPool
 from interrogator.models import Ability, Samples
@@ -414,7 +414,7 @@ def test_a_captioner_that_cannot_do_a_quality_is_refused_before_the_run_begins(q
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"wording": Wording(forbidden=("cat",))}, "forbidden words"),
+        ({"rules": CaptionRules(forbidden=("cat",))}, "forbidden words"),
         ({"caption_prefix": "a photo of"}, "a caption prefix"),
     ],
 )
