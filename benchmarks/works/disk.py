@@ -48,8 +48,8 @@ def run(task: Task) -> Result:
     result.checks.append(Check(f"all {count:,} rows were found, {len(texts):,} ranked", kept_count))
     result.notes.append(
         "Rows are random and were written in advance. Each side ran once untimed, so files are in the page cache and"
-        " our index of the list exists. We have fewer rows because a bank contains a phrase once even if its list repeats"
-        " it. The key of our cache is computed when a model is loaded, which is not timed on either side."
+        " our index of the list exists. We have fewer rows because a bank contains a phrase once even if its list"
+        " repeats it. The key of our cache is computed when a model is loaded, which is not timed on either side."
     )
     result.raw = {"seconds": sides.seconds(pairs), "ratios": pairs.ratios}
     return result

@@ -308,7 +308,7 @@ test("a long caption is folded until somebody asks for it", () => {
 
 test("a caption without words is named, a failed picture has none", () => {
   open([{ key: "empty", status: "captioned", caption: "" }, RECORDS[2]]);
-  assert.deepEqual(texts(byId("pictures"), ".caption"), ["no words"]);
+  assert.deepEqual(texts(byId("pictures"), ".caption"), ["empty caption"]);
 });
 
 test("settings within settings are listed by their whole name", () => {
@@ -328,5 +328,5 @@ test("scores are shown in figures, and can be sorted by", () => {
 test("a page says that it holds a part of the run", () => {
   open(RECORDS, { total: 12_000 });
   assert.equal(byId("left-out").hidden, false);
-  assert.match(byId("left-out").textContent, /^The 3 that most want a look are on this page, of 12,000;/);
+  assert.match(byId("left-out").textContent, /^This page shows the 3 pictures most in need of review, of 12,000;/);
 });

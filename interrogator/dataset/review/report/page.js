@@ -1,5 +1,5 @@
 "use strict";
-// Captions are text of unknown origin: they reach the page by textContent and nothing else.
+// Captions are untrusted text: they reach the page only through textContent.
 (() => {
   const PER_PAGE = 60;
   const LONG = 400; // characters of a caption shown at first
@@ -7,7 +7,7 @@
   const read = (id) => {
     const element = byId(id);
     const value = JSON.parse(element.textContent);
-    element.remove(); // a large run's text need not be kept twice
+    element.remove(); // do not keep a large run's text twice
     return value;
   };
   const run = read("run");
@@ -30,7 +30,7 @@
     return parent;
   }
 
-  // A text that may be written from right to left; its direction ends with it.
+  // Text that may run from right to left; its direction does not affect the text around it.
   function said(tag, text, className) {
     const element = made(tag, text, className);
     element.dir = "auto";
@@ -56,7 +56,7 @@
     byId("scores-box").hidden = !Object.keys(run.scores).length;
     byId("left-out").hidden = run.total <= records.length;
     byId("left-out").textContent =
-      `The ${number(records.length)} that most want a look are on this page, of ${number(run.total)}; all are in the run's parts.`;
+      `This page shows the ${number(records.length)} pictures most in need of review, of ${number(run.total)}; the run's parts hold all of them.`;
     settings(run.settings, "");
     choices(byId("status"), [["", "Any"], ...Object.keys(run.statuses).map((name) => [name, name])]);
     choices(byId("finding"), [["", "Any"], ...run.findings.map((finding) => [finding.id, finding.title])]);
@@ -115,7 +115,7 @@
 
   function caption(record) {
     if (record.caption) return said("p", record.caption, "caption");
-    return record.status === "failed" ? null : made("p", "no words", "caption empty");
+    return record.status === "failed" ? null : made("p", "empty caption", "caption empty");
   }
 
   function thumbnail(record) {
@@ -171,7 +171,7 @@
     return button;
   }
 
-  // What the text filter looks through; made when it is first asked for.
+  // The text that the filter searches; built when first needed.
   function searched(record) {
     if (record.searched === undefined) {
       const parts = [
@@ -198,7 +198,7 @@
     return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
   }
 
-  // Pictures that belong together stand together.
+  // Pictures of a group stand together.
   function grouped(finding) {
     const indices = new Map(finding.groups.flat().map((key, index) => [key, index]));
     const of = (record) => indices.get(record.key) ?? Infinity;
