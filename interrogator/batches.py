@@ -1,4 +1,4 @@
-"""Work on a list in batches that get smaller when memory runs out."""
+"""Work through a list in batches that shrink when memory runs out."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def in_batches(
     device: torch.device,
     stop_of: Callable[[int, int], int] | None = None,
 ) -> Iterator[Result]:
-    """The results of `work(start, stop)` for batches that make up `range(count)`, in order.
+    """The results of `work(start, stop)` for batches that together cover `range(count)`, in order.
 
-    Where a batch does not fit into the memory of `device`, it and all that follow are taken at half the size, down to
-    one item; where that does not fit either, what `work` raised comes out.
+    If a batch does not fit into the memory of `device`, the batch size is halved for it and all that follow, down to
+    one item. If a single item does not fit, the error of `work` is raised.
 
     Args:
-        most: how large a batch may be: how many items, or whatever `stop_of` takes it for; at least 1.
-        stop_of: (start, most) -> where a batch that begins at `start` stops, one item later at least. It has to take
-            a single item where `most` is 1. None counts items.
+        most: maximum batch size, at least 1: a number of items, or whatever unit `stop_of` uses.
+        stop_of: (start, most) -> the end of a batch that begins at `start`, at least one item later; exactly one item
+            later if `most` is 1. None counts items.
     """
     stop_of = stop_of or (lambda start, most: min(start + most, count))
     start = 0
@@ -45,9 +45,9 @@ def in_batches(
             yield result
             start = stop
             continue
-        # Out here the error is gone, and with it all that the failed batch held.
+        # Out here the error is gone, and with it everything the failed batch held in memory.
         half = (stop - start) // 2
         while stop_of(start, most) - start > half:
             most = max(1, most // 2)
-        logger.info("out of memory with a batch of %d; going on with %d", stop - start, stop_of(start, most) - start)
+        logger.info("out of memory with a batch of %d; continuing with %d", stop - start, stop_of(start, most) - start)
         release_memory(device)

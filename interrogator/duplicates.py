@@ -1,4 +1,4 @@
-"""Repeats: phrases that would say again what a prompt already says. Strings and tensor rows only, no models."""
+"""Repeats: phrases that would repeat what a prompt already says. Strings and tensor rows only, no models."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def words(text: str) -> frozenset[str]:
 
 
 class Repeats:
-    """Which of some phrases of a table repeat a prompt; with neither rule on, none does."""
+    """Decides which phrases of a table repeat a prompt; with both rules off, none do."""
 
     def __init__(
         self,
-        places: Sequence[int],
+        positions: Sequence[int],
         texts: Sequence[str],
         embeddings: Callable[[Sequence[int]], Tensor],
         by_words: bool = False,
@@ -34,42 +34,41 @@ class Repeats:
         """Set the rules.
 
         Args:
-            places: of the phrases that will be asked about or are taken, n of them.
+            positions: table positions of all phrases to be checked or already taken, n of them.
             texts: the phrases of the table [N].
-            embeddings: their rows: places [n] -> [n, D], of any float dtype and about unit length.
-            by_words: a phrase repeats a prompt that holds all of its words, in whatever order and however far apart:
-                after "by Claude Lorrain, Monet's garden" that goes for "by Claude Monet" too. A phrase without any
-                word repeats nothing.
-            min_angle: degrees; a phrase repeats those phrases taken whose embeddings are within this angle of its own.
-                At 0 none does.
+            embeddings: their rows: positions [n] -> [n, D], of any float dtype and about unit length.
+            by_words: a phrase repeats a prompt that contains all of its words, in any order and however far apart:
+                "by Claude Monet" repeats "by Claude Lorrain, Monet's garden". A phrase without words repeats nothing.
+            min_angle: in degrees; a phrase repeats a taken phrase whose embedding is within this angle of its own. 0
+                turns the rule off.
         """
-        self._places = list(places)
+        self._positions = list(positions)
         self._by_words = by_words
         self._min_angle = min_angle
-        # A search asks the same again after every phrase it takes.
-        self._words = cache(lambda place: words(texts[place]))
+        # A search checks the same phrases again after each one it takes.
+        self._words = cache(lambda position: words(texts[position]))
         self._near = cache(self._near_to)
         if min_angle > 0:
-            # Rounding to fp16 moves their lengths by enough to hide an angle of a tenth of a degree.
-            self._rows = normalize(embeddings(self._places).float())  # [n, D]
+            # Rounding to fp16 changes lengths enough to hide an angle of a tenth of a degree.
+            self._rows = normalize(embeddings(self._positions).float())  # [n, D]
 
-    def fresh(self, places: Sequence[int], prompt: str, taken: Sequence[int]) -> list[int]:
-        """Those of `places` that repeat neither the prompt nor the phrases taken for it, in their order.
+    def fresh(self, positions: Sequence[int], prompt: str, taken: Sequence[int]) -> list[int]:
+        """The `positions` whose phrases repeat neither the prompt nor the phrases taken for it, in order.
 
         Args:
-            prompt: what has been said: the caption and the phrases taken.
-            taken: places of the phrases in the prompt; a caption is no phrase and has no angle here.
+            prompt: the caption and the phrases taken so far.
+            taken: positions of the phrases in the prompt; the angle rule does not apply to the caption.
         """
-        kept = list(places)
+        left = list(positions)
         if self._by_words:
-            said = words(prompt)
-            kept = [place for place in kept if not (own := self._words(place)) or own - said]
+            used = words(prompt)
+            left = [position for position in left if not (own := self._words(position)) or own - used]
         if self._min_angle > 0:
             near = set[int]().union(*map(self._near, taken))
-            kept = [place for place in kept if place not in near]
-        return kept
+            left = [position for position in left if position not in near]
+        return left
 
-    def _near_to(self, place: int) -> set[int]:
-        cosines = self._rows @ self._rows[self._places.index(place)]  # [n, D] @ [D] -> [n]
+    def _near_to(self, position: int) -> set[int]:
+        cosines = self._rows @ self._rows[self._positions.index(position)]  # [n, D] @ [D] -> [n]
         near = cosines >= math.cos(math.radians(self._min_angle))  # [n]
-        return set(compress(self._places, near.tolist()))
+        return set(compress(self._positions, near.tolist()))

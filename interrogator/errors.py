@@ -1,18 +1,18 @@
 """Every error the library raises on purpose.
 
     InterrogatorError
-    ├── ImageReadError      a file is not a picture we can read: names the file and the reason
+    ├── ImageReadError      an image cannot be read: names the file and the reason
     ├── BankError           a phrase list is missing, unreadable or breaks a rule
     ├── ModelError
-    │   ├── UnknownModelError   no such preset, architecture or tag: lists what there is
-    │   ├── ModelNotFoundError  the files are not on disk and may not be downloaded: names them and where to put them
-    │   └── ModelLoadError      the files are there but do not make the model
-    ├── CacheError          an embedding file cannot be taken over
-    ├── DeviceError         no such device or dtype here
-    ├── RunStopped          a dataset run cannot go on: the disk is full or gone
-    └── RequestError        what was asked cannot be done: unknown mode, no caption and no captioner
+    │   ├── UnknownModelError   unknown preset, architecture or tag: lists the choices
+    │   ├── ModelNotFoundError  files are not on disk and may not be downloaded: names them and where to put them
+    │   └── ModelLoadError      files exist but do not make up the model
+    ├── CacheError          an embedding file cannot be imported
+    ├── DeviceError         a device or dtype is not available here
+    ├── RunStopped          a dataset run cannot continue: the disk is full or gone
+    └── RequestError        a request cannot be met: unknown mode, neither caption nor captioner
 
-Catch `InterrogatorError` for all of them. Anything else that escapes is a bug.
+Catch `InterrogatorError` to catch them all. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from os import PathLike, fspath
 
 
 class InterrogatorError(Exception):
-    """Base of every error raised on purpose; its text is one sentence for a person."""
+    """Base of every error raised on purpose; the message is one sentence for the user."""
 
 
 class ImageReadError(InterrogatorError):
-    """A file cannot be read as a picture. `path` and `reason` hold the two halves of the message."""
+    """A file cannot be read as an image. `path` and `reason` are the two halves of the message."""
 
     def __init__(self, path: str | PathLike[str], reason: str) -> None:
         self.path = fspath(path)
@@ -37,7 +37,7 @@ class ImageReadError(InterrogatorError):
 
 
 class BankError(InterrogatorError):
-    """A phrase bank is unknown, unreadable or breaks a rule of the lists."""
+    """A phrase bank is unknown or unreadable, or breaks a rule for lists."""
 
 
 class ModelError(InterrogatorError):
@@ -45,28 +45,28 @@ class ModelError(InterrogatorError):
 
 
 class UnknownModelError(ModelError):
-    """A preset, architecture or tag that nobody knows; the message lists the nearest known names."""
+    """An unknown preset, architecture or tag; the message lists the closest known names."""
 
 
 class ModelNotFoundError(ModelError):
-    """Model files are not on this machine and may not be downloaded; names the files and a folder for them."""
+    """Model files are not on this machine and may not be downloaded; the message names them and a folder for them."""
 
 
 class ModelLoadError(ModelError):
-    """Model files are there but incomplete, damaged or of another architecture."""
+    """Model files exist but are incomplete, damaged or of another architecture."""
 
 
 class CacheError(InterrogatorError):
-    """A text-embedding file cannot be taken over."""
+    """A text-embedding file cannot be used or imported."""
 
 
 class DeviceError(InterrogatorError):
-    """A device or dtype that this machine or this torch does not have."""
+    """A device or dtype that this machine or this PyTorch does not support."""
 
 
 class RunStopped(InterrogatorError):
-    """A dataset run cannot go on, because of the disk; what is done is kept and it may be taken up again."""
+    """A dataset run cannot continue because of the disk; finished work is kept and the run can be resumed."""
 
 
 class RequestError(InterrogatorError):
-    """A call that cannot be answered as asked: an unknown mode, no caption and no captioner, no phrases."""
+    """A request that cannot be met: an unknown mode, neither caption nor captioner, no phrases."""

@@ -1,7 +1,7 @@
-"""Any picture file, or picture in memory, becomes an upright RGB image - or an ImageReadError that says why not.
+"""Turns any image file, or image in memory, into an upright RGB image, or raises an ImageReadError that says why not.
 
-What is done on the way, in this order: the first frame is taken, the EXIF (or XMP) turn is applied, more than 8 bits
-a channel are scaled down rather than clipped, and transparency is laid on white.  Colour profiles are not applied.
+Only the first frame is used. Values of more than 8 bits per channel are scaled down rather than clipped, transparency
+is composited on white, and the EXIF (or XMP) orientation is applied. Colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .errors import ImageReadError
 
 logger = logging.getLogger("interrogator")
 
-# What Pillow raises for damaged files, collected by feeding it a few hundred thousand of them (every format it
-# writes, cut short and with bytes changed). Its readers do not agree on one class.
+# What Pillow raises for damaged files, collected by feeding it a few hundred thousand of them (every format it writes,
+# truncated and with bytes changed). Its readers do not share one exception class.
 _DAMAGED: tuple[type[BaseException], ...] = (
     OSError,  # truncated data, unknown compression; also UnidentifiedImageError
     SyntaxError,  # a broken header found late (PNG, AVIF)
@@ -43,7 +43,7 @@ _DAMAGED: tuple[type[BaseException], ...] = (
     Warning,  # only where the program has turned warnings into errors
 )
 
-# These are programs, not pictures: Pillow hands them to Ghostscript or to Windows. Not for files of unknown origin.
+# Programs, not images: Pillow passes them to Ghostscript or Windows, which is unsafe for files of unknown origin.
 _PROGRAM_FORMATS = frozenset({"EPS", "WMF", "EMF"})
 
 _ORIENTATION_TAG = 0x0112
@@ -69,16 +69,16 @@ _warnings_lock = threading.Lock()  # warnings.catch_warnings is not safe between
 
 
 def open_image(path: str | PathLike[str]) -> Image.Image:
-    """Read a picture file: mode RGB, upright, first frame, transparency on white; the file is closed again.
+    """Read an image file: mode RGB, upright, first frame, transparency on white. The file is closed afterwards.
 
-    Pictures of up to twice `PIL.Image.MAX_IMAGE_PIXELS` pixels are read (Pillow's own line between a warning and a
-    refusal). Raises ImageReadError, and nothing else, for whatever the path turns out to be.
+    Images of up to twice `PIL.Image.MAX_IMAGE_PIXELS` pixels are accepted (where Pillow itself changes from a warning
+    to an error). Whatever the path turns out to be, the only exception raised is ImageReadError.
     """
     name = os.fsdecode(path)
     _check_is_file(name)
     try:
         with open(name, "rb") as file:
-            file.read(1 << 16)  # waits for a slow disk out here, so that nobody waits for it at the lock
+            file.read(1 << 16)  # waits for a slow disk before the lock is taken, so that no other thread does
             file.seek(0)
             return _decoded(file, name)
     except _DAMAGED as error:
@@ -86,9 +86,9 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
 
 
 def decode_image(data: bytes, name: str = "image") -> Image.Image:
-    """The picture that a file's bytes hold, as `open_image` reads it.
+    """The image in the bytes of a file, read like `open_image`.
 
-    name: what an error calls it. Raises ImageReadError.
+    name: identifies the image in errors. Raises ImageReadError.
     """
     if not data:
         raise ImageReadError(name, "is empty")
@@ -96,11 +96,11 @@ def decode_image(data: bytes, name: str = "image") -> Image.Image:
 
 
 ImageSource = Image.Image | str | PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8]
-"""What a picture may be given as: in memory, the path of its file, its bytes, an open file, or an array [H, W, C]."""
+"""Accepted forms of an image: a PIL image, the path of a file, its bytes, an open file, or an array [H, W, C]."""
 
 
 def as_image(source: ImageSource) -> Image.Image:
-    """The picture that is given in any of the forms of `ImageSource`; one in memory comes back as it is.
+    """The image in any form of `ImageSource`; a PIL image is returned unchanged.
 
     Arrays are uint8 [H, W], [H, W, 3] or [H, W, 4]. Raises ImageReadError.
     """
@@ -117,26 +117,26 @@ def as_image(source: ImageSource) -> Image.Image:
             return decode_image(source.read(), str(getattr(source, "name", "image")))
         except OSError as error:
             raise ImageReadError("image", f"cannot be read: {error.strerror or error}") from error
-    raise ImageReadError("image", f"is neither a picture nor the name of one but a {type(source).__name__}")
+    raise ImageReadError("image", f"is a {type(source).__name__}, not an image, path, array, bytes or file")
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in array.shape:
         raise ImageReadError(
-            "image", f"is an array of {array.dtype} {list(array.shape)}, not of uint8 [height, width, 1, 3 or 4]"
+            "image", f"is a {array.dtype} array {list(array.shape)}; it must be uint8 [height, width, 1, 3 or 4]"
         )
     return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.ndim == 3 and channels == 1 else array))
 
 
 def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
-    """An upright RGB copy of a picture in memory, by the rules of `open_image`. The given picture stays as it is.
+    """An upright RGB copy of a PIL image, by the rules of `open_image`. The original is not changed.
 
-    name: what an error calls the picture. The copy carries no metadata, so a second call changes nothing.
-    Raises ImageReadError: not a picture, no pixels, or damaged data that was not loaded before.
+    name: identifies the image in errors. The copy carries no metadata, so a second call changes nothing.
+    Raises ImageReadError: not an image, no pixels, or damaged data that had not been loaded yet.
     """
     if not isinstance(image, Image.Image):
-        raise ImageReadError(name, f"is no PIL image but a {type(image).__name__}")
+        raise ImageReadError(name, f"is a {type(image).__name__}, not a PIL image")
     if 0 in image.size:
         raise ImageReadError(name, "has no pixels")
     try:
@@ -155,11 +155,11 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
 
 
 def _decoded(file: Any, name: str) -> Image.Image:
-    """The picture in an open file. Raises ImageReadError."""
+    """The image in an open file. Raises ImageReadError."""
     try:
         with _open_quietly(file) as image:
             if image.format in _PROGRAM_FORMATS:
-                raise ImageReadError(name, f"is {image.format}, which takes an outside program to draw")
+                raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
             return to_rgb(image, name)
     except MemoryError as error:
         raise ImageReadError(name, "is too large for the free memory") from error
@@ -168,12 +168,12 @@ def _decoded(file: Any, name: str) -> Image.Image:
 
 
 def _check_is_file(name: str) -> None:
-    """Refuse what is no regular file before opening it: opening a pipe would wait for ever."""
+    """Reject anything but a regular file before opening it: opening a pipe would block forever."""
     try:
         status = os.stat(name)
     except FileNotFoundError as error:
         raise ImageReadError(name, "no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise ImageReadError(name, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     for is_kind, reason in _KINDS:
         if is_kind(status.st_mode):
@@ -183,14 +183,14 @@ def _check_is_file(name: str) -> None:
 
 
 def _open_quietly(file: Any) -> Image.Image:
-    """`Image.open` without Pillow's warnings about size and odd metadata: either it can be read, or it is an error."""
+    """`Image.open` without Pillow's warnings about size and odd metadata: an image is either readable or an error."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Image.open(file)
 
 
 def _orientation(image: Image.Image, name: str) -> int:
-    """The EXIF orientation 1..8; 1 where the metadata is damaged, for that makes no picture unreadable."""
+    """The EXIF orientation, 1 to 8; 1 if the metadata is damaged, which does not make the image unreadable."""
     try:
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -202,9 +202,9 @@ def _orientation(image: Image.Image, name: str) -> int:
 
 
 def _clear_value(image: Image.Image) -> Any:
-    """The one value or colour that stands for "transparent" (PNG's tRNS), as pixels have it once they are loaded.
+    """The single value or colour that means "transparent" (PNG's tRNS), in the scale of the loaded pixels.
 
-    Pillow scales grey of 2 and 4 bits up and colours of 16 bits down while loading, and forgets to scale this.
+    On loading, Pillow scales 2-bit and 4-bit grey up and 16-bit colours down, but not this value.
     """
     value = image.info.get("transparency")
     tiles = getattr(image, "tile", None)  # gone once loaded
@@ -217,7 +217,7 @@ def _clear_value(image: Image.Image) -> Any:
 
 
 def _without_alpha(image: Image.Image, clear: Any) -> Image.Image:
-    """RGB, with whatever transparency there is (alpha, palette, one colour `clear`) laid on white."""
+    """RGB, with any transparency (alpha, palette, or the one colour `clear`) composited on white."""
     if image.mode == "LAB":
         return _lab_to_rgb(image)
     if image.mode in ("1", "L", "RGB", "P") and clear is not None:
@@ -226,7 +226,7 @@ def _without_alpha(image: Image.Image, clear: Any) -> Image.Image:
     elif image.mode not in ("RGBA", "LA", "PA", "RGBa", "La", "P") or not image.has_transparency_data:
         return image.convert("RGB")
     if image.mode == "La":
-        image = image.convert("LA")  # Pillow has no direct way from La
+        image = image.convert("LA")  # Pillow cannot convert La directly
     rgba = image.convert("RGBA")
     white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, rgba).convert("RGB")
@@ -242,10 +242,10 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, clear: Any) -> Image.Image:
-    """Grey of more than 8 bits (I;16*, I, F) scaled to 0..255 as mode L, or LA with one transparent value.
+    """Grey of more than 8 bits (I;16*, I, F) scaled to 0..255 as mode L, or as LA if one value is transparent.
 
-    I;16 and the I that PNG and PPM files give: white is 65535.  Else white is the first of 1 (F only), 255 and 65535
-    that no value goes beyond; with larger or negative values the picture's own range is stretched.
+    In I;16, and in mode I from PNG and PPM files, white is 65535. Otherwise white is the first of 1 (F only), 255 and
+    65535 that no value exceeds; if values are larger or negative, the image's own range is stretched.
     """
     if not image.mode.startswith(("I", "F")):
         return image
@@ -277,6 +277,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"is too large: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
     if isinstance(error, UnidentifiedImageError):
-        return "is no picture in a format that Pillow can read"
+        return "is not an image in a format that Pillow can read"
     detail = " ".join(str(error).split()) or type(error).__name__
-    return f"is cut short or damaged ({detail})"
+    return f"is truncated or damaged ({detail})"

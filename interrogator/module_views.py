@@ -1,8 +1,8 @@
-"""Views of modules: the same tensors in a tree of modules of one's own, so that nothing is done to a shared module.
+"""Views of modules: a private tree of modules around the same tensors, so that shared modules are never modified.
 
-Several threads may compute with one model. Whatever a call wants of a model for itself, hooks on its layers or other
-tensors in place of some, it puts on a view; `torch.func.functional_call` and hooks on the model itself would change
-the model under the hands of the other threads. `torch.nn.DataParallel` makes its replicas in this way.
+Several threads may compute with one model. A call that needs hooks on the layers, or other tensors in place of some,
+puts them on a view; `torch.func.functional_call` and hooks on the model itself would change it for the other threads.
+`torch.nn.DataParallel` makes its replicas in the same way.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def view_of(module: M, tensors: Mapping[str, Tensor] = _NONE) -> M:
-    """A module that computes what `module` computes, on the same tensors where they are; takes about 5 µs a submodule.
+    """A module that computes what `module` computes, with the same tensors; takes about 5 µs per submodule.
 
-    Submodules, hooks and settings are the view's own: what is set or registered on it is not seen in `module`.
+    Submodules, hooks and settings belong to the view: setting or registering anything on it leaves `module` unchanged.
 
     Args:
-        tensors: what the view has in place of parameters and buffers, by their qualified names in `module`; a tensor
-            that stands under several names is replaced under all of them.
+        tensors: replacements for parameters and buffers, by their qualified names in `module`; a tensor with several
+            names is replaced under all of them.
     """
     replaced = {id(attrgetter(name)(module)): tensor for name, tensor in tensors.items()}
     view: M = _view(module, replaced, {})
@@ -37,7 +37,7 @@ def view_of(module: M, tensors: Mapping[str, Tensor] = _NONE) -> M:
 
 
 def _view(module: Any, replaced: Mapping[int, Tensor], views: dict[int, Any]) -> Any:
-    """The view of a part of a tree; `views` are those of the parts met so far."""
+    """The view of one module of the tree; `views` holds those made so far, by module id."""
     if id(module) in views:
         return views[id(module)]
     view = views[id(module)] = object.__new__(type(module))

@@ -1,4 +1,4 @@
-"""Phrases: a list of texts as one block of bytes, of which only what is looked at becomes strings."""
+"""Phrases: a list of texts as one block of bytes, decoded to strings only on access."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Phrases(Sequence[str]):
     """An immutable list of texts, equal to any sequence of the same texts.
 
     Attributes:
-        borders: where each text begins in `data` and the last one ends, int64 [N + 1].
-        data: the texts in UTF-8, one after the other; lone surrogates, which a file list may hold, pass.
+        borders: the offset in `data` at which each text begins, and the end of the last one, int64 [N + 1].
+        data: the texts in UTF-8, concatenated; lone surrogates, which file names may contain, are allowed.
     """
 
     def __init__(self, borders: Buffer, data: Buffer, digest: str | None = None) -> None:
-        """Take over what `of` made, or what was saved of it.
+        """Wrap the buffers that `of` made, or saved copies of them.
 
         Args:
-            borders: the bytes of the int64, in the order of this machine.
-            digest: the list's, where it is known.
+            borders: the int64 values as bytes, in this machine's byte order.
+            digest: the digest of the list, if known.
         """
         self.borders = memoryview(borders).cast("q")
         self.data = memoryview(data)
@@ -37,13 +37,13 @@ class Phrases(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Phrases:
-        """A list of these texts."""
+        """A list of the given texts."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         return cls(array("q", accumulate(map(len, encoded), initial=0)).tobytes(), b"".join(encoded))
 
     @cached_property
     def digest(self) -> str:
-        """32 hex characters that stand for the list: its texts, their borders and their order."""
+        """32 hex characters that identify the list: its texts, their borders and their order."""
         state = hashlib.sha256(self.borders)
         state.update(self.data)
         return state.hexdigest()[:32]
@@ -52,20 +52,20 @@ class Phrases(Sequence[str]):
         return len(self.borders) - 1
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
-        if isinstance(place, slice):
-            return tuple(self[number] for number in range(*place.indices(len(self))))
-        if place < 0:
-            place = range(len(self))[place]  # from the end, or IndexError
-        return str(self.data[self.borders[place] : self.borders[place + 1]], "utf-8", "surrogatepass")
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(*index.indices(len(self))))
+        if index < 0:
+            index = range(len(self))[index]  # from the end, or IndexError
+        return str(self.data[self.borders[index] : self.borders[index + 1]], "utf-8", "surrogatepass")
 
-    def at(self, places: Iterable[int]) -> list[str]:
-        """The texts at `places`, each from 0 to N - 1; for many, faster than one after the other."""
+    def at(self, indices: Iterable[int]) -> list[str]:
+        """The texts at `indices`, each from 0 to N - 1; faster than one by one."""
         borders, data = self.borders, self.data
-        return [str(data[borders[place] : borders[place + 1]], "utf-8", "surrogatepass") for place in places]
+        return [str(data[borders[index] : borders[index + 1]], "utf-8", "surrogatepass") for index in indices]
 
     def __iter__(self) -> Iterator[str]:
         for start, end in pairwise(self.borders):
@@ -79,7 +79,7 @@ class Phrases(Sequence[str]):
         return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     def __hash__(self) -> int:
-        return hash(tuple(self))  # that of the tuple which it equals
+        return hash(tuple(self))  # equal to tuples, so hashed like one
 
     def __repr__(self) -> str:
         return f"Phrases.of({list(self)!r})" if len(self) <= 8 else f"<{len(self)} phrases>"
@@ -94,22 +94,22 @@ class Joined(Sequence[T]):
     def __init__(self, parts: Sequence[Sequence[T]]) -> None:
         self._parts = parts
         self.borders = list(accumulate(map(len, parts), initial=0))
-        """Where each part begins, and the last one ends."""
+        """The index at which each part begins, and the end of the last one."""
 
     def __len__(self) -> int:
         return self.borders[-1]
 
     @overload
-    def __getitem__(self, place: int) -> T: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> list[T]: ...
-    def __getitem__(self, place: int | slice) -> T | list[T]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        if not 0 <= place < self.borders[-1]:
-            place = range(len(self))[place]  # from the end, or IndexError
-        home = bisect_right(self.borders, place) - 1
-        return self._parts[home][place - self.borders[home]]
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if not 0 <= index < self.borders[-1]:
+            index = range(len(self))[index]  # from the end, or IndexError
+        home = bisect_right(self.borders, index) - 1
+        return self._parts[home][index - self.borders[home]]
 
     def __iter__(self) -> Iterator[T]:
         for part in self._parts:
@@ -117,7 +117,7 @@ class Joined(Sequence[T]):
 
 
 class Repeated(Sequence[T]):
-    """One item many times."""
+    """One item repeated `times` times."""
 
     def __init__(self, item: T, times: int) -> None:
         self._item = item
@@ -127,11 +127,11 @@ class Repeated(Sequence[T]):
         return self._times
 
     @overload
-    def __getitem__(self, place: int) -> T: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> list[T]: ...
-    def __getitem__(self, place: int | slice) -> T | list[T]:
-        if isinstance(place, slice):
-            return [self._item] * len(range(*place.indices(self._times)))
-        range(self._times)[place]  # IndexError as everywhere
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self._item] * len(range(*index.indices(self._times)))
+        range(self._times)[index]  # raises IndexError when out of range
         return self._item

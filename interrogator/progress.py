@@ -1,4 +1,4 @@
-"""Telling how far long work is, often enough that a raise from the callable cancels it within a second."""
+"""Progress of long work, reported often enough that raising from the callable cancels it within a second."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ M = TypeVar("M", bound="nn.Module")
 Progress = Callable[[int, int], None]
 """`progress(done, total)`; may raise to cancel."""
 
-_TELL_SECONDS = 0.1  # how seldom numbers are told again in the middle of a step
+_REPEAT_SECONDS = 0.1  # minimum time between repeats in the middle of a step
 
 
 class StickyProgress:
-    """A progress that remembers what it told, so that work inside a step can tell the same numbers again."""
+    """A progress that remembers its last report, so that work inside a step can repeat it."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -31,33 +31,34 @@ class StickyProgress:
         self.progress(done, total)
 
     def again(self, *_: Any) -> None:
-        """Tell the numbers of the step at hand; takes the place of a progress inside that step."""
+        """Repeat the last report; stands in for a progress callable inside the current step."""
         self.progress(*self.last)
 
 
 def watched(module: M, progress: Progress | None) -> tuple[M, Progress]:
-    """A view of a model that tells `progress` its last numbers again before its layers, and what to tell it through.
+    """A view of a model that repeats the last progress report before each layer, and the callable to report through.
 
-    One batch through a large tower takes many seconds on a CPU. The hooks are on the view: threads that compute with
-    the same model are told, and cancelled, each by its own progress. Without a progress it is the model itself.
+    One batch through a large tower takes many seconds on a CPU. The hooks are on the view, so that threads computing
+    with the same model each report to, and are cancelled by, their own progress. If `progress` is None, the model
+    itself is returned.
     """
     if progress is None:
-        return module, _tell_nobody
-    retold = StickyProgress(progress)
+        return module, _ignore
+    sticky = StickyProgress(progress)
     last = time.monotonic()
 
     def before_layer(*_: Any) -> None:
         nonlocal last
-        if time.monotonic() - last >= _TELL_SECONDS:
+        if time.monotonic() - last >= _REPEAT_SECONDS:
             last = time.monotonic()
-            retold.again()
+            sticky.again()
 
     view = view_of(module)
     for layer in view.modules():
         if next(layer.children(), None) is None:
             layer.register_forward_pre_hook(before_layer)
-    return view, retold
+    return view, sticky
 
 
-def _tell_nobody(done: int, total: int) -> None:
-    """The progress of work that nobody watches."""
+def _ignore(done: int, total: int) -> None:
+    """A progress that reports to no one."""

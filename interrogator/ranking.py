@@ -1,4 +1,4 @@
-"""Similarity and top-k over tables of embeddings: tensors only, no models, no files."""
+"""Similarity and exact top-k over tables of embeddings: tensors only, no models or files."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rows import Places, Rows
+from .rows import Positions, Rows
 
-# Similarities that differ by less are ties, broken by the order of the phrases. fp32 sums of about a thousand
-# products differ by some 1e-7 between thread counts and batch shapes; the spread of a real bank is about 1e-2.
+# Similarities that differ by less than this are ties, broken by the order of the phrases. fp32 sums of about a
+# thousand products vary by some 1e-7 with thread count and batch shape; a real bank spreads over about 1e-2.
 TIE = 1e-6
 
-# Rows are of length one within 2 %: what the cache takes as a row.
+# The cache accepts rows whose length is within 2 % of one.
 _LONGEST_ROW = 1.02
 # Largest relative error of one rounding to float16 and to float32.
 _HALF, _SINGLE = 2.0**-11, 2.0**-24
 # Accelerators may add partial sums in float16: a few roundings more.
 _REDUCTIONS = 8
-# Rows that are copied out at a time, which bounds memory.
+# Rows copied out at a time; this bounds memory.
 _CHUNK = 4096
-# Torch shares larger work among threads, and waking them costs more than so few rows.
+# Torch splits anything larger among threads, and waking them costs more than computing so few rows.
 _UNSHARED_ELEMENTS = 32767
 
 
 def similarities(embedding: Tensor, table: Tensor) -> Tensor:
-    """Cosine of one embedding with every row of a table.
+    """Cosines of one embedding with every row of a table.
 
     Args:
         embedding: [D] unit vector, any float dtype.
@@ -41,14 +41,13 @@ def similarities(embedding: Tensor, table: Tensor) -> Tensor:
 
 
 class Scores:
-    """Cosines of one embedding with all rows of a table: float32 where somebody looks, float16 for the rest.
+    """Cosines of one embedding with all rows of a table: float32 for the rows that matter, float16 for the rest.
 
-    A float16 pass over all rows reads half the bytes and says of every row what its cosine is to within `bound`.
-    Only rows that may be among the best by that are computed in float32, so the choice is the one that float32
-    cosines of all rows would make.
+    A float16 pass over all rows reads half the bytes and gives every cosine to within `bound`. Only rows that could
+    then be among the best are computed in float32, so the selection is the one float32 cosines of all rows would give.
 
     Attributes:
-        bound: how far a float16 cosine lies from the float32 one at most.
+        bound: the largest possible difference between a float16 cosine and the float32 one.
     """
 
     def __init__(self, embedding: Tensor, rows: Rows) -> None:
@@ -59,66 +58,67 @@ class Scores:
         self._coarse = rows.dots(rounded)  # [N] float32
         on_cpu = self._embedding.device.type == "cpu"
         self._block = max(_UNSHARED_ELEMENTS // rows.width, 1) if on_cpu else _CHUNK
-        self._exact = np.full(len(rows), np.nan, dtype=np.float32)  # [N]: those that somebody looked at
+        self._exact = np.full(len(rows), np.nan, dtype=np.float32)  # [N]: NaN until computed
         self.bound = self._error(rounded)
 
     def __len__(self) -> int:
         return len(self._coarse)
 
-    def __getitem__(self, place: int) -> float:
+    def __getitem__(self, position: int) -> float:
         """The float32 cosine of one row. Raises IndexError."""
-        if not 0 <= place < len(self):
-            raise IndexError(f"no row {place} among {len(self)}")
-        known = float(self._exact[place])
-        return float(self.at([place])[0]) if math.isnan(known) else known
+        if not 0 <= position < len(self):
+            raise IndexError(f"row {position} is out of range: the table has {len(self)} rows")
+        known = float(self._exact[position])
+        return float(self.at([position])[0]) if math.isnan(known) else known
 
-    def at(self, places: Places | Sequence[int]) -> Tensor:
-        """The float32 cosines of the rows at `places` [n]: float32 [n] on the CPU.
+    def at(self, positions: Positions | Sequence[int]) -> Tensor:
+        """The float32 cosines of the rows at `positions` [n]: float32 [n] on the CPU.
 
-        Row by row, not as one product: the value of a row does not depend on the rows it is asked with.
+        Computed row by row, not as one product, so that a row's value does not depend on which others are computed.
         """
-        places = np.asarray(places, dtype=np.int64)
-        new = places[np.isnan(self._exact[places])]
+        positions = np.asarray(positions, dtype=np.int64)
+        new = positions[np.isnan(self._exact[positions])]
         for start in range(0, len(new), _CHUNK):
             chunk = new[start : start + _CHUNK]
             blocks = torch.split(self._rows.at(chunk), self._block)  # [b, D] float16 each
             cosines = [(block * self._embedding).sum(dim=-1) for block in blocks]  # fp16 times fp32 is fp32
             self._exact[chunk] = torch.cat(cosines).cpu().numpy()
-        return torch.from_numpy(self._exact[places])
+        return torch.from_numpy(self._exact[positions])
 
     def tolist(self) -> list[float]:
         """The float32 cosines of all rows."""
         return [float(cosine) for cosine in self.at(np.arange(len(self))).tolist()]
 
-    def highest(self, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` [n] with the highest cosines, highest first, ties (`TIE`) in the order of `places`."""
-        return self._best(np.asarray(places, dtype=np.int64), k, sign=1)
+    def highest(self, positions: Positions | Sequence[int], k: int) -> list[int]:
+        """The `k` of `positions` [n] with the highest cosines, highest first; ties (`TIE`) keep the given order."""
+        return self._best(np.asarray(positions, dtype=np.int64), k, sign=1)
 
-    def lowest(self, places: Places | Sequence[int], k: int) -> list[int]:
-        """The `k` of `places` [n] with the lowest cosines, lowest first, ties (`TIE`) in the order of `places`."""
-        return self._best(np.asarray(places, dtype=np.int64), k, sign=-1)
+    def lowest(self, positions: Positions | Sequence[int], k: int) -> list[int]:
+        """The `k` of `positions` [n] with the lowest cosines, lowest first; ties (`TIE`) keep the given order."""
+        return self._best(np.asarray(positions, dtype=np.int64), k, sign=-1)
 
-    def _best(self, places: Places, k: int, sign: int) -> list[int]:
-        k = min(k, len(places))
+    def _best(self, positions: Positions, k: int, sign: int) -> list[int]:
+        k = min(k, len(positions))
         if k <= 0:
             return []
-        coarse = sign * self._coarse[places]  # [n]
-        # k rows are at least this less the bound; what may tie with the k-th is at most a bound and a tie below that.
+        coarse = sign * self._coarse[positions]  # [n]
+        # k rows reach the k-th coarse value less the bound; a row that ties with the k-th is at most another bound and
+        # a tie below that.
         least = np.partition(coarse, -k)[-k] - 2 * self.bound - 2 * TIE
-        contenders = places[coarse >= least]  # [m]
+        contenders = positions[coarse >= least]  # [m]
         exact = self.at(contenders)  # [m]
         if np.abs(exact.numpy() - self._coarse[contenders]).max(initial=0) > self.bound:
-            # The proof holds for products summed in float32. Hardware that does otherwise costs time, not exactness.
-            contenders, exact = places, self.at(places)
+            # The bound assumes products summed in float32. Hardware that sums otherwise costs time, not exactness.
+            contenders, exact = positions, self.at(positions)
         chosen: list[int] = contenders[top_k(sign * exact, k)].tolist()
         return chosen
 
     def _error(self, rounded: Tensor) -> float:
-        """How far the products with `rounded` [D] float16 lie from float32 ones at most.
+        """The largest possible difference between the products with `rounded` [D] float16 and the float32 ones.
 
-        By Cauchy-Schwarz the rounding of the embedding moves a product by at most the length of what was rounded off.
-        A float32 sum of D products is off by at most D roundings of the lengths' product, and both kinds are such
-        sums. The coarse one is rounded to float16 at the end.
+        By Cauchy-Schwarz, rounding the embedding changes a product by at most the length of the rounding error. A
+        float32 sum of D products is off by at most D roundings of the product of the lengths; that goes for both the
+        coarse and the exact product. The coarse one is also rounded to float16 at the end.
         """
         exact = self._embedding.double()
         lost = float((exact - rounded.double()).norm()) * _LONGEST_ROW
@@ -130,25 +130,25 @@ class Scores:
 
 
 def top_k(scores: Tensor, k: int) -> list[int]:
-    """The places of the `k` highest of `scores` [N], highest first, ties (`TIE`) in the order of their places.
+    """The positions of the `k` highest of `scores` [N], highest first, ties (`TIE`) by ascending position.
 
-    `torch.topk` promises no order among equals, and equals are common: lists hold phrases whose tokens are the same.
+    `torch.topk` guarantees no order among equals, and equals are common: lists hold phrases with identical tokens.
     """
     k = min(k, scores.numel())
     if k <= 0:
         return []
     values = scores.double().cpu()
     threshold = values.topk(k).values[-1]
-    # Whatever ties with the last place may be its rightful holder, so it is a contender too.
+    # Whatever ties with the k-th may come before it, so it is a contender too.
     contenders = torch.nonzero(values >= threshold - TIE).flatten()  # [M], ascending
     steps = torch.round(values[contenders] / TIE)  # equal steps are ties
     order = torch.sort(steps, descending=True, stable=True).indices
-    places: list[int] = contenders[order[:k]].tolist()
-    return places
+    positions: list[int] = contenders[order[:k]].tolist()
+    return positions
 
 
 def first_best(scores: Tensor) -> int:
-    """The first place of `scores` [N] that is within `TIE` of the highest.
+    """The first position in `scores` [N] whose score is within `TIE` of the highest.
 
     Raises:
         ValueError: there are no scores.

@@ -1,4 +1,4 @@
-"""What an object holds that several threads may use: a lock, and a value that is built at first use."""
+"""Attributes of objects that several threads share: a lock, and a value built on first use."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_TELL_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class Lock:
-    """A lock that its thread may take again. Copies and pickles of what holds it have one of their own."""
+    """A reentrant lock. When its owner is copied or pickled, the copy gets a new lock."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -28,9 +28,9 @@ class Lock:
 
 
 class Lazy(Generic[T]):
-    """A value that is built once, by the thread that needs it first; the others wait until it is whole.
+    """A value built once, by the first thread that needs it, while the others wait.
 
-    What building raises comes out in that thread alone: the next one builds. A copy starts without a value.
+    An exception from building reaches only that thread; the next one tries again. A copy starts without a value.
     """
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class Lazy(Generic[T]):
         """The value.
 
         Args:
-            build: makes it; must not ask for it.
-            waiting: called several times a second while another thread builds; may raise to give up waiting.
+            build: makes the value; must not call `get` itself.
+            waiting: called several times a second while another thread builds; may raise to stop waiting.
         """
         if self._built is None:
-            while not self._lock.acquire(timeout=_TELL_SECONDS if waiting else -1):
+            while not self._lock.acquire(timeout=_POLL_SECONDS if waiting else -1):
                 if waiting:
                     waiting()
             try:

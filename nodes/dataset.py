@@ -114,7 +114,7 @@ class InterrogatorDataset(io.ComfyNode):
         dataset = interrogator.dataset
         settings = dataset.Settings(
             preset=preset, mode=mode, quality=quality, policy=existing,
-            wording=dataset.CaptionRules(trigger=trigger, template=template),
+            rules=dataset.CaptionRules(trigger=trigger, template=template),
         )  # fmt: skip
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 

@@ -20,7 +20,7 @@ from .store_folder import INDEXES, SEGMENTS, find_folder, has_name, read_manifes
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """One readable store: its encoder's name and dtype, the rows it holds, its size in bytes and its folder."""
+    """One readable store: the encoder's name and dtype, number of rows, size in bytes, and folder."""
 
     name: str
     dtype: str
@@ -30,7 +30,7 @@ class StoreInfo:
 
 
 class EmbeddingCache:
-    """Text embeddings under `folder`, a store for each encoder. Nothing is made there before the first write."""
+    """Text embeddings under `folder`, one store per encoder. The folder is not created before the first write."""
 
     def __init__(self, folder: str | Path, *, policy: BatchPolicy | None = None) -> None:
         self.folder = Path(folder)
@@ -38,10 +38,10 @@ class EmbeddingCache:
         self._warnings = WarnOnce()
 
     def open(self, identity: EncoderIdentity) -> EmbeddingStore:
-        """The store of the encoder that answers like `identity`: one on disk, or a new one.
+        """The store of the encoder with this `identity`: an existing one, or a new one.
 
-        Rows of another encoder are not used, whatever it is called; a namesake with other weights, tokenizer or dtype
-        is mentioned in the log. Files that cannot be used are complained about, never raised.
+        Rows of another encoder are never used, whatever its name; if one of the same name has other weights, tokenizer
+        or dtype, the log says so. Unusable files cause a warning, never an error.
         """
         folder = find_folder(self.folder, identity, self._warnings)
         remove_stale_temps(self.folder)
@@ -51,19 +51,19 @@ class EmbeddingCache:
         return EmbeddingStore(self.folder, folder, identity, self._policy, self._warnings)
 
     def list(self) -> list[StoreInfo]:
-        """The readable stores, by folder name. Changes nothing on disk."""
-        found = []
+        """The readable stores, sorted by folder name. Changes nothing on disk."""
+        stores = []
         for folder in self._folders():
             try:
-                card = read_manifest(folder)
+                manifest = read_manifest(folder)
                 rows = sum(_rows_in(path) for path in segment_paths(folder / SEGMENTS))
             except (DamagedFile, OSError):
-                continue  # `open` warns about it and tidies up
-            found.append(StoreInfo(card.name, card.dtype, rows, _size(folder), folder))
-        return found
+                continue  # `open` warns and cleans up
+            stores.append(StoreInfo(manifest.name, manifest.dtype, rows, _size(folder), folder))
+        return stores
 
     def clear(self, name: str | None = None) -> int:
-        """Removes the stores of the encoder `name`, or all of them, damaged ones too; the bytes that this freed."""
+        """Remove the stores of the encoder `name`, or all stores, including damaged ones; returns the bytes freed."""
         freed = 0
         for folder in self._folders(damaged=True):
             if name is None or has_name(folder, name):
@@ -90,7 +90,7 @@ def _rows_in(path: Path) -> int:
 
 
 def _remove(folder: Path) -> int:
-    """Removes a folder as far as the operating system lets us (Windows keeps mapped files); the bytes freed."""
+    """Remove a folder as far as possible (Windows keeps mapped files); returns the bytes freed."""
     before = _size(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return before - _size(folder)

@@ -1,4 +1,4 @@
-"""Opening files of the cache, and warning about those that cannot be used."""
+"""Reading files of the cache, and handling those that cannot be used."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ logger = logging.getLogger("interrogator")
 
 FORMAT_VERSION = 1
 DAMAGED_SUFFIX = ".damaged"
-# A writer needs seconds for a file; one that has not moved for an hour belongs to a process that died.
+# Writing a file takes seconds, so one unchanged for an hour belongs to a process that died.
 STALE_SECONDS = 3600.0
 
 
 class DamagedFile(CacheError):
-    """A file of the cache cannot be used. Never leaves this package: the reader warns and computes anew."""
+    """A file of the cache cannot be used. Never leaves this package: the reader warns and recomputes."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -38,35 +38,35 @@ class DamagedFile(CacheError):
 
 
 class WarnOnce:
-    """Warns about each problem of a cache folder once, and moves damaged files where no reader looks."""
+    """Warns about each problem of a cache folder once, and moves damaged files out of the readers' way."""
 
     def __init__(self) -> None:
-        self._subjects: set[str] = set()
+        self._warned: set[str] = set()
 
     def once(self, subject: Path | str, message: str) -> None:
-        """Logs a warning, unless one about the same subject was logged before."""
-        if str(subject) not in self._subjects:
-            self._subjects.add(str(subject))
+        """Log a warning unless one about the same subject has been logged."""
+        if str(subject) not in self._warned:
+            self._warned.add(str(subject))
             logger.warning("embedding cache: %s", message)
 
     def damaged(self, error: DamagedFile, move: Path | None = None) -> None:
-        """Warns about a damaged file and sets it, or the folder `move` it belongs to, aside as `*.damaged`."""
-        self.once(error.path, f"{error.path} cannot be used ({error.reason}); its contents are computed again")
+        """Warn about a damaged file and rename it, or its folder `move`, to `*.damaged`."""
+        self.once(error.path, f"{error.path} cannot be used ({error.reason}); recomputing its contents")
         victim = move or error.path
         target = victim.with_name(victim.name + DAMAGED_SUFFIX)
         if target.exists():
             target = victim.with_name(f"{victim.name}.{uuid4().hex[:8]}{DAMAGED_SUFFIX}")
-        with suppress(OSError):  # read-only, or mapped on Windows: it stays, and the next reader warns about it
+        with suppress(OSError):  # read-only, or mapped on Windows: it stays, with a warning next time too
             victim.rename(target)
 
     def unreadable(self, path: Path, error: OSError) -> None:
-        """Warns about a file or folder that the operating system refuses; it may be fine tomorrow, so it stays."""
-        if not isinstance(error, FileNotFoundError):  # gone: cleared or merged by somebody else
+        """Warn about a file or folder that the system cannot read; it may be readable later, so it stays."""
+        if not isinstance(error, FileNotFoundError):  # gone: cleared or merged by another process
             self.once(path, f"{path} cannot be read ({error.strerror or error}); continuing without it")
 
 
 def remove_stale_temps(*folders: Path) -> None:
-    """Remove what dead writers left in these folders; what is younger than an hour may belong to a live one."""
+    """Remove the temporary files that dead writers left in these folders; younger ones may still be in use."""
     oldest = time.time() - STALE_SECONDS
     for folder in folders:
         with suppress(OSError):
@@ -82,14 +82,14 @@ def remove_stale_temps(*folders: Path) -> None:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Any]:
-    """An open safetensors file; its tensors are private maps of the file, not copies (seen in safetensors 0.8).
+    """An open safetensors file whose tensors are private maps of the file, not copies (verified with safetensors 0.8).
 
-    Raises DamagedFile where the contents are wrong and OSError where the file cannot be opened.
+    Raises DamagedFile if the contents are invalid and OSError if the file cannot be opened.
     """
     try:
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DamagedFile(path, str(error) or type(error).__name__) from error
-    except RuntimeError as error:  # torch's word for a map that the operating system refused
+    except RuntimeError as error:  # how torch reports a map that the operating system refused
         raise OSError(str(error)) from error

@@ -1,7 +1,7 @@
-"""The readers' lock of a store, and joining small segments into one when nobody reads.
+"""The readers' lock of a store, and merging small segments into one when nobody reads.
 
-Joining is a convenience, so it happens only where it is plainly safe: with an exclusive lock that no store object of
-any process shares. Where there are no such locks (Windows, some network disks), segments stay as they are.
+Merging is optional, so it happens only when it is clearly safe: under an exclusive lock that no store object of any
+process shares. Without such locks (Windows, some network drives), segments stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .segments import Segment, open_segment, segment_paths, write_segment
 from .store_folder import INDEXES, LOCK, SEGMENTS
 
 MANY_SEGMENTS = 64
-# Writing takes about three times this in memory: the maps, the joined rows, the file's bytes.
+# Writing takes about three times this much memory: the maps, the merged rows, the bytes of the file.
 MERGED_BYTES = 256 << 20
 
 
@@ -33,7 +33,7 @@ class ReadersLock:
 
 
 def merge_when_alone(folder: Path, width: int, warnings: WarnOnce) -> None:
-    """Joins the small segments of a store of more than MANY_SEGMENTS, if no other store object is open on it."""
+    """Merge the small segments of a store with more than MANY_SEGMENTS, if no other store object has it open."""
     try:
         paths = segment_paths(folder / SEGMENTS)
     except OSError:
@@ -53,9 +53,9 @@ def _merge(folder: Path, paths: list[Path], width: int, warnings: WarnOnce) -> N
     group = _small_segments(paths, width, warnings)
     if len(group) < 2:
         return
-    seen: dict[bytes, None] = {}
+    written: dict[bytes, None] = {}
     keys: list[bytes] = []
-    kept = []  # [n_i, D] each
+    parts = []  # [n_i, D] each
     merged: list[Path] = []
     for segment in group:
         try:
@@ -63,38 +63,38 @@ def _merge(folder: Path, paths: list[Path], width: int, warnings: WarnOnce) -> N
         except DamagedFile as error:
             warnings.damaged(error)
             continue
-        fresh = [row for row, key in enumerate(own) if key not in seen]  # two writers may have had the same phrase
-        seen.update(dict.fromkeys(own))
+        fresh = [row for row, key in enumerate(own) if key not in written]  # two writers may have had the same phrase
+        written.update(dict.fromkeys(own))
         keys += [own[row] for row in fresh]
-        kept.append(segment.rows[torch.tensor(fresh, dtype=torch.int64)])
+        parts.append(segment.rows[torch.tensor(fresh, dtype=torch.int64)])
         if segment.path:
             merged.append(segment.path)
     if not keys:
         return
     try:
-        write_segment(folder / SEGMENTS, keys, torch.cat(kept), created=group[0].created)
+        write_segment(folder / SEGMENTS, keys, torch.cat(parts), created=group[0].created)
     except (OSError, DamagedFile) as error:
-        warnings.once(folder / SEGMENTS, f"segments in {folder} were not merged ({error})")
+        warnings.once(folder / SEGMENTS, f"cannot merge the segments in {folder} ({error})")
         return
-    # Only now, with the joined rows safe on disk. A crash in here leaves rows twice, which the next merge tidies.
+    # Only now are the merged rows safe on disk. A crash here leaves rows twice, which the next merge cleans up.
     for path in (*merged, *(folder / INDEXES).glob(f"*{INDEX_SUFFIX}")):
         with suppress(OSError):
             path.unlink()
 
 
 def _small_segments(paths: list[Path], width: int, warnings: WarnOnce) -> list[Segment]:
-    """The segments worth joining, oldest first, up to MERGED_BYTES in all."""
-    found: list[Segment] = []
+    """The segments worth merging, oldest first, up to MERGED_BYTES in total."""
+    segments: list[Segment] = []
     for path in paths:
         try:
-            found.append(open_segment(path, width))
+            segments.append(open_segment(path, width))
         except DamagedFile as error:
             warnings.damaged(error)
         except OSError as error:
             warnings.unreadable(path, error)
     group: list[Segment] = []
     total = 0
-    for segment in sorted(found, key=lambda segment: (segment.created, segment.name)):
+    for segment in sorted(segments, key=lambda segment: (segment.created, segment.name)):
         size = segment.rows.nbytes
         if size <= MERGED_BYTES // 4 and total + size <= MERGED_BYTES:
             group.append(segment)

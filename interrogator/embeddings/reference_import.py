@@ -1,9 +1,9 @@
-"""Taking over the text tables of clip-interrogator: `{model}_{bank}.safetensors`.
+"""Importing the text tables of clip-interrogator: `{model}_{bank}.safetensors`.
 
-Such a file holds `embeds` float16 [N, D] and `hash` int8 [64], the characters of sha256(",".join(labels)) in hex, and
-nothing else: neither the phrases nor what computed the rows. The phrases are built again from the lists as the
-reference builds them, and the hash says whether they are right. A sample is encoded again, because the reference ran
-OpenAI's weights with the wrong activation for a while and the file does not tell.
+Such a file holds only `embeds` float16 [N, D] and `hash` int8 [64], the characters of sha256(",".join(labels)) in hex:
+neither the phrases nor what computed the rows. The phrases are rebuilt from the lists as the reference builds them, and
+the hash verifies them. A sample is encoded again, because the reference ran OpenAI's weights with the wrong activation
+for a while and the file does not record it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _SITES = (
 )  # fmt: skip
 
 _LEAST_COSINE = 0.999
-# How far one component may be off, in units of 1/sqrt(D), the usual size of a component. Seen in random text towers of
-# width 32 to 256: fp16 weights or autocast against fp32 reach 0.008, GELU in place of QuickGELU begins at 0.033 (and
-# its cosine is still 0.9998: the cosine alone lets it pass); trained weights drive the activations further apart.
-# 0.016 is the middle of the two on a log scale.
+# Tolerance per component, in units of 1/sqrt(D), the typical size of a component. Measured in random text towers of
+# width 32 to 256: fp16 weights or autocast differ from fp32 by up to 0.008, GELU from QuickGELU by at least 0.033 (with
+# a cosine still at 0.9998, so the cosine alone would miss it); trained weights drive the activations further apart.
+# 0.016 lies midway on a log scale.
 _FARTHEST = 0.016
-# Trained towers have a few components of 0.3 and more, where fp16 arithmetic is off by its own step of about 1e-3.
+# Trained towers have a few components of 0.3 and more, where fp16 itself is off by its step of about 1e-3.
 _FARTHEST_RELATIVE = 2e-3
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What was taken over: the bank's name, the distinct phrases whose rows it holds, the rows encoded again."""
+    """What was imported: the bank, the number of distinct phrases, and the number of rows encoded again as a check."""
 
     bank: str
     rows: int
@@ -50,18 +50,18 @@ class ImportReport:
 def import_reference_table(
     path: str | Path, lists_folder: str | Path, store: EmbeddingStore, encode: Encode, sample: int = 64
 ) -> ImportReport:
-    """Takes the rows of one file of the reference's cache into `store`.
+    """Import the rows of one file of the reference's cache into `store`.
 
     path:         the file; its name ends in `_{bank}.safetensors`
-    lists_folder: the reference's `data` folder: artists.txt, flavors.txt …, and `{bank}.txt` of one's own banks
-    encode:       the store's encoder in fp32 or fp16; unit rows [n, D] of n phrases
-    sample:       how many rows, evenly spread, must be what `encode` answers; at least one is looked at
+    lists_folder: the reference's `data` folder: artists.txt, flavors.txt …, and `{bank}.txt` for custom banks
+    encode:       the store's encoder in fp32 or fp16; returns unit rows [n, D] for n phrases
+    sample:       number of rows, evenly spread, to compare with `encode`; at least one is compared
 
-    Raises CacheError when the file is damaged, is of other lists or another encoder, or the rows cannot be written.
+    Raises CacheError if the file is damaged or belongs to other lists or another encoder, or cannot be stored.
     """
     path = Path(path)
     if store.identity.dtype == "bfloat16":
-        raise CacheError(f"{path}: a bfloat16 encoder cannot tell whether the rows are its own; import in float32")
+        raise CacheError(f"{path}: a bfloat16 encoder is too coarse to verify the rows; import in float32")
     embeds, digest = _read_table(path, store.identity.width)
     bank, labels = _matching_labels(path, Path(lists_folder), digest)
     if len(labels) != len(embeds):
@@ -77,11 +77,11 @@ def _read_table(path: Path, width: int) -> tuple[Tensor, str]:
     """`embeds` [N, D] float16 and the hash in hex."""
     try:
         with open_tensors(path) as file:
-            # Copied: the file is another program's, which may write it anew while we look.
+            # Copied, because the other program may rewrite the file meanwhile.
             embeds: Tensor = file.get_tensor("embeds").clone()
             letters: Tensor = file.get_tensor("hash").clone()
     except DamagedFile as error:
-        raise CacheError(f"{path}: no table of the reference ({error.reason})") from error
+        raise CacheError(f"{path}: not a table of clip-interrogator ({error.reason})") from error
     except OSError as error:
         raise CacheError(f"{path}: {error.strerror or error}") from error
     if embeds.dtype != torch.float16 or embeds.ndim != 2 or not len(embeds):
@@ -96,7 +96,7 @@ def _read_table(path: Path, width: int) -> tuple[Tensor, str]:
 
 
 def _matching_labels(path: Path, lists: Path, digest: str) -> tuple[str, list[str]]:
-    """The bank and the labels that the hash belongs to; bank names may hold "_", so several may be meant."""
+    """The bank and the labels that match the hash; bank names may contain "_", so several are tried."""
     tried = []
     pieces = path.stem.split("_")
     for start in range(1, len(pieces)):
@@ -112,7 +112,7 @@ def _matching_labels(path: Path, lists: Path, digest: str) -> tuple[str, list[st
 
 
 def _label_lists(bank: str, lists: Path) -> Iterator[list[str]]:
-    """The label lists that the reference may have meant by a bank: none, one, or two spellings."""
+    """The label lists that the reference may have used for a bank: none, one, or two spellings."""
     if bank == "trendings":
         for spelling in _DRIBBBLE:
             sites = [spelling if site == _DRIBBBLE[0] else site for site in _SITES]
@@ -137,7 +137,7 @@ def _label_lists(bank: str, lists: Path) -> Iterator[list[str]]:
 
 
 def _check_sample(path: Path, embeds: Tensor, labels: list[str], encode: Encode, sample: int) -> int:
-    """Encodes evenly spread rows again and compares; how many. Raises CacheError on the first that is not ours."""
+    """Encode evenly spread rows again and compare; returns how many. Raises CacheError if any differs."""
     count = min(max(sample, 1), len(labels))
     picks = torch.linspace(0, len(labels) - 1, count, dtype=torch.float64).long()  # [n]
     texts = [labels[pick] for pick in picks.tolist()]
@@ -145,7 +145,7 @@ def _check_sample(path: Path, embeds: Tensor, labels: list[str], encode: Encode,
     with torch.no_grad():
         ours = encode(texts).detach().to("cpu", torch.float32)  # [n, D]
     if ours.shape != theirs.shape or not are_unit_rows(ours):
-        raise CacheError(f"{path}: the encoder's answers to its phrases are not unit rows like these")
+        raise CacheError(f"{path}: the encoder's embeddings of its phrases are not unit rows of the same shape")
     cosine = torch.nn.functional.cosine_similarity(ours, theirs, dim=-1)  # [n]
     excess = (ours - theirs).abs() - _FARTHEST_RELATIVE * ours.abs()  # [n, D]
     worst = excess.amax(dim=-1) * ours.shape[1] ** 0.5  # [n]
@@ -153,7 +153,7 @@ def _check_sample(path: Path, embeds: Tensor, labels: list[str], encode: Encode,
     if wrong:
         first = wrong[0]
         raise CacheError(
-            f"{path}: other weights or another activation made its rows ({len(wrong)} of {count} differ; "
+            f"{path}: its rows come from other weights or another activation ({len(wrong)} of {count} differ; "
             f"{texts[first]!r}: cosine {float(cosine[first]):.4f}, component off by {float(worst[first]):.3f}/sqrt(D))"
         )
     return count

@@ -1,8 +1,8 @@
 """Saved row numbers of one list of phrases, so that opening the list again looks up no phrase.
 
-A file holds `segment` and `row`, both int32 [N], what else belongs to the list (`Listing.notes`, int32 or int64 each),
-and in its metadata the segments' names and a sum of each array. It is a shortcut only: one that is damaged, or names a
-segment that is gone, is computed again from the keys.
+A file holds `segment` and `row`, both int32 [N], the list's notes (`PhraseList.notes`, int32 or int64 each), and in its
+metadata the names of the segments and a checksum of each array. It is only a shortcut: an index that is damaged, or
+names a segment that is gone, is recomputed from the keys.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ..rows import Rows
 from .cache_files import DamagedFile, open_tensors
 
 INDEX_SUFFIX = ".safetensors"
-# Version 1 knew no notes; its files have other names and leave in their turn.
+# Version 1 had no notes; its files have other names and are deleted when they become the oldest.
 INDEX_VERSION = 2
 # Looking up fewer phrases costs less than a file.
 SMALLEST_INDEXED_LIST = 16
-# Lists come and go as people edit their banks; the oldest indexes make room.
+# Editing a bank makes a new list, so the oldest indexes are deleted.
 KEPT_INDEXES = 64
-# Rows of a segment that lie this scattered among others are copied out, or every pass would read the others too.
+# A list that uses a smaller share of a range of rows gets a copy of them; otherwise every pass would read the rest too.
 _LEAST_SHARE = 0.5
 
 IntArray = npt.NDArray[Any]  # int32 or int64
@@ -42,12 +42,12 @@ Note = Callable[[], IntArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Listing:
-    """A list of phrases by its digest: where an index of it is saved, nobody looks at the phrases.
+class PhraseList:
+    """A list of phrases known by its digest: if an index of it is saved, the phrases are not read.
 
     phrases: duplicates are allowed
-    digest:  32 hex characters that stand for the phrases, in their order, and for what the notes are made of
-    notes:   what else to keep of the list, by name: each makes an array of int32 or int64
+    digest:  32 hex characters that identify the phrases, their order and the inputs of the notes
+    notes:   further arrays to save with the list, by name: each callable returns int32 or int64
     """
 
     phrases: Sequence[str]
@@ -57,9 +57,9 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class RowIndex:
-    """Where each phrase of a list lies: row `row[i]` of the segment called `names[segment[i]]`; both int32 [N].
+    """Where each phrase of a list is stored: row `row[i]` of the segment `names[segment[i]]`; both int32 [N].
 
-    notes: the arrays that are kept with the list, by name.
+    notes: the arrays saved with the list, by name.
     """
 
     names: tuple[str, ...]
@@ -69,7 +69,7 @@ class RowIndex:
 
 
 def write_index(folder: Path, digest: str, index: RowIndex) -> None:
-    """Saves the index of the list `digest` and drops the oldest beyond KEPT_INDEXES. Raises OSError."""
+    """Save the index of the list `digest` and delete the oldest beyond KEPT_INDEXES. Raises OSError."""
     arrays = {name: np.ascontiguousarray(note()) for name, note in index.notes.items()}
     arrays |= {"segment": index.segment, "row": index.row}
     sums = {name: _sum(array) for name, array in arrays.items()}
@@ -80,12 +80,12 @@ def write_index(folder: Path, digest: str, index: RowIndex) -> None:
     keep_newest(folder, INDEX_SUFFIX, KEPT_INDEXES)
 
 
-def read_index(folder: Path, listing: Listing) -> RowIndex | None:
-    """The saved index of a list; None where it lacks a note. Its notes stay in the file until they are asked for.
+def read_index(folder: Path, phrase_list: PhraseList) -> RowIndex | None:
+    """The saved index of a list; None if it lacks a note. Its notes are not read before they are called.
 
-    Raises DamagedFile, or OSError (FileNotFoundError: none is saved).
+    Raises DamagedFile, or OSError (FileNotFoundError: no index is saved).
     """
-    path = folder / (listing.digest + INDEX_SUFFIX)
+    path = folder / (phrase_list.digest + INDEX_SUFFIX)
     with open_tensors(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
         if metadata.get("format") != str(INDEX_VERSION):
@@ -94,14 +94,14 @@ def read_index(folder: Path, listing: Listing) -> RowIndex | None:
         sums, names = json.loads(metadata["sums"]), tuple(map(str, json.loads(metadata["names"])))
         segment, row = arrays["segment"], arrays["row"]
         whole = all(_sum(arrays[name]) == sums[name] for name in ("segment", "row"))
-    shape = (len(listing.phrases),)
+    shape = (len(phrase_list.phrases),)
     if not whole or segment.dtype != np.int32 or segment.shape != shape or row.shape != shape:
         raise DamagedFile(path, "the row numbers are damaged")
-    with suppress(OSError):  # the age of an index is when it was last used
+    with suppress(OSError):  # the modification time records the last use
         os.utime(path)
-    if not listing.notes.keys() <= arrays.keys():
+    if not phrase_list.notes.keys() <= arrays.keys():
         return None
-    notes = {name: partial(_sound, arrays[name], sums.get(name), make) for name, make in listing.notes.items()}
+    notes = {name: partial(_sound, arrays[name], sums.get(name), make) for name, make in phrase_list.notes.items()}
     return RowIndex(names, segment, row, notes)
 
 
@@ -110,14 +110,14 @@ def _sum(array: IntArray) -> list[object]:
 
 
 def _sound(saved: IntArray, sum_: object, make: Note) -> IntArray:
-    """A saved note if it is what was written, else made again."""
+    """The saved note if it is intact, else recomputed."""
     return saved if _sum(saved) == sum_ else make()
 
 
 def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width: int) -> Rows | None:
     """The table [N, D] float16 whose row i is `segments[segment[i]][row[i]]`; None if a number is out of range.
 
-    Rows stay where they are unless they lie scattered among many others.
+    Rows are copied only if they are scattered among many others.
     """
     if len(segment) and (segment.min() < 0 or segment.max() >= len(segments) or row.min() < 0):
         return None
@@ -126,7 +126,7 @@ def laid_out(segments: Sequence[Tensor], segment: IntArray, row: IntArray, width
     if len(segment) and (row >= sizes[segment]).any():
         return None
     if len(segments) and (np.bincount(segment, minlength=len(segments)) == sizes).all():
-        return Rows(segments, starts[segment] + row)  # as usual: the list is what the segments were written for
+        return Rows(segments, starts[segment] + row)  # the usual case: the segments were written for this list
     pieces: list[Tensor] = []
     numbers = np.empty(len(row), dtype=np.int64)  # [N]
     total = 0

@@ -1,4 +1,4 @@
-"""One segment: an immutable safetensors file of embedding rows and the digests of their phrases.
+"""A segment: an immutable safetensors file of embedding rows and the digests of their phrases.
 
 rows     float16 [n, D]   unit rows
 keys     uint8 [n, 16]    blake2b-128 of each phrase's UTF-8
@@ -24,17 +24,17 @@ from .cache_files import FORMAT_VERSION, DamagedFile, open_tensors
 
 KEY_BYTES = 16
 SEGMENT_SUFFIX = ".safetensors"
-# Rows computed and normalised in bfloat16 have lengths of 1 within 0.5 %; garbage has any length.
+# Rows computed and normalised in bfloat16 have a length within 0.5 % of 1; garbage has any length.
 ROW_LENGTH_TOLERANCE = 0.02
 _SAMPLED_ROWS = 32
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Rows of one file, mapped, or of this process alone when `path` is None.
+    """Memory-mapped rows of one file, or rows of this process only if `path` is None.
 
-    rows: [n, D] float16; a private map, so writing into it changes no file but every table cut from it
-    keys: [n, 16] uint8; a map too: nothing is read from it before `phrase_keys`
+    rows: [n, D] float16; a private map, so writing to it changes no file, but every table made from it
+    keys: [n, 16] uint8; also a map, not read before `phrase_keys`
     """
 
     path: Path | None
@@ -45,11 +45,11 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """The file's name, or "" for rows that are on no disk."""
+        """The name of the file; "" for rows that are not on disk."""
         return self.path.name if self.path else ""
 
     def phrase_keys(self) -> list[bytes]:
-        """The key of each row. Raises DamagedFile when they are not the keys that were written."""
+        """The key of each row. Raises DamagedFile if they are not the keys that were written."""
         data = self.keys.numpy().tobytes()
         if self.path and _digest(data) != self.keys_digest:
             raise DamagedFile(self.path, "its keys are damaged")
@@ -57,19 +57,19 @@ class Segment:
 
 
 def phrase_key(phrase: str) -> bytes:
-    """16 bytes that stand for a phrase; lone surrogates, which a file list may hold, count as any character."""
+    """16 bytes that identify a phrase; lone surrogates, which file names may contain, are allowed."""
     return hashlib.blake2b(phrase.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def memory_segment(keys: Sequence[bytes], rows: Tensor) -> Segment:
-    """A segment that lives as long as the process: keys n times 16 bytes, rows [n, D] float16."""
+    """A segment in memory only: n keys of 16 bytes, rows [n, D] float16."""
     data = b"".join(keys)
     table = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, KEY_BYTES)  # [n, 16]
     return Segment(None, rows.contiguous(), table, _digest(data), time.time_ns())
 
 
 def write_segment(folder: Path, keys: Sequence[bytes], rows: Tensor, created: int | None = None) -> Segment:
-    """Writes rows [n, D] float16 under a new name in `folder` and maps them. Raises OSError, DamagedFile."""
+    """Write rows [n, D] float16 to a new file in `folder` and map it. Raises OSError, DamagedFile."""
     held = memory_segment(keys, rows)
     metadata = {
         "format": str(FORMAT_VERSION),
@@ -84,9 +84,9 @@ def write_segment(folder: Path, keys: Sequence[bytes], rows: Tensor, created: in
 
 
 def open_segment(path: Path, width: int) -> Segment:
-    """Maps a segment of rows of length `width`. Raises DamagedFile, or OSError when it cannot be opened.
+    """Map a segment of rows of length `width`. Raises DamagedFile, or OSError if it cannot be opened.
 
-    The header is checked whole, of the rows only an even sample: a look at all would read the whole file.
+    The whole header is checked, but only an even sample of the rows: checking all would read the whole file.
     """
     with open_tensors(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
@@ -101,19 +101,21 @@ def open_segment(path: Path, width: int) -> Segment:
     if keys.dtype != torch.uint8 or list(keys.shape) != [count, KEY_BYTES]:
         raise DamagedFile(path, f"keys are {keys.dtype} {list(keys.shape)}, not uint8 [{count}, {KEY_BYTES}]")
     picks = np.linspace(0, count - 1, min(count, _SAMPLED_ROWS)).astype(np.int64)
-    if not are_unit_rows(torch.from_numpy(rows.numpy()[picks])):  # torch would wake its threads for so little
+    if not are_unit_rows(
+        torch.from_numpy(rows.numpy()[picks])
+    ):  # NumPy, since torch would wake its threads for so few rows
         raise DamagedFile(path, "its rows are not finite unit rows")
     return Segment(path, rows, keys, digest, created)
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a segment says it has. Raises DamagedFile, OSError."""
+    """The number of rows according to the header of a segment. Raises DamagedFile, OSError."""
     with open_tensors(path) as file:
         return int(file.get_slice("rows").get_shape()[0])
 
 
 def segment_paths(folder: Path) -> list[Path]:
-    """The finished segments in `folder`, by name; none where there is no folder. Raises other OSErrors."""
+    """The finished segments in `folder`, by name; [] if there is no folder. Raises other OSErrors."""
     try:
         return sorted(path for path in folder.iterdir() if path.suffix == SEGMENT_SUFFIX)
     except (FileNotFoundError, NotADirectoryError):
@@ -122,7 +124,9 @@ def segment_paths(folder: Path) -> list[Path]:
 
 def are_unit_rows(rows: Tensor) -> bool:
     """Whether all rows [n, D] are finite and of length one."""
-    precision = torch.promote_types(rows.dtype, torch.float32)  # without a second table in that precision
+    precision = torch.promote_types(
+        rows.dtype, torch.float32
+    )  # accumulates in float32 without a float32 copy of the table
     lengths = torch.linalg.vector_norm(rows, dim=-1, dtype=precision)  # [n]; NaN and infinity fail the comparison
     return bool(((lengths - 1).abs() < ROW_LENGTH_TOLERANCE).all())
 

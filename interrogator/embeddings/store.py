@@ -1,4 +1,4 @@
-"""EmbeddingStore: phrases in, their table out; what is not on disk yet is encoded and kept."""
+"""EmbeddingStore: phrases in, table of embeddings out; missing rows are encoded and saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .batch_policy import BatchPolicy
 from .cache_files import DamagedFile, WarnOnce
 from .compaction import ReadersLock
 from .identity import EncoderIdentity
-from .row_index import SMALLEST_INDEXED_LIST, Listing, Note, RowIndex, laid_out, read_index, write_index
+from .row_index import SMALLEST_INDEXED_LIST, Note, PhraseList, RowIndex, laid_out, read_index, write_index
 from .segments import (
     Segment,
     are_unit_rows,
@@ -36,10 +36,10 @@ Encode = Callable[[Sequence[str]], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class KeptList:
-    """What a store holds of a list: rows [N, D] float16 on the CPU, mostly maps of files, and the list's notes.
+class ListRows:
+    """The rows of a list, [N, D] float16 on the CPU and mostly memory-mapped, and its notes.
 
-    A note is made, or read and checked, when it is called; keep what it gives.
+    Calling a note computes it, or reads and checks it; keep the result.
     """
 
     rows: Rows
@@ -47,9 +47,9 @@ class KeptList:
 
 
 class EmbeddingStore:
-    """The rows of one encoder. Made by `EmbeddingCache.open`; safe to use from several threads, one at a time.
+    """The rows of one encoder. Created by `EmbeddingCache.open`; several threads may use it, one at a time.
 
-    Trouble with the disk never stops a table: it is logged once, and the rows stay in memory.
+    Disk problems never prevent a table: they are logged once, and the rows stay in memory.
     """
 
     def __init__(
@@ -63,55 +63,56 @@ class EmbeddingStore:
         self._lock = threading.RLock()
         self._readers = ReadersLock(folder) if folder else None
         self._writable = True
-        self._opened: dict[str, Segment] = {}  # by file name: mapped, keys perhaps unread
-        self._order: list[Segment] = []  # those whose keys were read, in the order of `_places`
-        self._starts: list[int] = []  # the number of the first row of each
-        self._rows = 0
-        self._places: dict[bytes, int] = {}  # phrase key -> row number over all of `_order`
+        self._open_segments: dict[str, Segment] = {}  # by file name; memory-mapped, keys possibly not read yet
+        self._segments: list[Segment] = []  # those whose keys are in `_row_numbers`, in order
+        self._starts: list[int] = []  # the number of the first row of each segment
+        self._row_count = 0
+        self._row_numbers: dict[bytes, int] = {}  # phrase key -> row number, counted over all of `_segments`
 
     @property
     def path(self) -> Path | None:
-        """The store's folder; None while nothing was written."""
+        """The store's folder; None until something has been written."""
         return self._folder
 
     @property
     def writable(self) -> bool:
-        """False once a write failed: from then on new rows live in memory only."""
+        """False after a failed write: from then on, new rows are held in memory only."""
         return self._writable
 
     def close(self) -> None:
-        """Stops counting as a reader; tables stay valid where open files may be removed (not on Windows)."""
+        """Stop counting as a reader. Tables stay valid where open files may be deleted (not on Windows)."""
         if self._readers:
             self._readers.release()
 
     def table(self, phrases: Sequence[str], encode: Encode, progress: Progress | None = None) -> Tensor:
-        """The rows of `phrases`, [N, D] float16 on the CPU, in their order; duplicates are allowed.
+        """The rows of `phrases`, [N, D] float16 on the CPU, in order; duplicates are allowed.
 
-        Phrases without a row are given to `encode`, each once, some at a time; it answers unit rows [n, D] of any
-        float dtype. `progress(done, total)` counts those phrases, is called before each batch and at the end, and may
-        raise to cancel: what was finished is on disk by then. It is not called when nothing is missing.
+        Phrases without a row are passed to `encode`, each once and in batches; it must return unit rows [n, D] of any
+        float dtype. `progress(done, total)` counts these phrases; it is called before each batch and at the end, and
+        may raise to cancel: finished rows are on disk by then. It is not called if no row is missing.
 
-        The table may be a map of a file: do not write into it. Raises ModelError when `encode` answers no unit rows.
+        The table may be a memory-mapped file, so do not write to it. Raises ModelError if `encode` does not return unit
+        rows.
         """
         texts = list(phrases)
-        return self.listed(Listing(texts, Phrases.of(texts).digest), encode, progress).rows.joined()
+        return self.embed_list(PhraseList(texts, Phrases.of(texts).digest), encode, progress).rows.joined()
 
-    def listed(self, listing: Listing, encode: Encode, progress: Progress | None = None) -> KeptList:
-        """The rows and notes of a list, as in `table`; looks at no phrase where an index of the list is saved."""
+    def embed_list(self, phrase_list: PhraseList, encode: Encode, progress: Progress | None = None) -> ListRows:
+        """The rows and notes of a list, as in `table`; reads no phrase if an index of the list is saved."""
         with self._lock:
-            kept = self._saved(listing)
-            if kept is None:
-                texts = list(listing.phrases)
+            rows = self._saved(phrase_list)
+            if rows is None:
+                texts = list(phrase_list.phrases)
                 keys = [phrase_key(text) for text in texts]
                 self._refresh()
                 self._encode(self._without_rows(keys, texts), encode, progress)
-                kept = self._assemble(listing, keys)
-            return kept
+                rows = self._assemble(phrase_list, keys)
+            return rows
 
     def add(self, phrases: Sequence[str], rows: Tensor) -> None:
-        """Keeps unit rows [N, D] of `phrases` that came from elsewhere; of a phrase's rows the first one counts.
+        """Store unit rows [N, D] of `phrases` from another source; the first row of a phrase counts.
 
-        Raises ModelError when the shape does not fit or the rows are not finite unit rows.
+        Raises ModelError if the shape does not match or the rows are not finite unit rows.
         """
         texts = list(phrases)
         rows = self._checked(rows, len(texts))
@@ -120,33 +121,33 @@ class EmbeddingStore:
             fresh: dict[bytes, int] = {}
             for number, text in enumerate(texts):
                 key = phrase_key(text)
-                if key not in self._places:
+                if key not in self._row_numbers:
                     fresh.setdefault(key, number)
             keys = list(fresh)
             picks = torch.tensor(list(fresh.values()), dtype=torch.int64)
-            # Longer segments than in encoding: nothing is lost with them, and one map serves the whole list.
+            # Longer segments than when encoding: a crash loses no work, and one map serves the whole list.
             step = 8 * self._policy.segment_rows
             for start in range(0, len(keys), step):
                 self._keep(keys[start : start + step], rows[picks[start : start + step]])
 
     def missing(self, phrases: Sequence[str]) -> list[str]:
-        """The phrases that have no row yet, each once, in the order in which they first appear."""
+        """The phrases without a row, each once, in order of first appearance."""
         with self._lock:
             self._refresh()
             return list(self._without_rows(map(phrase_key, phrases), phrases).values())
 
     def _without_rows(self, keys: Iterable[bytes], texts: Iterable[str]) -> dict[bytes, str]:
-        """The phrases that have no row, by key, in the order in which they first appear."""
-        return {key: text for key, text in zip(keys, texts, strict=True) if key not in self._places}
+        """The phrases without a row by key, in order of first appearance."""
+        return {key: text for key, text in zip(keys, texts, strict=True) if key not in self._row_numbers}
 
-    def _saved(self, listing: Listing) -> KeptList | None:
-        """A list through its saved index, reading no keys; None where that does not work out."""
-        if self._folder is None or len(listing.phrases) < SMALLEST_INDEXED_LIST:
+    def _saved(self, phrase_list: PhraseList) -> ListRows | None:
+        """The rows of a list by its saved index, without reading keys; None if the index cannot be used."""
+        if self._folder is None or len(phrase_list.phrases) < SMALLEST_INDEXED_LIST:
             return None
         try:
-            index = read_index(self._folder / INDEXES, listing)
-        except DamagedFile as error:  # stays in place: the new one, written in a moment, takes its name
-            self._warnings.once(error.path, f"{error}; it is computed again")
+            index = read_index(self._folder / INDEXES, phrase_list)
+        except DamagedFile as error:  # not moved aside: the new index will replace it
+            self._warnings.once(error.path, f"{error}; recomputing it")
             return None
         except OSError as error:
             self._warnings.unreadable(self._folder / INDEXES, error)
@@ -156,53 +157,56 @@ class EmbeddingStore:
         if index is None or len(present) < len(segments):
             return None
         rows = laid_out(present, index.segment, index.row, self.identity.width)
-        return None if rows is None else KeptList(rows, index.notes)
+        return None if rows is None else ListRows(rows, index.notes)
 
-    def _assemble(self, listing: Listing, keys: list[bytes]) -> KeptList:
-        """A list [N] whose phrases all have a row; saves its index where all of them are on disk."""
-        rows = np.fromiter((self._places[key] for key in keys), dtype=np.int64, count=len(keys))  # [N]
+    def _assemble(self, phrase_list: PhraseList, keys: list[bytes]) -> ListRows:
+        """The rows of a list [N] whose phrases all have a row; saves its index if all rows are on disk."""
+        rows = np.fromiter((self._row_numbers[key] for key in keys), dtype=np.int64, count=len(keys))  # [N]
         starts = np.array(self._starts, dtype=np.int64)  # [S]
-        home = np.searchsorted(starts, rows, side="right") - 1  # [N]: which of `_order`
+        home = np.searchsorted(starts, rows, side="right") - 1  # [N]: number of the segment
         used, segment = np.unique(home, return_inverse=True)
-        parts = [self._order[number] for number in used]
+        parts = [self._segments[number] for number in used]
         local = (rows - starts[home] if len(rows) else rows).astype(np.int32)
-        index = RowIndex(tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local, listing.notes)
+        index = RowIndex(
+            tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local, phrase_list.notes
+        )
         table = laid_out([part.rows for part in parts], index.segment, index.row, self.identity.width)
         if table is None:
-            raise AssertionError("a phrase's row lies outside its segment")
+            raise AssertionError("a row number lies outside its segment")
         if self._folder and self._writable and all(index.names) and len(keys) >= SMALLEST_INDEXED_LIST:
             try:
-                write_index(self._folder / INDEXES, listing.digest, index)
+                write_index(self._folder / INDEXES, phrase_list.digest, index)
             except OSError as error:
                 self._warnings.once(self._folder / INDEXES, f"no index was saved in {self._folder} ({error})")
-        return KeptList(table, listing.notes)
+        return ListRows(table, phrase_list.notes)
 
     def _encode(self, missing: dict[bytes, str], encode: Encode, progress: Progress | None) -> None:
-        """Encodes distinct phrases batch by batch and keeps the rows, also when it is left by an exception.
+        """Encode distinct phrases batch by batch and store the rows, even if an exception interrupts it.
 
-        In alphabetical order: an encoder shares the work of texts that begin alike, if they come together.
+        Phrases are sorted, because an encoder shares the work of texts with a common beginning in one batch.
         """
         keys = sorted(missing, key=lambda key: missing[key].casefold())
         texts = [missing[key] for key in keys]
-        pending: list[Tensor] = []  # [n_i, D] float16 each, the rows of keys[kept:done]
-        kept = 0
+        pending: list[Tensor] = []  # [n_i, D] float16 each, the rows of keys[stored:done]
+        stored = 0
         began = time.monotonic()
         try:
             for done, rows in self._batches(texts, encode, progress):
                 pending.append(rows)
-                if done - kept >= self._policy.segment_rows or time.monotonic() - began >= self._policy.segment_seconds:
+                seconds = time.monotonic() - began
+                if done - stored >= self._policy.segment_rows or seconds >= self._policy.segment_seconds:
                     part, pending = torch.cat(pending), []
-                    self._keep(keys[kept:done], part)
-                    kept, began = done, time.monotonic()
+                    self._keep(keys[stored:done], part)
+                    stored, began = done, time.monotonic()
         finally:
             if pending:
                 part = torch.cat(pending)
-                self._keep(keys[kept : kept + len(part)], part)
+                self._keep(keys[stored : stored + len(part)], part)
         if progress and texts:
             progress(len(texts), len(texts))
 
     def _batches(self, texts: list[str], encode: Encode, progress: Progress | None) -> Iterator[tuple[int, Tensor]]:
-        """Pairs of: how many phrases are done, the rows [n, D] float16 of the last batch."""
+        """For each batch the number of phrases done so far, and its rows [n, D] float16."""
         done, size = 0, self._policy.first_batch
         while done < len(texts):
             if progress:
@@ -216,17 +220,17 @@ class EmbeddingStore:
             yield done, rows
 
     def _checked(self, rows: Tensor, count: int) -> Tensor:
-        """Rows [n, D] as float16 on the CPU. Raises ModelError where they are not what a text encoder answers."""
+        """Rows [n, D] as float16 on the CPU. Raises ModelError if they are not valid text embeddings."""
         if rows.ndim != 2 or list(rows.shape) != [count, self.identity.width]:
             shape = [count, self.identity.width]
-            raise ModelError(f"{self.identity.name}: text rows are {list(rows.shape)}, not {shape}")
+            raise ModelError(f"{self.identity.name}: text embeddings have shape {list(rows.shape)}, expected {shape}")
         rows = rows.detach().to("cpu")
         if not are_unit_rows(rows):
-            raise ModelError(f"{self.identity.name}: the text encoder answered rows that are not finite unit rows")
-        return rows.to(torch.float16, copy=True).contiguous()  # a copy: the encoder may use its buffer again
+            raise ModelError(f"{self.identity.name}: text embeddings are not finite vectors of unit length")
+        return rows.to(torch.float16, copy=True).contiguous()  # a copy: the encoder may reuse its buffer
 
     def _keep(self, keys: list[bytes], rows: Tensor) -> None:
-        """Takes rows [n, D] float16 up, on disk if the disk lets us."""
+        """Store rows [n, D] float16, on disk if possible, else in memory."""
         segment: Segment | None = None
         if self._writable:
             try:
@@ -234,20 +238,20 @@ class EmbeddingStore:
                     self._folder = make_folder(self._root, self.identity, self._warnings)
                     self._readers = ReadersLock(self._folder)
                 segment = write_segment(self._folder / SEGMENTS, keys, rows)
-                self._opened[segment.name] = segment
+                self._open_segments[segment.name] = segment
             except (OSError, DamagedFile) as error:
                 self._stop_writing(error)
-        self._take_up(segment or memory_segment(keys, rows), keys)
+        self._register(segment or memory_segment(keys, rows), keys)
 
-    def _take_up(self, segment: Segment, keys: list[bytes]) -> None:
-        self._order.append(segment)
-        self._starts.append(self._rows)
-        for number, key in enumerate(keys, start=self._rows):
-            self._places.setdefault(key, number)
-        self._rows += len(keys)
+    def _register(self, segment: Segment, keys: list[bytes]) -> None:
+        self._segments.append(segment)
+        self._starts.append(self._row_count)
+        for number, key in enumerate(keys, start=self._row_count):
+            self._row_numbers.setdefault(key, number)
+        self._row_count += len(keys)
 
     def _refresh(self) -> None:
-        """Reads the keys of segments that are new, be they from another process."""
+        """Read the keys of new segments, including those of other processes."""
         if self._folder is None:
             return
         try:
@@ -255,26 +259,26 @@ class EmbeddingStore:
         except OSError as error:
             self._warnings.unreadable(self._folder / SEGMENTS, error)
             return
-        known = {segment.name for segment in self._order}
+        known = {segment.name for segment in self._segments}
         for path in paths:
             segment = None if path.name in known else self._open(path)
             if segment is not None:
                 try:
-                    self._take_up(segment, segment.phrase_keys())
+                    self._register(segment, segment.phrase_keys())
                 except DamagedFile as error:
-                    del self._opened[path.name]
+                    del self._open_segments[path.name]
                     self._warnings.damaged(error)
 
     def _open(self, path: Path) -> Segment | None:
-        """The segment at `path`, mapped once; None, after a complaint, where it cannot be used."""
-        if path.name not in self._opened:
+        """The segment at `path`, mapped once; None, after a warning, if it cannot be used."""
+        if path.name not in self._open_segments:
             try:
-                self._opened[path.name] = open_segment(path, self.identity.width)
+                self._open_segments[path.name] = open_segment(path, self.identity.width)
             except DamagedFile as error:
                 self._warnings.damaged(error)
             except OSError as error:
                 self._warnings.unreadable(path, error)
-        return self._opened.get(path.name)
+        return self._open_segments.get(path.name)
 
     def _stop_writing(self, error: Exception) -> None:
         self._writable = False

@@ -1,4 +1,4 @@
-"""The folder of one store: what it says of its encoder, finding the one of an encoder, making a new one."""
+"""The folder of one store: its manifest, finding the store of an encoder, creating a new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..files import sync_folder, temp_path, write_whole
 from .cache_files import FORMAT_VERSION, DamagedFile, WarnOnce, logger, open_tensors
 from .identity import PROBE_TOLERANCE, EncoderIdentity
 
-CARD, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
+MANIFEST, PROBES, SEGMENTS, INDEXES, LOCK = "store.json", "probes.safetensors", "segments", "indexes", "readers.lock"
 
 _FOLDER_NAME = re.compile(r".+-[0-9a-f]{8}(\.([0-9a-f]{8}\.)?damaged)?")
 _LONGEST_SLUG = 64
@@ -26,7 +26,7 @@ _LONGEST_SLUG = 64
 
 @dataclass(frozen=True, eq=False)
 class StoreManifest:
-    """What a store's folder says of itself; probes are [P, D] float32."""
+    """The description of a store's encoder in its folder; probes are [P, D] float32."""
 
     name: str
     dtype: str
@@ -36,32 +36,37 @@ class StoreManifest:
 
 
 class NewerFormat(DamagedFile):
-    """A later release of this library wrote the store: not ours to judge, nor to move."""
+    """The store was written by a later release of this library, so it is neither read nor moved."""
 
 
 def store_folders(root: Path, damaged: bool = False) -> list[Path]:
-    """The folders under `root` that are stores, by name; with `damaged` also those set aside. Raises OSError.
+    """The stores under `root`, sorted by name; with `damaged` also those set aside. Raises OSError.
 
-    The root may be a folder that people keep other things in, so a name alone makes no store.
+    The root may contain other folders of the user, so a matching name alone does not make a store.
     """
     try:
-        found = sorted(root.iterdir())
+        entries = sorted(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [path for path in found if _is_store(path) and (damaged or path.suffix != ".damaged")]
+    return [path for path in entries if _is_store(path) and (damaged or path.suffix != ".damaged")]
 
 
 def read_manifest(folder: Path) -> StoreManifest:
-    """What the store says of itself. Raises DamagedFile or NewerFormat, and OSError when it cannot be opened."""
-    path = folder / CARD
+    """The manifest of a store. Raises DamagedFile or NewerFormat, and OSError if it cannot be opened."""
+    path = folder / MANIFEST
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        version = int(card["format"])
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = int(manifest["format"])
         if version > FORMAT_VERSION:
             raise NewerFormat(path, f"format version {version}")
         if version != FORMAT_VERSION:
             raise DamagedFile(path, f"format version {version}, not {FORMAT_VERSION}")
-        name, dtype, tokenizer, width = card["name"], card["dtype"], card["tokenizer"], int(card["width"])
+        name, dtype, tokenizer, width = (
+            manifest["name"],
+            manifest["dtype"],
+            manifest["tokenizer"],
+            int(manifest["width"]),
+        )
         if not all(isinstance(text, str) for text in (name, dtype, tokenizer)):
             raise DamagedFile(path, "a field is not text")
     except FileNotFoundError as error:
@@ -72,7 +77,7 @@ def read_manifest(folder: Path) -> StoreManifest:
 
 
 def find_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path | None:
-    """The store that this very encoder filled, or None. Damaged stores are complained about and set aside."""
+    """The store that this encoder filled, or None. Damaged stores cause a warning and are set aside."""
     matching: list[tuple[bool, Path]] = []
     foreign: list[str] = []
     try:
@@ -82,30 +87,30 @@ def find_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Pa
         return None
     for folder in folders:
         try:
-            card = read_manifest(folder)
+            manifest = read_manifest(folder)
         except NewerFormat as error:
-            logger.info("embedding cache: %s was written by a later release; left alone", error.path)
+            logger.info("embedding cache: ignoring %s, which a later release wrote", error.path)
         except DamagedFile as error:
             warnings.damaged(error, move=folder)
         except OSError as error:
             warnings.unreadable(folder, error)
         else:
-            difference = _differences(identity, card)
+            difference = _differences(identity, manifest)
             if not difference:
-                matching.append((card.name != identity.name, folder))  # a namesake first
-            elif card.name == identity.name:
+                matching.append((manifest.name != identity.name, folder))  # one of the same name first
+            elif manifest.name == identity.name:
                 foreign.append(f"{folder.name} has {difference}")
     if not matching and foreign:
-        logger.warning("embedding cache: rows kept for %s are of another encoder, so they are not used: %s",
+        logger.warning("embedding cache: stored rows for %s belong to another encoder and are not used: %s",
                        identity.name, "; ".join(foreign))  # fmt: skip
     return min(matching)[1] if matching else None
 
 
 def make_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Path:
-    """Makes the store of an encoder, or finds the one another process has just made. Raises OSError.
+    """Create the store of an encoder, or find the one that another process has just created. Raises OSError.
 
-    It is filled aside and renamed, so that nobody sees a store without its card. Its name follows from the identity:
-    two processes that start together end in one folder.
+    It is filled under a temporary name and renamed, so that no reader sees a store without its manifest. Its name
+    follows from the identity, so two processes that start together share one folder.
     """
     root.mkdir(parents=True, exist_ok=True)
     aside = temp_path(root)
@@ -113,20 +118,20 @@ def make_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Pa
     try:
         for name in (SEGMENTS, INDEXES):
             (aside / name).mkdir()
-        card = {"format": FORMAT_VERSION, "name": identity.name, "dtype": identity.dtype,
+        manifest = {"format": FORMAT_VERSION, "name": identity.name, "dtype": identity.dtype,
                 "tokenizer": identity.tokenizer, "width": identity.width}  # fmt: skip
         write_whole(aside / PROBES, save({"probes": identity.probes}))
         write_whole(aside / LOCK, b"")
-        write_whole(aside / CARD, json.dumps(card, indent=1).encode())
+        write_whole(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
         slug = _slug(identity.name)
         target = root / f"{slug}-{_identity_digest(identity)}"
         try:
             aside.rename(target)
         except OSError:
-            found = find_folder(root, identity, warnings)
-            if found:
-                return found
-            target = root / f"{slug}-{uuid4().hex[:8]}"  # the name is taken by something that could not be moved
+            existing = find_folder(root, identity, warnings)
+            if existing:
+                return existing
+            target = root / f"{slug}-{uuid4().hex[:8]}"  # something that cannot be moved has the name
             aside.rename(target)
         sync_folder(root)
         return target
@@ -135,7 +140,7 @@ def make_folder(root: Path, identity: EncoderIdentity, warnings: WarnOnce) -> Pa
 
 
 def has_name(folder: Path, name: str) -> bool:
-    """Whether a store is the one of encoder `name`; a damaged one is judged by its folder's name."""
+    """Whether a store belongs to the encoder `name`; a damaged store is judged by the name of its folder."""
     try:
         return read_manifest(folder).name == name
     except (DamagedFile, OSError):
@@ -155,22 +160,22 @@ def _read_probes(path: Path, width: int) -> Tensor:
     return probes
 
 
-def _differences(identity: EncoderIdentity, card: StoreManifest) -> str:
-    """In what the encoder differs from the one that filled the store; "" for nothing."""
-    if card.width != identity.width:
-        return f"rows of length {card.width}, not {identity.width}"
-    far = identity.difference(card.probes)
+def _differences(identity: EncoderIdentity, manifest: StoreManifest) -> str:
+    """How the encoder differs from the one that filled the store; "" if it does not."""
+    if manifest.width != identity.width:
+        return f"rows of length {manifest.width} instead of {identity.width}"
+    far = identity.difference(manifest.probes)
     if not far < PROBE_TOLERANCE:
         return f"other weights (probe rows differ by {far:.1e})"
-    if card.tokenizer != identity.tokenizer:
+    if manifest.tokenizer != identity.tokenizer:
         return "another tokenizer"
-    return "" if card.dtype == identity.dtype else f"dtype {card.dtype}, not {identity.dtype}"
+    return "" if manifest.dtype == identity.dtype else f"dtype {manifest.dtype} instead of {identity.dtype}"
 
 
 def _is_store(path: Path) -> bool:
     if not _FOLDER_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
         return False
-    return any((path / name).exists() for name in (CARD, PROBES, SEGMENTS))
+    return any((path / name).exists() for name in (MANIFEST, PROBES, SEGMENTS))
 
 
 def _slug(name: str) -> str:

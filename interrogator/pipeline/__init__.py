@@ -1,12 +1,12 @@
-"""From an image to a prompt: models, banks and search put together.
+"""From an image to a prompt: models, banks and search combined.
 
 interrogator    Interrogator: read images, compose prompts
-interrogation   what an interrogation answers
-prompt_builder  the modes that search phrases
-phrase_table    the phrases of all banks beside their embeddings
+interrogation   Interrogation and RankedPhrase: the result
+prompt_builder  the modes that search for phrases
+phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32
-templates       prompts by a template of one's own
-loader          an Interrogator by preset
+templates       prompts from custom templates
+loader          load an Interrogator by preset
 """
 
 from .interrogation import Interrogation, RankedPhrase

@@ -1,4 +1,4 @@
-"""What an interrogation answers."""
+"""The result of an interrogation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..prompts import escape_brackets
 
 @dataclass(frozen=True)
 class RankedPhrase:
-    """A phrase, the bank it stands in, and its cosine similarity with the image."""
+    """A phrase, its bank, and its cosine similarity to the image."""
 
     text: str
     bank: str
@@ -20,15 +20,15 @@ class RankedPhrase:
 
 @dataclass(frozen=True)
 class Interrogation:
-    """The answer for one image.
+    """The result for one image.
 
     Attributes:
-        prompt: the words that would make the image.
-        caption: what the captioner or the caller said is in it; "" for none.
-        similarity: cosine of image and prompt; None where no encoder was there to tell (modes `caption` and `tags`).
-        phrases: the phrases in the prompt, in its order.
-        mode: the mode that was asked for.
-        tags: the tags that a tagger holds true, the most probable first.
+        prompt: a prompt that describes the image.
+        caption: the caption from the captioner or the caller; "" for none.
+        similarity: cosine of image and prompt; None without an encoder (mode `caption` or `tags`).
+        phrases: the phrases in the prompt, in order.
+        mode: the requested mode.
+        tags: the tags that the tagger selected, most probable first.
     """
 
     prompt: str
@@ -40,9 +40,9 @@ class Interrogation:
 
     @property
     def escaped_prompt(self) -> str:
-        """The prompt with a backslash before each bracket, which ComfyUI and A1111 would read as a weight."""
+        """The prompt with a backslash before each bracket, since ComfyUI and A1111 read brackets as weights."""
         return escape_brackets(self.prompt)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON holds them."""
+        """The fields as plain values for JSON."""
         return asdict(self)

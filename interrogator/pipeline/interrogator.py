@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
-from ..embeddings import EmbeddingCache, KeptList, Listing
+from ..embeddings import EmbeddingCache, ListRows, PhraseList
 from ..errors import RequestError
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
@@ -36,10 +36,10 @@ _ENCODER = frozenset({"encoder"})
 
 
 class Interrogator:
-    """Turns images into prompts with models by role and phrase banks.
+    """Turns images into prompts with models and phrase banks.
 
-    The table of phrase embeddings is made, or opened from the cache, when the first mode needs it. Several threads may
-    use one interrogator from the start; each is told, and cancelled, through its own `progress`.
+    The table of phrase embeddings is built, or opened from the cache, when it is first needed. Several threads may
+    share an interrogator; each reports to, and is cancelled by, its own `progress`.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class Interrogator:
         tagger: Tagger | None = None,
         matcher: Matcher | None = None,
     ) -> None:
-        """Put the parts together; nothing is computed yet.
+        """Combine the parts; nothing is computed yet.
 
         Args:
-            captioner: None where captions are given, or none are wanted.
-            encoder: None is enough for the modes `caption` and `tags`.
-            banks: in the order that breaks ties; of a phrase in two banks the first counts.
-            cache: where text embeddings are kept between runs; None keeps them in memory.
+            captioner: None if captions are supplied or not wanted.
+            encoder: None if only the modes `caption` and `tags` are used.
+            banks: in the order that breaks ties; a phrase in two banks belongs to the first.
+            cache: stores text embeddings between runs; None keeps them in memory.
             caption_options: how captions are decoded.
-            tagger, matcher: None where neither mode nor template asks for them.
+            tagger, matcher: None if neither mode nor template needs them.
         """
         self.models = Models(captioner, tagger, encoder, matcher)
         self.banks = list(banks)
@@ -79,7 +79,7 @@ class Interrogator:
         """The encoder.
 
         Raises:
-            RequestError: this interrogator has none.
+            RequestError: this interrogator has no encoder.
         """
         self.models.check(_ENCODER)
         assert self.models.encoder is not None
@@ -97,26 +97,26 @@ class Interrogator:
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
     ) -> Interrogation:
-        """A prompt for one image.
+        """Make a prompt for one image.
 
         Args:
-            image: a PIL image, the path of one, a numpy array [H, W, C] uint8, the bytes of a file, or a file object.
+            image: a PIL image, a path, a numpy array uint8 [H, W, C], the bytes of a file, or a file object.
             mode: best, fast, classic, caption, negative or tags.
-            caption: what is in the picture; None lets the captioner write it, "" means no caption.
-            min_phrases: steps of the chain (best, negative) that may lower similarity; more than `max_phrases`
-                means all of them.
-            max_phrases: phrases at most; None is the mode's default (classic 3 flavors, others 32).
-            progress: called with (done, total) of the work at hand, at least about once a second; may raise to cancel.
-            beams: prompts that the chain (best, negative) grows side by side, of which one is what 1, the greedy chain,
-                would grow: takes so many times as long and finds a chain that is at least as similar.
-            avoid_repeats: pass over a phrase (in classic: a flavor) all of whose words are in the prompt already.
-            min_angle: degrees; pass over a phrase (in classic: a flavor) whose embedding is within this angle of the
+            caption: a description of the image; None lets the captioner write it, "" means no caption.
+            min_phrases: number of chain steps (best, negative) that may lower similarity; more than `max_phrases` means
+                all of them.
+            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, others 32).
+            progress: called with (done, total) of the current work, at least about once a second; may raise to cancel.
+            beams: number of prompts that the chain (best, negative) grows side by side; 1 is the greedy chain. N beams
+                take N times as long and find a chain at least as similar as the greedy one, which is among them.
+            avoid_repeats: skip a phrase (in classic, a flavor) whose words are all in the prompt already.
+            min_angle: in degrees; skip a phrase (in classic, a flavor) whose embedding is within this angle of the
                 embedding of one already taken. 0 is off.
 
         Raises:
-            ImageReadError: the path is no picture.
-            RequestError: an unknown mode, a number out of its range, no model for a role that the mode needs, or
-                nothing to make a prompt of.
+            ImageReadError: the image cannot be read.
+            RequestError: an unknown mode, a number out of range, a role that the mode needs has no model, or nothing
+                to make a prompt from.
         """
         return self.interrogate_many(
             [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle
@@ -134,21 +134,21 @@ class Interrogator:
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
     ) -> list[Interrogation]:
-        """Prompts for many images, captioned and embedded in batches; arguments as in `interrogate`.
+        """Make prompts for many images, captioned and embedded in batches; arguments as in `interrogate`.
 
-        caption: one for all, or one for each image.
+        caption: one for all images, or a list with one for each.
         """
-        asked = Mode.of(mode)
-        search = SearchOptions.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        chosen = Mode.of(mode)
+        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
-            raise RequestError(f"{len(captions)} captions were given for {len(images)} images")
-        needs = needs_of(asked, score=asked is Mode.CAPTION and self.models.encoder is not None)
+            raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+        needs = needs_of(chosen, score=chosen is Mode.CAPTION and self.models.encoder is not None)
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
             readings = self.read(images[group], needs, captions=captions[group], progress=progress)
-            results += [self._composed(reading, asked, search, progress) for reading in readings]
+            results += [self._composed(reading, chosen, search, progress) for reading in readings]
         return results
 
     def read(
@@ -159,19 +159,19 @@ class Interrogator:
         captions: Sequence[str | None] | None = None,
         progress: Progress | None = None,
     ) -> list[Reading]:
-        """What the models say of images, each read once, whatever is composed of it; see `reading.read`.
+        """Run the models on images, once per image, whatever is composed from the results; see `reading.read`.
 
-        needs: roles, such as {"captioner", "encoder"}; `needs.needs_of` tells those of a mode.
+        needs: roles, such as {"captioner", "encoder"}; `needs.needs_of` lists those of a mode.
 
-        Images are opened, prepared and read a few at a time, so thousands may come at once.
+        Images are opened, prepared and read a few at a time, so a call may pass thousands.
         """
         roles = frozenset(needs)
-        given = [None] * len(images) if captions is None else list(captions)
+        texts = [None] * len(images) if captions is None else list(captions)
         readings: list[Reading] = []
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
             readings += read(
-                [as_image(image) for image in images[group]], roles, self.models, captions=given[group],
+                [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
                 caption_options=self.caption_options, progress=_share(progress, start, len(images)),
             )  # fmt: skip
         return readings
@@ -187,28 +187,28 @@ class Interrogator:
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
     ) -> Interrogation:
-        """A prompt of what the models said of an image; arguments and errors as in `interrogate`."""
-        asked = Mode.of(mode)
-        search = SearchOptions.of(asked, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
-        return self._composed(reading, asked, search, progress)
+        """Make a prompt from the reading of an image; arguments and errors as in `interrogate`."""
+        chosen = Mode.of(mode)
+        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        return self._composed(reading, chosen, search, progress)
 
     def rank(
         self, image: ImageSource, bank: str | None = None, top: int = 10, progress: Progress | None = None
     ) -> list[RankedPhrase]:
-        """The phrases most like an image, most similar first.
+        """The phrases most similar to an image, most similar first.
 
         Args:
-            bank: a bank or a role (`flavors`); None is every bank but negative.
+            bank: a bank or a role (`flavors`); None is every bank except negative.
 
         Raises:
-            BankError: no such bank is switched on.
+            BankError: the bank is unknown or switched off.
         """
         return self.rank_many([image], bank, top, progress)[0]
 
     def rank_many(
         self, images: Sequence[ImageSource], bank: str | None = None, top: int = 10, progress: Progress | None = None
     ) -> list[list[RankedPhrase]]:
-        """`rank` of many images, embedded in batches."""
+        """`rank` for many images, embedded in batches."""
         table = self.table(progress)
         positions = table.merged if bank is None else table.bank(bank)
         ranked = []
@@ -220,27 +220,27 @@ class Interrogator:
         return ranked
 
     def tag(self, image: ImageSource, progress: Progress | None = None) -> list[Tag]:
-        """The tags that the tagger holds true of an image, the most probable first.
+        """The tags that the tagger selects for an image, most probable first.
 
-        Raises RequestError: there is no tagger.
+        Raises RequestError: this interrogator has no tagger.
         """
         (reading,) = self.read([image], {"tagger"}, progress=progress)
         return select_tags(reading.tags or ())
 
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
-        """Cosine similarity of an image with each text: float32 [n_texts]; a str is one text."""
+        """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
         row: npt.NDArray[np.float32] = self.similarity_many([image], [texts] if isinstance(texts, str) else texts)[0]
         return row
 
     def similarity_many(
         self, images: Sequence[ImageSource], texts: Sequence[str], progress: Progress | None = None
     ) -> npt.NDArray[np.float32]:
-        """Cosine similarity of images with texts: float32 [n_images, n_texts]."""
+        """Cosine similarity between images and texts: float32 [n_images, n_texts]."""
         rows = self.encoder.encode_texts(list(texts), progress)  # [N, D]
         readings = self.read(images, _ENCODER, progress=progress)
         embeddings = [reading.embedding for reading in readings if reading.embedding is not None]
-        found: npt.NDArray[np.float32] = np.stack([_numpy(similarities(row, rows)) for row in embeddings])
-        return found
+        matrix: npt.NDArray[np.float32] = np.stack([_numpy(similarities(row, rows)) for row in embeddings])
+        return matrix
 
     def image_embedding(self, image: ImageSource) -> npt.NDArray[np.float32]:
         """The encoder's embedding of an image: float32 [D], unit length."""
@@ -249,10 +249,10 @@ class Interrogator:
         return _numpy(reading.embedding)
 
     def table(self, progress: Progress | None = None) -> PhraseTable:
-        """The phrases of all banks with their embeddings; made once, from the cache where that has them.
+        """The phrases of all banks with their embeddings; built once, from the cache as far as possible.
 
-        progress: called with the phrases embedded and to embed; where another thread is at it, with (0, phrases) until
-            the table is there. May raise to cancel: then the next thread that needs the table makes it.
+        progress: called with (phrases embedded, phrases to embed); while another thread builds the table, with (0, all
+            phrases). May raise to cancel; the next thread that needs the table then builds it.
         """
         phrases = sum(map(len, self.banks))
         return self._table.get(
@@ -260,28 +260,28 @@ class Interrogator:
             (lambda: progress(0, phrases)) if progress else None,
         )
 
-    def _text_rows(self, texts: Listing, progress: Progress | None) -> KeptList:
-        """float16 rows [N, D] and notes of texts on the encoder's device, from the cache where one is there."""
+    def _text_rows(self, texts: PhraseList, progress: Progress | None) -> ListRows:
+        """float16 rows [N, D] and notes of texts on the encoder's device, from the cache if there is one."""
         if self.cache is None:
             rows = self.encoder.encode_texts(list(texts.phrases), progress).half()  # rounded as in the cache
-            return KeptList(Rows([rows]), texts.notes)
+            return ListRows(Rows([rows]), texts.notes)
         steps = StickyProgress(progress) if progress else None
         inside = steps.again if steps else None
         store = self.cache.open(self.encoder.identity())
-        kept = store.listed(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
-        return KeptList(kept.rows.to(self.encoder.device), kept.notes)
+        embedded = store.embed_list(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
+        return ListRows(embedded.rows.to(self.encoder.device), embedded.notes)
 
     def _composed(
         self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None
     ) -> Interrogation:
-        """The answer of a mode for what the models said of an image."""
+        """The result of a mode for the reading of an image."""
         caption = reading.caption
         if mode is Mode.TAGS:
             return self._tagged(reading)
         if mode is Mode.CAPTION:
             return self._captioned(reading)
         if reading.embedding is None:
-            raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder, too")
+            raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
         builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
         scored = METHODS[mode](builder, search)
         phrases = _ranked(builder.table, builder.scores, scored.positions)
@@ -291,7 +291,7 @@ class Interrogator:
     def _tagged(self, reading: Reading) -> Interrogation:
         tags = select_tags(reading.tags or ())
         if not tags:
-            raise RequestError("the tagger holds no tag true of this image, so there is no prompt")
+            raise RequestError("the tagger selected no tag for this image, so there is no prompt; use another mode")
         prompt = join(*(tag.text for tag in tags))
         similarity = None if reading.embedding is None else self._similarity(reading.embedding, prompt)
         return Interrogation(prompt, reading.caption, similarity, [], Mode.TAGS.value, tags)
@@ -299,7 +299,7 @@ class Interrogator:
     def _captioned(self, reading: Reading) -> Interrogation:
         caption, tags = reading.caption, select_tags(reading.tags or ())
         if not caption:
-            raise RequestError("mode caption was asked for with an empty caption, so there is no prompt")
+            raise RequestError("mode caption needs a caption that is not empty")
         if reading.embedding is None:
             return Interrogation(caption, caption, None, [], Mode.CAPTION.value, tags)
         prompt = self._fitting(caption)
@@ -310,22 +310,24 @@ class Interrogator:
         return float(similarities(embedding, self.encoder.encode_texts([text]))[0])
 
     def _fitting(self, caption: str) -> str:
-        """The caption, cut at a word where it alone exceeds the encoder's context."""
+        """The caption, cut at a word boundary if it alone exceeds the encoder's context."""
         cut = cut_at_word(caption, self.encoder.fits)
         if cut != caption:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
-            logger.warning("the caption has %d tokens of at most %d and was cut to: %s", tokens, most, cut)
+            logger.warning("the caption has %d tokens, %s reads %d; cut to: %s", tokens, self.encoder.name, most, cut)
         return cut
 
 
 def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """The progress of some images that begin at `start`, told as that of all."""
+    """A progress for the images from `start` on that reports within the `total`."""
     return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _ranked(table: PhraseTable, scores: Scores, positions: Sequence[int]) -> list[RankedPhrase]:
-    found = zip(positions, scores.at(positions).tolist(), strict=True)
-    return [RankedPhrase(table.texts[each], table.banks[each].name, similarity) for each, similarity in found]
+    scored = zip(positions, scores.at(positions).tolist(), strict=True)
+    return [
+        RankedPhrase(table.texts[position], table.banks[position].name, similarity) for position, similarity in scored
+    ]
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:

@@ -44,15 +44,15 @@ def load(
     """Load models and banks.
 
     Args:
-        preset: demo, small, sd15, sd21 or sdxl; what is not named otherwise comes from it.
-        captioner, tagger, encoder, matcher: a name as `load_captioner` and its like take it, a loaded model, or "none"
-            to do without.
+        preset: demo, small, sd15, sd21 or sdxl; supplies everything that the other arguments leave open.
+        captioner, tagger, encoder, matcher: a name that `load_captioner` etc. accept, a loaded model, or "none" to do
+            without.
         banks: names, files, folders (see `load_banks`) or banks.
-        device: auto, cpu, cuda, cuda:1, mps ...
+        device: auto, cpu, cuda, cuda:1, mps …
         dtype: auto, fp32, bf16 or fp16.
-        cache_dir: folder for text embeddings; None is a folder of this user.
-        download: whether missing files may be fetched from the Hugging Face hub.
-        progress: called with (bytes done, bytes in all) while downloading; may raise to cancel.
+        cache_dir: folder for text embeddings; None is the user's own.
+        download: whether missing files may be downloaded from the Hugging Face Hub.
+        progress: called with (bytes done, total bytes) while downloading; may raise to cancel.
         checkpoint: a weights file for an encoder named by architecture alone.
         caption_options: how captions are decoded.
 
@@ -60,17 +60,19 @@ def load(
         UnknownModelError, ModelNotFoundError, ModelLoadError, BankError, DeviceError.
     """
     row = find_preset(preset)
-    given = {"captioner": captioner, "tagger": tagger, "encoder": encoder, "matcher": matcher}
-    asked: dict[Role, Any] = {role: row.model(role) if given[role] is None else given[role] for role in ROLES}
+    arguments = {"captioner": captioner, "tagger": tagger, "encoder": encoder, "matcher": matcher}
+    choices: dict[Role, Any] = {role: row.model(role) if arguments[role] is None else arguments[role] for role in ROLES}
     phrase_banks = _banks(row.banks if banks is None else banks)
-    names = {role: str(model) for role, model in asked.items() if isinstance(model, (str, PathLike)) and model != NONE}
+    names = {
+        role: str(model) for role, model in choices.items() if isinstance(model, (str, PathLike)) and model != NONE
+    }
     located = locate_all(names, checkpoint=checkpoint, download=download, progress=progress)
     pool = ModelPool()
-    number_format = row.dtype_for(dtype)
+    chosen_dtype = row.dtype_for(dtype)
     models: dict[Role, Any] = {}
-    for role, model in asked.items():
+    for role, model in choices.items():
         if role in located:
-            model = pool.load(role, located[role].name, located=located[role], device=device, dtype=number_format)
+            model = pool.load(role, located[role].name, located=located[role], device=device, dtype=chosen_dtype)
         models[role] = None if model == NONE else model
     return Interrogator(
         models["captioner"], models["encoder"], phrase_banks, embedding_cache(cache_dir), caption_options,
@@ -82,36 +84,34 @@ def locate_all(
     names: Mapping[Role, str], *, checkpoint: str | PathLike[str] | None = None, download: bool = False,
     progress: Progress | None = None,
 ) -> dict[Role, Located]:  # fmt: skip
-    """Find the files of all models, or say in one message what all of them lack, before any is built.
+    """Find the files of all models before any is built; one error names everything that is missing.
 
-    Arguments as of `registry.locate`; the checkpoint is the encoder's.
+    Arguments as for `registry.locate`; the checkpoint is for the encoder.
     """
-    found: dict[Role, Located] = {}
+    located: dict[Role, Located] = {}
     missing: list[ModelNotFoundError] = []
     for role, name in names.items():
         weights = checkpoint if role == "encoder" else None
         try:
-            found[role] = locate(role, name, checkpoint=weights, download=download, progress=progress)
+            located[role] = locate(role, name, checkpoint=weights, download=download, progress=progress)
         except ModelNotFoundError as error:
             missing.append(error)
     if len(missing) == 1:
         raise missing[0]
     if missing:
         raise ModelNotFoundError("; ".join(map(str, missing))) from missing[0]
-    return found
+    return located
 
 
 def embedding_cache(cache_dir: str | PathLike[str] | None = None) -> EmbeddingCache:
-    """The cache of text embeddings in a folder; None is this user's own."""
+    """The cache of text embeddings in a folder; None is the user's own folder."""
     return EmbeddingCache(Path(cache_dir).expanduser() if cache_dir else hub.home() / "embeddings")
 
 
 def _banks(banks: Iterable[str | PathLike[str] | PhraseBank]) -> list[PhraseBank]:
-    """Banks as they are, the rest loaded; the order stays."""
-    found: list[PhraseBank] = []
-    for bank in banks:
-        found += [bank] if isinstance(bank, PhraseBank) else load_banks([bank])
-    names: dict[str, PhraseBank] = {}
-    for bank in found:
-        names[bank.name] = names[bank.name].merged(bank) if bank.name in names else bank
-    return list(names.values())
+    """The banks in order, those given by name or path loaded, and those of one name merged."""
+    by_name: dict[str, PhraseBank] = {}
+    for each in banks:
+        for bank in [each] if isinstance(each, PhraseBank) else load_banks([each]):
+            by_name[bank.name] = by_name[bank.name].merged(bank) if bank.name in by_name else bank
+    return list(by_name.values())

@@ -1,7 +1,7 @@
-"""The modes: from an image embedding, a caption and a table of phrases to a prompt.
+"""The search modes: from an image embedding, a caption and a table of phrases to a prompt.
 
-What each mode means is clip-interrogator's (github.com/pharmapsychotic/clip-interrogator); where that library's
-results depend on the layout of a file, on chance or on a sign error, these follow the intention instead.
+The modes are those of clip-interrogator (github.com/pharmapsychotic/clip-interrogator). Where its results depend on
+the layout of a file, on chance or on a sign error, these follow its intention instead.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from torch import Tensor
 from ..banks import FLAVORS
 from ..chain import Candidate, Chain, grow
 from ..duplicates import Repeats
-from ..embeddings import KeepsTokens
+from ..embeddings import TokenCache
 from ..errors import RequestError
 from ..models import Encoder
 from ..modes import MIN_PHRASES, MODES, Mode
 from ..progress import Progress, StickyProgress
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
-from ..rows import Places
+from ..rows import Positions
 from .phrase_table import PhraseTable
 from .scorer import Scorer
 
-# How many phrases the chain chooses from: the reference's `flavor_intermediate_count`.
+# Number of phrases the chain chooses from: the reference's `flavor_intermediate_count`.
 POOL = 2048
-# Phrases looked through at a time, the most similar first, for those that repeat nothing.
+# Phrases checked for repeats at a time, the most similar first.
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How many phrases a mode takes, how wide it looks for them, and which it passes over.
+    """How many phrases a mode takes, how widely it searches, and which phrases it skips.
 
-    Passing over repeats goes for the phrases of best, fast and negative and for the flavors of classic; the words of
-    the caption count as said. The other slots of classic are always filled: there is one best medium.
+    Repeats are skipped among the phrases of best, fast and negative and the flavors of classic; words of the caption
+    count as used. The other slots of classic are always filled: there is one best medium.
 
     Attributes:
-        min_phrases: steps of the chain (best, negative) that may lower similarity.
-        max_phrases: phrases at most.
-        beams: prompts that the chain grows side by side; 1 is greedy.
-        avoid_repeats: pass over a phrase all of whose words are in the prompt already.
-        min_angle: degrees; pass over a phrase whose embedding is within this angle of one taken. 0 is off.
+        min_phrases: number of chain steps (best, negative) that may lower similarity.
+        max_phrases: maximum number of phrases.
+        beams: number of prompts that the chain grows side by side; 1 is greedy.
+        avoid_repeats: skip a phrase whose words are all in the prompt already.
+        min_angle: in degrees; skip a phrase whose embedding is within this angle of one taken. 0 is off.
     """
 
     min_phrases: int
@@ -55,15 +55,15 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         if self.min_phrases < 0 or self.max_phrases < 0:
-            raise RequestError("min_phrases and max_phrases cannot be negative")
+            raise RequestError("min_phrases and max_phrases must not be negative")
         if self.beams < 1:
-            raise RequestError(f"beams has to be at least 1, not {self.beams!r}")
+            raise RequestError(f"beams must be at least 1, got {self.beams!r}")
         if not 0 <= self.min_angle <= 180:
-            raise RequestError(f"min_angle has to be from 0 to 180 degrees, not {self.min_angle!r}")
+            raise RequestError(f"min_angle must be between 0 and 180 degrees, got {self.min_angle!r}")
 
     @property
-    def passes_over(self) -> bool:
-        """Whether any phrase may be passed over."""
+    def skips_repeats(self) -> bool:
+        """Whether any phrase may be skipped as a repeat."""
         return self.avoid_repeats or self.min_angle > 0
 
     @classmethod
@@ -71,10 +71,10 @@ class SearchOptions:
         cls, mode: Mode, min_phrases: int = MIN_PHRASES, max_phrases: int | None = None, beams: int = 1,
         avoid_repeats: bool = False, min_angle: float = 0.0,
     ) -> SearchOptions:  # fmt: skip
-        """What was asked of a mode; `max_phrases` None is the mode's default.
+        """Options for a mode; `max_phrases` None is the mode's default.
 
         Raises:
-            RequestError: a number is out of its range.
+            RequestError: a number is out of range.
         """
         most = MODES[mode].phrases if max_phrases is None else max_phrases
         return cls(min_phrases, most, beams, avoid_repeats, min_angle)
@@ -82,7 +82,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class ScoredPrompt:
-    """A prompt, its cosine with the image, and the positions in the table of the phrases in it."""
+    """A prompt, its cosine with the image, and the table positions of its phrases."""
 
     prompt: str
     similarity: float
@@ -90,7 +90,7 @@ class ScoredPrompt:
 
 
 class PromptBuilder:
-    """One image before one table: what the modes share while a prompt is made."""
+    """Builds prompts for one image from one table: what the modes share."""
 
     def __init__(
         self, encoder: Encoder, table: PhraseTable, embedding: Tensor, caption: str, progress: Progress | None = None
@@ -116,52 +116,50 @@ class PromptBuilder:
         )
         flavors = self._top(self.table.slot(FLAVORS), search, [*medium, *artist, *site, *movement])
         head, second = self.caption, [*medium, *artist]
-        head_places: tuple[int, ...] = ()
+        head_positions: tuple[int, ...] = ()
         if medium and head.startswith(self.table.texts[medium[0]]):
-            # A caption that begins with the medium has said it: only the artist follows, without a comma.
-            signed = " ".join([head, *self._texts(artist)])
-            if self.encoder.fits(signed):
-                head, head_places = signed, tuple(artist)
+            # The caption already begins with the medium, so only the artist follows, without a comma.
+            with_artist = " ".join([head, *self._texts(artist)])
+            if self.encoder.fits(with_artist):
+                head, head_positions = with_artist, tuple(artist)
             second = []
         groups = [group for group in (second, site, movement, *([f] for f in flavors)) if group]
-        return self._fitted(head, head_places, groups)
+        return self._fitted(head, head_positions, groups)
 
     def fast(self, search: SearchOptions) -> ScoredPrompt:
-        """The caption and the phrases most like the image, whatever bank they come from."""
+        """The caption and the phrases most similar to the image, from any bank."""
         tops = self._top(self.table.merged, search)
-        return self._fitted(self.caption, (), [[place] for place in tops])
+        return self._fitted(self.caption, (), [[position] for position in tops])
 
     def best(self, search: SearchOptions) -> ScoredPrompt:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
         pool = self.table.candidates(self.scores, self.table.merged, POOL)
         start = Chain(self.caption, self._similarity(self.caption) if self.caption else 0.0)
-        scoreds = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
+        prompts = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
         if self.caption:
-            scoreds.insert(0, ScoredPrompt(self.caption, start.score))
-        scoreds = [scored for scored in scoreds if scored.prompt]
-        if not scoreds:
-            raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
-        scores = Scorer(self.encoder, self.embedding).texts([scored.prompt for scored in scoreds])
-        place = first_best(scores)
-        return ScoredPrompt(scoreds[place].prompt, float(scores[place]), scoreds[place].positions)
+            prompts.insert(0, ScoredPrompt(self.caption, start.score))
+        prompts = [scored for scored in prompts if scored.prompt]
+        if not prompts:
+            raise RequestError("no caption and no phrase that fits, so no prompt: give a caption or more phrases")
+        scores = Scorer(self.encoder, self.embedding).texts([scored.prompt for scored in prompts])
+        index = first_best(scores)
+        return ScoredPrompt(prompts[index].prompt, float(scores[index]), prompts[index].positions)
 
     def negative(self, search: SearchOptions) -> ScoredPrompt:
-        """A prompt as unlike the image as can be, of flavors and the negative bank; the caption is not in it."""
+        """The prompt least like the image, from flavors and the negative bank, without the caption."""
         pool = self.table.negatives(self.scores, POOL)
         if not pool:
-            raise RequestError("negative mode needs the bank negative or one of flavors")
+            raise RequestError("mode negative needs the bank negative or a bank of flavors")
         scored = self._grown(Chain("", 0.0), pool, search, sign=-1)
         if not scored.prompt:
-            raise RequestError(
-                "no phrase may be taken, so there is no negative prompt: raise max_phrases or the quotas"
-            )
+            raise RequestError("the limits allow no phrase, so no negative prompt: raise max_phrases or the quotas")
         return scored
 
     def _grown(self, start: Chain, pool: Sequence[int], search: SearchOptions, sign: int) -> ScoredPrompt:
-        """A chain of the phrases at `pool`; `sign` -1 looks for the least similar prompt."""
+        """A chain of the phrases at `pool`; `sign` -1 searches for the least similar prompt."""
         table = self.table
         at = dict(zip(table.texts_at(pool), pool, strict=True))
-        if isinstance(self.encoder, KeepsTokens) and (known := table.tokens(pool)):
+        if isinstance(self.encoder, TokenCache) and (known := table.tokens(pool)):
             self.encoder.remember_tokens(list(at), *known)
         candidates = {p: Candidate(text, table.banks[p].name, table.banks[p].quota) for text, p in at.items()}
         repeats = self._repeats(pool, search)
@@ -174,24 +172,24 @@ class PromptBuilder:
 
         chain = grow(
             start, list(candidates.values()), score, self.encoder.fits, search.min_phrases, search.max_phrases,
-            search.beams, fresh if search.passes_over else None, steps,
+            search.beams, fresh if search.skips_repeats else None, steps,
         )  # fmt: skip
         return ScoredPrompt(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
 
-    def _top(self, places: Places, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
-        """As many of `places` as asked for, the most similar first, within quotas and less those passed over.
+    def _top(self, positions: Positions, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
+        """The `max_phrases` most similar of `positions`, most similar first, within quotas and without repeats.
 
         Args:
-            taken: places of the phrases that stand in the prompt already.
+            taken: positions of the phrases already in the prompt.
         """
-        if not search.passes_over:
-            return self.table.top(self.scores, places, search.max_phrases)
+        if not search.skips_repeats:
+            return self.table.top(self.scores, positions, search.max_phrases)
         chosen: list[int] = []
-        for left in self._ranking(places):
+        for left in self._ranking(positions):
             repeats = self._repeats([*taken, *chosen, *left], search)
             while len(chosen) < search.max_phrases:
-                said = [*taken, *chosen]
-                left = repeats.fresh(self._within_quota(left, chosen), join(self.caption, *self._texts(said)), said)
+                used = [*taken, *chosen]
+                left = repeats.fresh(self._within_quota(left, chosen), join(self.caption, *self._texts(used)), used)
                 if not left:
                     break
                 chosen.append(left.pop(0))
@@ -199,38 +197,40 @@ class PromptBuilder:
                 break
         return chosen
 
-    def _ranking(self, places: Places) -> Iterator[list[int]]:
-        """`places` from the most similar to the least, in blocks: few are ever looked at."""
+    def _ranking(self, positions: Positions) -> Iterator[list[int]]:
+        """`positions` from the most to the least similar, in blocks, since few are ever needed."""
         done = 0
-        while done < len(places):
-            order = self.scores.highest(places, max(_BLOCK, 4 * done))  # begins with the shorter one of before
+        while done < len(positions):
+            order = self.scores.highest(
+                positions, max(_BLOCK, 4 * done)
+            )  # begins with the shorter order computed before
             for start in range(done, len(order), _BLOCK):
                 yield order[start : start + _BLOCK]
             done = len(order)
 
-    def _within_quota(self, places: Sequence[int], chosen: Sequence[int]) -> list[int]:
+    def _within_quota(self, positions: Sequence[int], chosen: Sequence[int]) -> list[int]:
         banks = self.table.banks
-        held = Counter(banks[place].name for place in chosen)
-        return [p for p in places if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
+        held = Counter(banks[position].name for position in chosen)
+        return [p for p in positions if (quota := banks[p].quota) is None or held[banks[p].name] < quota]
 
-    def _repeats(self, places: Sequence[int], search: SearchOptions) -> Repeats:
-        return Repeats(places, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
+    def _repeats(self, positions: Sequence[int], search: SearchOptions) -> Repeats:
+        return Repeats(positions, self.table.texts, self.table.embeddings, search.avoid_repeats, search.min_angle)
 
-    def _fitted(self, head: str, head_places: tuple[int, ...], groups: Sequence[Sequence[int]]) -> ScoredPrompt:
-        """Head and as many groups of phrases (words of a group go without a comma) as fit the context."""
+    def _fitted(self, head: str, head_positions: tuple[int, ...], groups: Sequence[Sequence[int]]) -> ScoredPrompt:
+        """Head and as many groups of phrases as fit the context; phrases within a group are joined by spaces."""
         pieces = [" ".join(self._texts(group)) for group in groups]
         count = count_that_fit(head, pieces, self.encoder.fits)
         prompt = join(head, *pieces[:count])
         if not prompt:
-            raise RequestError("there is no caption and no phrase that fits, so there is no prompt")
-        places = (*head_places, *(place for group in groups[:count] for place in group))
-        return ScoredPrompt(prompt, self._similarity(prompt), places)
+            raise RequestError("no caption and no phrase that fits, so no prompt: give a caption or more phrases")
+        positions = (*head_positions, *(position for group in groups[:count] for position in group))
+        return ScoredPrompt(prompt, self._similarity(prompt), positions)
 
     def _similarity(self, text: str) -> float:
         return float(Scorer(self.encoder, self.embedding).texts([text])[0])
 
-    def _texts(self, places: Sequence[int]) -> list[str]:
-        return self.table.texts_at(places)
+    def _texts(self, positions: Sequence[int]) -> list[str]:
+        return self.table.texts_at(positions)
 
 
 METHODS: dict[Mode, Callable[[PromptBuilder, SearchOptions], ScoredPrompt]] = {

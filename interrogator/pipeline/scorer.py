@@ -1,4 +1,4 @@
-"""Similarities of texts with one image, exact in float32 where a choice hangs on them."""
+"""Similarities of texts with one image, exact in float32 where they decide a choice."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from ..models import Encoder
 from ..progress import Progress
 from ..ranking import TIE, similarities
 
-# The error of a reduced-precision similarity is measured on this many of the most similar candidates beyond those
-# asked for, and on as many spread evenly over the rest.
+# The error of reduced-precision similarities is measured on this many of the most similar candidates beyond the `best`
+# requested, and on as many spread evenly over the rest.
 _MEASURED = 32
-# Errors of the candidates that were not measured are taken to be at most so many times the largest measured one.
-# Rounding errors are close to normally distributed: the largest of 64 lies at 2.4 deviations, twice that at 4.8.
+# Unmeasured errors are assumed to be at most this many times the largest measured one. Rounding errors are close to
+# normally distributed: the largest of 64 lies at 2.4 standard deviations, twice that at 4.8.
 _MARGIN = 2.0
 
 
 class Scorer:
-    """Similarity with one image embedding of a prompt continued by each of many phrases.
+    """Similarity between one image embedding and a prompt continued by each of many phrases.
 
-    An encoder that computes in bfloat16 or float16 errs by up to 2e-3 where the similarities of a whole pool of
-    candidates spread over some 1e-2. So whatever may be among the best within the measured error is computed again in
-    float32, from the weights as loaded, and the choice is the float32 one.
+    An encoder that computes in bfloat16 or float16 errs by up to 2e-3, while the similarities of a whole pool of
+    candidates spread over some 1e-2. Every candidate that could be among the best, given the measured error, is
+    therefore recomputed in float32 from the weights as loaded, so the choice is the float32 one.
     """
 
     def __init__(self, encoder: Encoder, embedding: Tensor, sign: int = 1, progress: Progress | None = None) -> None:
-        """Score by `sign` times the cosine with `embedding` [D]; -1 looks for the least similar."""
+        """Score by `sign` times the cosine with `embedding` [D]; -1 searches for the least similar."""
         self.encoder = encoder
         self.embedding = embedding
         self.sign = sign
         self._progress = progress
         self._reduced = encoder.dtype != torch.float32
-        # An encoder whose own is float32 is never asked for another.
+        # An encoder that computes in float32 is never asked for another dtype.
         self._exact = torch.float32 if self._reduced else None
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Scores [N] of texts, exact."""
+        """Exact scores [N] of texts."""
         rows = self.encoder.encode_texts(list(texts), self._progress, self._exact)  # [N, D]
         return self.sign * similarities(self.embedding, rows)
 
     def __call__(self, prompt: str, phrases: Sequence[str], best: int = 1) -> Tensor:
-        """Scores [N] of `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt.
+        """Scores [N] of `f"{prompt}, {phrase}"` for each phrase, or of the phrase alone if the prompt is empty.
 
-        The `best` highest, and whatever ties with them, are exact and above all others.
+        The `best` highest scores, and all that tie with them, are exact and higher than all others.
         """
         rows = self.encoder.encode_continuations(prompt, phrases, self._progress)  # [N, D]
         scores = self.sign * similarities(self.embedding, rows)
@@ -54,24 +54,24 @@ class Scorer:
         return self._settled(prompt, phrases, scores.cpu(), best)
 
     def _settled(self, prompt: str, phrases: Sequence[str], rough: Tensor, best: int) -> Tensor:
-        """`rough` scores [N] with all that may be among the `best` computed again."""
+        """`rough` scores [N] with every one that could be among the `best` recomputed in float32."""
         exact = torch.full_like(rough, float("nan"))
         best = min(best, len(rough))
         wanted = torch.zeros(len(rough), dtype=torch.bool)
         wanted[rough.topk(min(best + _MEASURED, len(rough))).indices] = True
         wanted[torch.linspace(0, len(rough) - 1, min(_MEASURED, len(rough))).long()] = True
         while wanted.any():
-            places = torch.nonzero(wanted).flatten()
+            positions = torch.nonzero(wanted).flatten()
             rows = self.encoder.encode_continuations(
-                prompt, [phrases[place] for place in places.tolist()], self._progress, self._exact
+                prompt, [phrases[position] for position in positions.tolist()], self._progress, self._exact
             )  # [n, D]
-            exact[places] = self.sign * similarities(self.embedding, rows).cpu()
+            exact[positions] = self.sign * similarities(self.embedding, rows).cpu()
             known = ~exact.isnan()
             errors = rough[known] - exact[known]
-            middle = errors.median()  # what the prompt they share adds to all of them
+            middle = errors.median()  # the error common to all, from the prompt they share
             bound = _MARGIN * (errors - middle).abs().max() + TIE
             last = exact[known].topk(best).values[-1]  # of the best so far
             wanted = ~known & (rough - middle + bound >= last - TIE)
-        # Nothing among these can be one of the best; the order of the rest is that of the rough scores.
+        # None of the others can be among the best; they stay in the order of their rough scores.
         below = torch.minimum(rough - middle, last - 2 * TIE)
         return torch.where(known, exact, below)

@@ -1,4 +1,4 @@
-"""Prompts by a template of one's own: `{caption}, {mediums} {artists}, {flavors}`."""
+"""Prompts from custom templates: `{caption}, {mediums} {artists}, {flavors}`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .interrogation import RankedPhrase
 
 PHRASES = "phrases"
 
-# `{{`, `}}`, a name in braces, or a brace that belongs to nothing.
+# `{{`, `}}`, a name in braces, or an unmatched brace.
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
-# Commas with whatever space lies around them; at the beginning of the text there need not be one.
+# Commas with the whitespace around them; at the beginning of the text the comma is optional.
 _COMMAS = re.compile(r"(?:\A|,)[\s,]*")
 _SPACES = re.compile(r"[^\S\r\n]+")
 _STRAY_SPACES = re.compile(r" +(?=[,\r\n])|(?<=[\r\n]) +")
@@ -34,34 +34,34 @@ def assemble(
     """Fill a template with a caption, phrases and tags.
 
     Args:
-        template: text with names in braces: `caption`; `tags`; `prompt` for the whole prompt of a mode; `phrases` for
-            all phrases; a role (artists, mediums, movements, sites, flavors, negative) for those whose bank has it; a
-            bank for those that stand in it. A phrase goes into the narrowest field that the template has for it: with
-            `{lighting}, {flavors}` no phrase comes twice. A field without anything to hold leaves no comma and no space
-            behind. `{{` and `}}` are braces.
+        template: text with field names in braces: `caption`; `tags`; `prompt` for the whole prompt of a mode; `phrases`
+            for all phrases; a role (artists, mediums, movements, sites, flavors, negative) for the phrases of its
+            banks; a bank for its own phrases. A phrase goes into the narrowest field that the template has for it, so
+            `{lighting}, {flavors}` repeats no phrase. An empty field leaves no comma and no space behind. `{{` and
+            `}}` are literal braces.
         caption: may be "".
-        phrases: go into each field in this order, with commas between.
-        banks: names of banks that are fields even where no phrase of theirs was taken, beside the built-in ones.
-        tags: go into `{tags}` in this order, with commas between.
-        prompt: what `{prompt}` stands for.
+        phrases: fill each field in this order, separated by commas.
+        banks: names of banks, besides the built-in ones, that are fields even if none of their phrases was taken.
+        tags: fill `{tags}` in this order, separated by commas.
+        prompt: the value of `{prompt}`.
 
     Raises:
-        RequestError: a name that is none of these, a brace that belongs to nothing, or nothing to fill in.
+        RequestError: an unknown field, an unmatched brace, or an empty result.
     """
     content = _Content(template, {"caption": caption, "prompt": prompt, "tags": _listed(tags)}, phrases, [*banks])
     filled = _tidied(_BRACES.sub(content.filled, template))
     if not filled.strip():
-        raise RequestError(f"nothing to fill in: the template {template!r} comes out empty")
+        raise RequestError(f"the template {template!r} gives an empty prompt: none of its fields has a value")
     return filled
 
 
 def field_names(template: str) -> frozenset[str]:
-    """The names in a template's braces."""
-    return frozenset(found["name"].strip() for found in _BRACES.finditer(template) if found["name"] is not None)
+    """The field names in a template."""
+    return frozenset(match["name"].strip() for match in _BRACES.finditer(template) if match["name"] is not None)
 
 
 class _Content:
-    """What the fields of one template hold."""
+    """The values of the fields of one template."""
 
     def __init__(
         self, template: str, texts: Mapping[str, str], phrases: Sequence[RankedPhrase], banks: Sequence[str]
@@ -72,16 +72,16 @@ class _Content:
         self._phrases = phrases
         self._banks = [*bank_names(), *banks, *(phrase.bank for phrase in phrases)]
 
-    def filled(self, found: re.Match[str]) -> str:
-        """What takes the place of a pair of braces."""
-        name = found["name"]
+    def filled(self, match: re.Match[str]) -> str:
+        """The replacement for a match of `_BRACES`."""
+        name = match["name"]
         if name is not None:
             return self._field(name.strip())
-        if found[0] in ("{{", "}}"):
-            return found[0][0]
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
         raise RequestError(
-            f"the template {self._template!r} is broken: the {found[0]} at character {found.start() + 1} belongs to "
-            "nothing; write {{ or }} for a brace itself"
+            f"unmatched {match[0]} at character {match.start() + 1} of the template {self._template!r}; "
+            "write {{ or }} for a literal brace"
         )
 
     def _field(self, name: str) -> str:
@@ -95,7 +95,7 @@ class _Content:
         return _listed([phrase for phrase in self._phrases if self._home(phrase) == name])
 
     def _home(self, phrase: RankedPhrase) -> str | None:
-        """The narrowest of the template's fields that a phrase belongs to."""
+        """The narrowest of the template's fields that fits a phrase."""
         fields = (phrase.bank, role_of(phrase.bank), PHRASES)
         return next((name for name in fields if name in self._names), None)
 
@@ -105,13 +105,13 @@ def _listed(words: Iterable[RankedPhrase | Tag]) -> str:
 
 
 def _tidied(text: str) -> str:
-    """The text without commas that separate nothing and without spaces too many; lines stay lines."""
+    """The text without stray commas and extra spaces; line breaks stay."""
     text = _COMMAS.sub(_one_comma, text)
     text = _SPACES.sub(" ", text)
     return _STRAY_SPACES.sub("", text).strip(" ")
 
 
-def _one_comma(found: re.Match[str]) -> str:
-    """One comma for many, none at the beginning and the end; the space among them stays."""
-    parts = found[0].startswith(",") and found.start() > 0 and found.end() < len(found.string)
-    return ("," if parts else "") + found[0].replace(",", "")
+def _one_comma(match: re.Match[str]) -> str:
+    """One comma in place of several, none at the beginning or end; the whitespace between them stays."""
+    separates = match[0].startswith(",") and match.start() > 0 and match.end() < len(match.string)
+    return ("," if separates else "") + match[0].replace(",", "")

@@ -180,7 +180,7 @@ def test_settings_beside_the_weights_do_not_change_captions(
 def test_pictures_of_other_modes_are_made_upright_rgb_first(blip: BlipCaptioner) -> None:
     clear = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
     assert captions_of(blip, [clear], RAW) == captions_of(blip, [Image.new("RGB", (32, 32), (255, 255, 255))], RAW)
-    with pytest.raises(ImageReadError, match="is no PIL image"):
+    with pytest.raises(ImageReadError, match="not a PIL image"):
         blip.prepare("a.png")  # type: ignore[arg-type]
 
 

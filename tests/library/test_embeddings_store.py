@@ -23,7 +23,7 @@ from interrogator.embeddings import (
     BatchPolicy,
     EmbeddingCache,
     EncoderIdentity,
-    Listing,
+    PhraseList,
     tokenizer_digest,
 )
 from interrogator.embeddings.segments import Segment
@@ -118,7 +118,7 @@ def test_a_known_list_opens_through_its_index(tmp_path, monkeypatch):
     fresh = EmbeddingCache(tmp_path).open(identity())
     table = fresh.table(bank, Counting())
     assert torch.equal(table, expected[0]) and torch.equal(fresh.table(shuffled, Counting()), expected[1])
-    rows = next(iter(fresh._opened.values())).rows
+    rows = next(iter(fresh._open_segments.values())).rows
     assert table.data_ptr() == rows.data_ptr(), "contiguous rows are a slice of the map"
 
 
@@ -136,18 +136,21 @@ def no_note():
 
 
 def listing(phrases, notes=(), digest="d" * 32):
-    return Listing(phrases, digest, dict(notes))
+    return PhraseList(phrases, digest, dict(notes))
 
 
 def test_a_list_that_is_known_by_its_digest_is_not_looked_at(tmp_path, monkeypatch):
     phrases = [f"phrase {number}" for number in range(300)]
     policy = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
     note = np.arange(7, dtype=np.int64)
-    store = EmbeddingCache(tmp_path, policy=policy).open(identity())
-    first = store.listed(listing(phrases, {"n": lambda: note}), rows_of)
+    first = (
+        EmbeddingCache(tmp_path, policy=policy)
+        .open(identity())
+        .embed_list(listing(phrases, {"n": lambda: note}), rows_of)
+    )
     assert torch.equal(first.rows.joined(), truth(phrases)) and first.notes["n"]() is note
     monkeypatch.setattr(Segment, "phrase_keys", lambda segment: pytest.fail("the keys were read"))
-    again = EmbeddingCache(tmp_path).open(identity()).listed(listing(Unread(phrases), {"n": no_note}), Counting())
+    again = EmbeddingCache(tmp_path).open(identity()).embed_list(listing(Unread(phrases), {"n": no_note}), Counting())
     assert torch.equal(again.rows.at([299, 0, 64]), truth([phrases[299], phrases[0], phrases[64]]))
     assert np.array_equal(again.notes["n"](), note) and again.notes["n"]().dtype == np.int64
 
@@ -157,17 +160,17 @@ def test_rows_in_several_files_stay_there(tmp_path):
     phrases = [f"phrase {number}" for number in range(300)]
     policy = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
     store = EmbeddingCache(tmp_path, policy=policy).open(identity())
-    rows = store.listed(listing(phrases[::-1] + phrases[:9]), rows_of).rows
+    rows = store.embed_list(listing(phrases[::-1] + phrases[:9]), rows_of).rows
     held = [piece.data_ptr() for piece in rows._pieces]
-    assert len(held) == 5 and set(held) == {segment.rows.data_ptr() for segment in store._opened.values()}
-    few = store.listed(listing(phrases[::20], digest="e" * 32), Counting()).rows
+    assert len(held) == 5 and set(held) == {segment.rows.data_ptr() for segment in store._open_segments.values()}
+    few = store.embed_list(listing(phrases[::20], digest="e" * 32), Counting()).rows
     assert sum(map(len, few._pieces)) == 15, "what lies scattered is copied out"
     assert torch.equal(few.joined(), truth(phrases[::20]))
 
 
 def test_an_index_without_a_note_that_is_asked_for_is_made_again(tmp_path):
     phrases = [f"phrase {number}" for number in range(30)]
-    EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases), rows_of)
+    EmbeddingCache(tmp_path).open(identity()).embed_list(listing(phrases), rows_of)
     encode, made = Counting(), []
 
     def note():
@@ -175,11 +178,11 @@ def test_an_index_without_a_note_that_is_asked_for_is_made_again(tmp_path):
         return np.array([3, 1], dtype=np.int32)
 
     for _ in range(2):
-        kept = EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases, {"n": note}), encode)
+        kept = EmbeddingCache(tmp_path).open(identity()).embed_list(listing(phrases, {"n": note}), encode)
         assert kept.notes["n"]().tolist() == [3, 1] and torch.equal(kept.rows.joined(), truth(phrases))
     assert encode.asked == [] and len(made) <= 2
     made.clear()
-    EmbeddingCache(tmp_path).open(identity()).listed(listing(phrases, {"n": note}), encode).notes["n"]()
+    EmbeddingCache(tmp_path).open(identity()).embed_list(listing(phrases, {"n": note}), encode).notes["n"]()
     assert made == []
 
 
@@ -187,12 +190,16 @@ def test_a_note_that_is_not_what_was_written_is_made_again(tmp_path):
     phrases = [f"phrase {number}" for number in range(30)]
     values = np.arange(100_000, 100_999, dtype=np.int32)
     store = EmbeddingCache(tmp_path).open(identity())
-    store.listed(listing(phrases, {"n": lambda: values}), rows_of)
+    store.embed_list(listing(phrases, {"n": lambda: values}), rows_of)
     path = next((store.path / "indexes").iterdir())
     data = path.read_bytes()
     spot = data.index(values[500].tobytes())
     path.write_bytes(data[:spot] + b"\xff" + data[spot + 1 :])
-    kept = EmbeddingCache(tmp_path).open(identity()).listed(listing(Unread(phrases), {"n": lambda: values}), Counting())
+    kept = (
+        EmbeddingCache(tmp_path)
+        .open(identity())
+        .embed_list(listing(Unread(phrases), {"n": lambda: values}), Counting())
+    )
     assert kept.notes["n"]() is values
 
 
@@ -283,7 +290,7 @@ def test_a_broken_encoder_is_an_error_and_leaves_nothing(tmp_path, wrong):
     with pytest.raises(ModelError):
         store.add(["a", "b"], wrong(["a", "b"]))
     assert not files_below(tmp_path)
-    with pytest.raises(ModelError, match="unit rows"):
+    with pytest.raises(ModelError, match="unit length"):
         EncoderIdentity("x", "float32", "t", rows_of(PROBE_PHRASES) * 2)
     with pytest.raises(ModelError, match=r"\[P, D\]"):
         EncoderIdentity("x", "float32", "t", rows_of(PROBE_PHRASES).half())
@@ -300,7 +307,7 @@ def test_probe_noise_of_another_machine_is_the_same_encoder(tmp_path):
     (dict(shift=1e-3), "other weights"),
     (dict(salt=b"x"), "other weights"),
     (dict(tokenizer="t1"), "another tokenizer"),
-    (dict(dtype="bfloat16"), "dtype float32, not bfloat16"),
+    (dict(dtype="bfloat16"), "dtype float32 instead of bfloat16"),
 ])  # fmt: skip
 def test_a_namesake_is_noticed_and_not_used(tmp_path, caplog, other, said):
     caplog.set_level(logging.INFO, "interrogator")
@@ -366,7 +373,7 @@ def test_many_small_segments_become_one_when_nobody_reads(tmp_path):
     assert len(list(segments.iterdir())) == 1
     encode = Counting()
     assert torch.equal(merged.table(phrases, encode), truth(phrases)) and encode.batches == []
-    rows = next(iter(merged._opened.values())).rows
+    rows = next(iter(merged._open_segments.values())).rows
     assert merged.table(phrases, encode).data_ptr() == rows.data_ptr(), "joined in the order of writing"
     assert torch.equal(table, truth(phrases))
 

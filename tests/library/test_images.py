@@ -237,7 +237,7 @@ def test_what_is_no_picture_file_is_named_with_the_reason(tmp_path: Path) -> Non
     assert refusal(tmp_path / "none.png") == "no such file"
     assert refusal(tmp_path) == "is a folder"
     assert refusal(save(tmp_path, b"")) == "is empty"
-    assert "no picture in a format" in refusal(save(tmp_path, b"just text"))
+    assert "not an image in a format" in refusal(save(tmp_path, b"just text"))
     assert "cannot be opened" in refusal("zero\0byte.png")
     assert "cannot be opened" in refusal(tmp_path / ("x" * 4000))
     assert "damaged" in refusal(save(tmp_path, encoded(arrow(), "PNG")[:70]))
@@ -285,7 +285,7 @@ def test_large_pictures_are_read_quietly_and_bombs_refused(
 def test_pictures_in_memory_are_refused_by_name() -> None:
     with pytest.raises(ImageReadError, match="frame 3: has no pixels"):
         to_rgb(Image.new("RGB", (0, 4)), "frame 3")
-    with pytest.raises(ImageReadError, match="image: is no PIL image but a ndarray"):
+    with pytest.raises(ImageReadError, match="image: is a ndarray, not a PIL image"):
         to_rgb(np.zeros((2, 2, 3)))  # type: ignore[arg-type]
 
 

@@ -212,7 +212,7 @@ def test_wrong_calls_are_refused_plainly(matcher: BlipMatcher, images: list[Imag
         matcher.match(prepared(matcher, images[:1]), ["a cat"])
     with pytest.raises(RequestError, match="texts of image 0"):
         matcher.similarity(prepared(matcher, images[:1]), [[3]])  # type: ignore[list-item]
-    with pytest.raises(ImageReadError, match="is no PIL image"):
+    with pytest.raises(ImageReadError, match="not a PIL image"):
         matcher.prepare("x.jpg")  # type: ignore[arg-type]
 
 

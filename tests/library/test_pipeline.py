@@ -124,8 +124,8 @@ def test_no_captioner_and_no_caption_is_an_error_that_says_so(ci: Interrogator, 
     ("arguments", "message"),
     [
         ({"mode": "bset"}, "unknown mode 'bset'; choose from best, fast, classic, caption, negative, tags"),
-        ({"mode": "caption", "caption": ""}, "empty caption"),
-        ({"max_phrases": -1}, "cannot be negative"),
+        ({"mode": "caption", "caption": ""}, "needs a caption"),
+        ({"max_phrases": -1}, "must not be negative"),
         ({"beams": 0}, "at least 1"),
         ({"min_angle": -1.0}, "from 0 to 180"),
         ({"mode": "fast", "caption": "", "max_phrases": 0}, "no prompt"),
@@ -271,7 +271,7 @@ def test_captions_can_be_given_for_some_of_many_images(ci: Interrogator) -> None
     given, written = ci.interrogate_many(pictures, "caption", caption=["a hat", None])
     assert given.prompt == "a hat"
     assert written.prompt == ci.interrogate(pictures[1], "caption").prompt
-    with pytest.raises(RequestError, match="1 captions were given for 2 images"):
+    with pytest.raises(RequestError, match="got 1 captions for 2 images"):
         ci.interrogate_many(pictures, "caption", caption=["a hat"])
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interrogator.ranking import TIE, Scores, first_best, similarities, top_k
-from interrogator.rows import Places, Rows
+from interrogator.rows import Positions, Rows
 
 SCORES = st.lists(st.sampled_from([-0.5, 0.0, 0.1, 0.1 + TIE / 10, 0.25, 0.3]), min_size=1, max_size=40)
 
@@ -45,9 +45,9 @@ class Watched(Rows):
         products = super().dots(vector)
         return products + self.off * np.random.default_rng(0).standard_normal(len(products)).astype(np.float32)
 
-    def at(self, places: Places | Sequence[int]) -> torch.Tensor:
-        self.looked_at += len(places)
-        return super().at(places)
+    def at(self, positions: Positions | Sequence[int]) -> torch.Tensor:
+        self.looked_at += len(positions)
+        return super().at(positions)
 
 
 def test_similarities_are_cosines_of_fp16_rows_computed_in_fp32() -> None:
@@ -62,15 +62,15 @@ def test_similarities_are_cosines_of_fp16_rows_computed_in_fp32() -> None:
 @given(SCORES, st.integers(0, 50))
 def test_top_k_is_the_stable_sort_whatever_ties(scores: list[float], k: int) -> None:
     steps = [round(score / TIE) for score in torch.tensor(scores).double().tolist()]
-    expected = sorted(range(len(scores)), key=lambda place: (-steps[place], place))[:k]
+    expected = sorted(range(len(scores)), key=lambda position: (-steps[position], position))[:k]
     assert top_k(torch.tensor(scores), k) == expected
 
 
 @given(SCORES)
 def test_first_best_is_the_earliest_of_the_highest(scores: list[float]) -> None:
-    place = first_best(torch.tensor(scores))
-    assert scores[place] >= max(scores) - TIE
-    assert all(score < max(scores) - TIE / 2 for score in scores[:place])
+    position = first_best(torch.tensor(scores))
+    assert scores[position] >= max(scores) - TIE
+    assert all(score < max(scores) - TIE / 2 for score in scores[:position])
 
 
 def test_no_scores_is_an_error() -> None:
@@ -100,7 +100,7 @@ def test_the_ranking_is_that_of_float32_cosines_of_all_rows(
     assert scores.highest(everywhere, k) == top_k(full, k)
     assert scores.lowest(everywhere, k) == top_k(-full, k)
     some = everywhere[::3]
-    assert scores.highest(some, k) == [int(some[place]) for place in top_k(full[::3], k)]
+    assert scores.highest(some, k) == [int(some[position]) for position in top_k(full[::3], k)]
     assert scores.tolist() == full.tolist() and scores[count - 1] == full[-1]
 
 
@@ -150,9 +150,9 @@ def test_a_torch_without_fp16_products_ranks_alike(monkeypatch: pytest.MonkeyPat
 def test_a_place_that_is_not_there_is_an_index_error() -> None:
     scores = Scores(unit(8), Rows([unit(3, 8).half()]))
     assert len(list(scores)) == len(scores) == 3
-    for place in (3, -1):
+    for position in (3, -1):
         with pytest.raises(IndexError):
-            scores[place]
+            scores[position]
 
 
 def test_rows_in_pieces_are_one_table() -> None:

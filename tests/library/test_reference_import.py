@@ -171,8 +171,8 @@ def spoiled(change):
 
 @pytest.mark.parametrize(("make", "said"), [
     (lambda tmp_path, rows, letters: tmp_path / "nothing_my_own.safetensors", "No such file"),
-    (spoiled(lambda t: t.pop("hash")), "no table of the reference"),
-    (spoiled(lambda t: t.pop("embeds")), "no table of the reference"),
+    (spoiled(lambda t: t.pop("hash")), "not a table of clip-interrogator"),
+    (spoiled(lambda t: t.pop("embeds")), "not a table of clip-interrogator"),
     (spoiled(lambda t: t.update(embeds=t["embeds"].float())), "not float16"),
     (spoiled(lambda t: t.update(embeds=t["embeds"][:, :32])), "rows of length 32; this encoder's have 64"),
     (spoiled(lambda t: t.update(embeds=t["embeds"][0])), "not float16"),
@@ -194,7 +194,7 @@ def test_damaged_files_are_refused_by_name(tmp_path, lists, gelu, make, said):
 def test_garbage_is_refused(tmp_path, lists, gelu):
     path = tmp_path / "M_my_own.safetensors"
     path.write_bytes(b"garbage" * 30)
-    with pytest.raises(CacheError, match="no table of the reference"):
+    with pytest.raises(CacheError, match="not a table of clip-interrogator"):
         import_reference_table(path, lists, open_store(tmp_path, gelu), gelu)
 
 

@@ -482,7 +482,7 @@ def test_wrong_calls_are_refused_plainly(blip: BlipCaptioner, images: list[Image
     assert sample_captions(blip, [], []) == []
     with pytest.raises(RequestError, match="5 images need as many keys, not 4"):
         sample_captions(blip, images, KEYS[:4])
-    with pytest.raises(ImageReadError, match="is no PIL image"):
+    with pytest.raises(ImageReadError, match="not a PIL image"):
         sample_captions(blip, ["x.jpg"], ["x"])  # type: ignore[list-item]
     with pytest.raises(ModelError, match="not built as a BLIP captioner"):
         BlipCaptioner(torch.nn.Linear(2, 2), blip.processor)

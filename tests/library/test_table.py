@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from interrogator import BankError, EmbeddingCache, Interrogator, PhraseBank
 from interrogator.banks import saved_lists
-from interrogator.embeddings import KeptList, Listing
+from interrogator.embeddings import ListRows, PhraseList
 from interrogator.phrases import Phrases
 from interrogator.pipeline.phrase_table import PhraseTable
 from interrogator.ranking import top_k
@@ -57,8 +57,8 @@ class Tokenizing(Encoder):
         raise AssertionError("a table tells nobody")
 
 
-def in_memory(listing: Listing) -> KeptList:
-    return KeptList(Rows([rows_of(list(listing.phrases)).half()]), listing.notes)
+def in_memory(listing: PhraseList) -> ListRows:
+    return ListRows(Rows([rows_of(list(listing.phrases)).half()]), listing.notes)
 
 
 def table_of(*banks: PhraseBank, encoder: object = None) -> PhraseTable:
@@ -78,7 +78,7 @@ BANKS = (
 )
 
 
-def test_places_go_bank_after_bank() -> None:
+def test_indices_go_bank_after_bank() -> None:
     table = table_of(*BANKS)
     assert list(table.texts) == [phrase for bank in BANKS for phrase in bank.phrases] and len(table.texts) == 14
     assert [bank.name for bank in table.banks] == [bank.name for bank in BANKS for _ in bank.phrases]
@@ -98,12 +98,12 @@ def test_a_phrase_counts_for_its_first_bank_and_negative_ones_do_not() -> None:
 def test_negative_phrases_follow_the_flavors_least_like_the_image_each_once() -> None:
     table = table_of(*BANKS)
     embedding = rows_of(["neon"])[0]
-    places = table.negatives(table.scores(embedding), 3)
+    positions = table.negatives(table.scores(embedding), 3)
     flavors = top_k(-table.scores(embedding).at(table.slot("flavors")), 3)
-    expected = [*sorted(4 + place for place in flavors), 10, 11, 12, 13]
-    texts = [table.texts[place].casefold() for place in expected]
-    assert places == [place for number, place in enumerate(expected) if texts[number] not in texts[:number]]
-    assert 7 not in places, "it is the picture"
+    expected = [*sorted(4 + position for position in flavors), 10, 11, 12, 13]
+    texts = [table.texts[position].casefold() for position in expected]
+    assert positions == [position for number, position in enumerate(expected) if texts[number] not in texts[:number]]
+    assert 7 not in positions, "it is the picture"
 
 
 def test_embeddings_and_scores_are_those_of_the_phrases() -> None:
@@ -129,10 +129,10 @@ def test_top_takes_the_best_within_quotas(sizes: list[tuple[int, int | None]], k
     table = table_of(*banks)
     scores = table.scores(rows_of([str(seed)])[0])
     taken: list[int] = []
-    for place in scores.highest(table.merged, len(table.merged)):
-        own = table.banks[place]
+    for position in scores.highest(table.merged, len(table.merged)):
+        own = table.banks[position]
         if own.quota is None or sum(table.banks[other] is own for other in taken) < own.quota:
-            taken.append(place)
+            taken.append(position)
     assert table.top(scores, table.merged, k) == taken[:k]
 
 
@@ -173,7 +173,7 @@ def test_opening_a_table_again_looks_at_no_phrase(tmp_path: Path, home: Path, mo
     asked: list[int] = []
     text, texts = Phrases.__getitem__, Phrases.__iter__
     monkeypatch.setattr("interrogator.banks.formats.read_text", lambda path: pytest.fail(f"{path} was read"))
-    monkeypatch.setattr(Phrases, "__getitem__", lambda self, place: asked.append(place) or text(self, place))
+    monkeypatch.setattr(Phrases, "__getitem__", lambda self, position: asked.append(position) or text(self, position))
     monkeypatch.setattr(Phrases, "__iter__", lambda self: asked.append(-1) or texts(self))
     again = Tokenizing()
     table = interrogator(again, [PhraseBank.from_file(path), mine], tmp_path / "cache").table()
@@ -197,7 +197,7 @@ def test_a_table_that_was_kept_without_token_ids_gets_them(tmp_path: Path) -> No
 
 
 def test_a_table_knows_its_banks_apart(tmp_path: Path) -> None:
-    """The same phrases in the same order, but another bank is the negative one: other places are merged."""
+    """The same phrases in the same order, but another bank is the negative one: other positions are merged."""
     one, two = [f"a {number}" for number in range(20)], [f"b {number}" for number in range(20)]
     for names, merged in ((("mediums", "negative"), range(20)), (("negative", "mediums"), range(20, 40)),
                           (("mediums", "artists"), range(40))):  # fmt: skip

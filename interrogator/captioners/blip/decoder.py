@@ -93,14 +93,14 @@ class Decoder:
             prompt.append(own)
         return EncodedImages(image, prompt, self.head(hidden[:, 0, -1]))
 
-    def write(self, seen: EncodedImages, keys: Sequence[str], samples: range) -> list[Hypothesis]:
+    def write(self, encoded: EncodedImages, keys: Sequence[str], samples: range) -> list[Hypothesis]:
         """The texts with these sample numbers about each image, in the order (image, sample).
 
         keys: one an image, for its random numbers (see `choosing`).
         """
         every = [Hypothesis(image, sample) for image in range(len(keys)) for sample in samples]
-        batch = _Batch(seen, len(samples), len(self.prompt), self.rules.max_new_tokens, list(every))
-        logits = seen.logits.repeat_interleave(len(samples), dim=0)  # [R, V]
+        batch = _Batch(encoded, len(samples), len(self.prompt), self.rules.max_new_tokens, list(every))
+        logits = encoded.logits.repeat_interleave(len(samples), dim=0)  # [R, V]
         history = torch.tensor(self.prompt, device=logits.device).expand(len(every), -1)  # [R, 1 + p]
         for step in range(self.rules.max_new_tokens):
             chosen = self._next(logits, history, batch.texts, keys, step)  # [R]
@@ -144,9 +144,9 @@ class Decoder:
         ids = ids.masked_fill(ended, self.padding).view(batch.images, -1, 1)  # [B, n, 1]
         hidden = embed(self.transformer, ids, batch.length)  # [B, n, 1, D]
         batch.length += 1
-        for place, layer in enumerate(self.layers):
-            own = batch.with_new(place, layer.own.keys_values(hidden.flatten(0, 1)))
-            hidden = layer.forward(hidden, own, batch.image[place])
+        for index, layer in enumerate(self.layers):
+            own = batch.with_new(index, layer.own.keys_values(hidden.flatten(0, 1)))
+            hidden = layer.forward(hidden, own, batch.image[index])
         logits: Tensor = self.head(hidden.flatten(0, 2))
         return logits
 
@@ -154,13 +154,14 @@ class Decoder:
 class _Batch:
     """The caches of texts that are being written: R = images * n rows, those about an image side by side."""
 
-    def __init__(self, seen: EncodedImages, samples: int, prompt: int, new: int, texts: list[Hypothesis]) -> None:
+    def __init__(self, encoded: EncodedImages, samples: int, prompt: int, new: int, texts: list[Hypothesis]) -> None:
         self.texts = texts
-        self.images = len(seen.logits)
-        self.image = seen.image
-        self.length = prompt  # places of the caches that are filled
+        self.images = len(encoded.logits)
+        self.image = encoded.image
+        self.length = prompt  # positions of the caches that are filled
         self.own = [
-            (_room(keys, samples, prompt + new), _room(values, samples, prompt + new)) for keys, values in seen.prompt
+            (_room(keys, samples, prompt + new), _room(values, samples, prompt + new))
+            for keys, values in encoded.prompt
         ]
 
     def with_new(self, layer: int, new: KeysValues) -> KeysValues:

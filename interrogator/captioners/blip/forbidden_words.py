@@ -36,9 +36,9 @@ class ForbiddenWords:
         self._mixed: list[int] = []
         if self._phrases:
             special = set(tokenizer.all_special_ids)  # left out of the text when it is decoded
-            for token, place in tokenizer.get_vocab().items():
-                if place not in special:
-                    self._add(place, _plain(token))
+            for token, token_id in tokenizer.get_vocab().items():
+                if token_id not in special:
+                    self._add(token_id, _plain(token))
 
     def __bool__(self) -> bool:
         return bool(self._phrases)
@@ -58,12 +58,12 @@ class ForbiddenWords:
                 found += self._ids.get(_GOES_ON + last[len(words[-1]) :], ())
         return found
 
-    def _add(self, place: int, piece: str) -> None:
-        self._pieces[place] = piece
+    def _add(self, token_id: int, piece: str) -> None:
+        self._pieces[token_id] = piece
         if len(_words(piece.removeprefix(_GOES_ON))) > 1:
-            self._mixed.append(place)  # words and signs in one token: BERT has none but special ones
+            self._mixed.append(token_id)  # words and signs in one token: BERT has none but special ones
         else:
-            self._ids.setdefault(piece, []).append(place)
+            self._ids.setdefault(piece, []).append(token_id)
 
     def _completes(self, words: list[str], piece: str) -> bool:
         longer = words[-max(map(len, self._phrases)) :]

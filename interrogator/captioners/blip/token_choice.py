@@ -80,8 +80,8 @@ class Draw:
 
 def row_seed(seed: int, key: str, sample: int, step: int) -> tuple[int, int]:
     """Two 32-bit numbers for the choice of one token of one caption."""
-    told = f"{seed} {sample} {step} {key}".encode("utf-8", "surrogatepass")
-    digest = blake2b(told, digest_size=8).digest()
+    text = f"{seed} {sample} {step} {key}".encode("utf-8", "surrogatepass")
+    digest = blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest[:4], "little", signed=True), int.from_bytes(digest[4:], "little", signed=True)
 
 
