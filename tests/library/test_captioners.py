@@ -529,8 +529,8 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
     ("settings", "says"),
     [
         ({"max_new_tokens": 0}, "max_new_tokens must be an integer of at least 1, got 0"),
-        ({"max_new_tokens": 3.0}, "whole number"),
-        ({"num_beams": True}, "whole number"),
+        ({"max_new_tokens": 3.0}, "integer"),
+        ({"num_beams": True}, "integer"),
         ({"batch_size": 0}, "batch_size"),
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
         ({"min_new_tokens": 33}, r"min_new_tokens \(33\) must not exceed max_new_tokens \(32\)"),
