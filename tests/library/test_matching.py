@@ -206,9 +206,9 @@ def test_progress_is_told_between_layers_and_may_stop_the_work(
 
 def test_wrong_calls_are_refused_plainly(matcher: BlipMatcher, images: list[Image.Image]) -> None:
     assert matcher.match([], []).shape == (0, 0) and compared(matcher, images[:1], [[]]) == [[]]
-    with pytest.raises(RequestError, match="4 images need as many lists of texts, not 1"):
+    with pytest.raises(RequestError, match="got 1 lists of texts for 4 images"):
         matcher.match(prepared(matcher, images), [["a cat"]])
-    with pytest.raises(RequestError, match="texts of image 0 have to be a list of texts, not 'a cat'"):
+    with pytest.raises(RequestError, match="texts of image 0 must be a list of strings, got 'a cat'"):
         matcher.match(prepared(matcher, images[:1]), ["a cat"])
     with pytest.raises(RequestError, match="texts of image 0"):
         matcher.similarity(prepared(matcher, images[:1]), [[3]])  # type: ignore[list-item]
