@@ -321,7 +321,7 @@ def same(one: Any, other: Any) -> bool:
 def test_each_thread_is_told_and_cancelled_by_its_own_progress(
     works: dict[str, tuple[nn.Module, Work]], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[watched.__module__], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules[watched.__module__], "_REPEAT_SECONDS", 0.0)
     model, work = works[kind]
     before = Snapshot(model)
     expected = [work(number, None) for number in range(THREADS)]
@@ -356,7 +356,7 @@ def test_each_thread_is_told_and_cancelled_by_its_own_progress(
 def test_a_model_is_not_changed_while_it_is_watched(
     works: dict[str, tuple[nn.Module, Work]], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[watched.__module__], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules[watched.__module__], "_REPEAT_SECONDS", 0.0)
     model, work = works[kind]
     before = Snapshot(model)
     calls: list[tuple[int, int]] = []
