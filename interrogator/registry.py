@@ -229,7 +229,7 @@ def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: An
         parts = _imported(family.finder)(name, folder, checkpoint=checkpoint, **fetch)
         return Located(role, name, family.name, folder, parts)
     if checkpoint is not None:
-        raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
+        raise ModelLoadError(f"{name} has its own weights; use a checkpoint with an architecture such as ViT-L-14")
     files = family.files
     hub.fetch_files(str(folder), required=files.required, any_of=files.any_of)  # or it names what the folder lacks
     return Located(role, name, family.name, folder)

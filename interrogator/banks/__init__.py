@@ -1,4 +1,4 @@
-"""Phrase banks: named, ordered lists of phrases; loading, merging, filtering and checking them."""
+"""Phrase banks: named, ordered lists of phrases; loading, merging, filtering and checking."""
 
 from .bank import FLAVORS, NEGATIVE, ROLES, PhraseBank, role_of
 from .check import Problem, check_bank_file, check_built_in_banks

@@ -20,8 +20,7 @@ NEGATIVE = "negative"
 ROLES = ("artists", "mediums", "movements", "sites", FLAVORS, NEGATIVE)
 """The slots of a prompt that banks fill."""
 
-# The slot of a bank of this name; every other bank is one of flavors.
-# `trendings` is what the reference library calls its sites.
+# Bank name -> slot; every other bank fills the slot flavors. `trendings` is the reference library's name for sites.
 _ROLES = {
     "artists": "artists",
     "mediums": "mediums",
@@ -34,12 +33,12 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class PhraseBank:
-    """A named, ordered list of phrases; order breaks ties, so it is part of the result.
+    """A named, ordered list of phrases; the order breaks ties, so it affects results.
 
     Attributes:
-        name: what it is switched on and off by.
-        phrases: the phrases, distinct after case folding: a tuple or `Phrases`, which equals one.
-        quota: how many of them a prompt may take at most; None is no limit.
+        name: the name by which it is switched on and off.
+        phrases: the phrases, distinct ignoring case: a tuple, or a `Phrases`, which equals one.
+        quota: maximum number of its phrases in a prompt; None is no limit.
     """
 
     name: str
@@ -53,7 +52,7 @@ class PhraseBank:
 
     @property
     def digest(self) -> str:
-        """32 hex characters that stand for the phrases and their order; known where the list was saved."""
+        """32 hex characters that identify the phrases and their order; stored with saved lists."""
         return (self.phrases if isinstance(self.phrases, Phrases) else Phrases.of(self.phrases)).digest
 
     def __len__(self) -> int:
@@ -61,24 +60,24 @@ class PhraseBank:
 
     @classmethod
     def from_phrases(cls, name: str, phrases: Iterable[str]) -> PhraseBank:
-        """A bank of these phrases in this order; empty ones and repeats (whatever their case) are left out."""
+        """A bank of the given phrases in order, without empty ones and duplicates (ignoring case)."""
         return cls(name, tuple(_distinct(" ".join(phrase.split()) for phrase in phrases)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> PhraseBank:
-        """A bank named after the file: one phrase a line, `# ` comments; or a csv of artists.
+        """A bank named after the file: one phrase per line, `# ` comments; or a csv of artists.
 
         Bare names in a list called `artists.txt` (the reference library's) become `by NAME` and
-        `inspired by NAME`, as they do there; a csv of artists becomes `by NAME`.
+        `inspired by NAME`, as they do there; names in a csv of artists become `by NAME`.
 
         Raises:
-            BankError: the file is missing, not UTF-8, not a table, or holds no phrase.
+            BankError: the file is missing, not UTF-8, not a valid table, or contains no phrase.
         """
         path = Path(path)
         return cls(path.stem, saved_or_read(path, lambda: _read(path)))
 
     def without(self, block_list: Iterable[str]) -> PhraseBank:
-        """The bank less every phrase that holds an entry of the block list as whole words, whatever the case."""
+        """The bank without phrases that contain an entry of the block list as whole words, ignoring case."""
         entries = [re.escape(" ".join(entry.split())) for entry in block_list if entry.strip()]
         if not entries:
             return self
@@ -86,27 +85,27 @@ class PhraseBank:
         return replace(self, phrases=tuple(phrase for phrase in self.phrases if not blocked.search(phrase)))
 
     def limited(self, n: int | None) -> PhraseBank:
-        """The bank with a quota: a prompt takes at most `n` of its phrases (None: as many as fit).
+        """The bank with a quota: a prompt takes at most `n` of its phrases (None: no limit).
 
         Raises:
             BankError: `n` is negative.
         """
         if n is not None and n < 0:
-            raise BankError(f"the quota of {self.name} cannot be {n}; 0 switches the bank off")
+            raise BankError(f"the quota of {self.name} must be at least 0, got {n}; 0 switches the bank off")
         return replace(self, quota=n)
 
     def merged(self, other: PhraseBank) -> PhraseBank:
-        """This bank followed by the phrases of `other` that it lacks; its own name and quota stay."""
+        """This bank followed by the phrases of `other` that it lacks; keeps its own name and quota."""
         return replace(self, phrases=tuple(_distinct(chain(self.phrases, other.phrases))))
 
 
 def role_of(name: str) -> str:
-    """The slot that a bank of this name fills, one of `ROLES`."""
+    """The slot that a bank of this name fills: one of `ROLES`."""
     return _ROLES.get(name, FLAVORS)
 
 
 def by(name: str) -> str:
-    """How an artist's name stands in a prompt."""
+    """The form of an artist's name in a prompt."""
     return f"by {name}"
 
 
@@ -118,12 +117,12 @@ def _read(path: Path) -> Phrases:
         if path.stem == "artists" and not any(phrase.lower().startswith("by ") for phrase in phrases):
             phrases = [by(name) for name in phrases] + [f"inspired by {name}" for name in phrases]
     if not phrases:
-        raise BankError(f"{path}: no phrases in this list")
+        raise BankError(f"{path}: the list contains no phrases")
     return Phrases.of(_distinct(phrases))
 
 
 def _distinct(phrases: Iterable[str]) -> Iterable[str]:
-    """Tidy phrases without empty ones and repeats, whatever their case."""
+    """The phrases without empty ones and duplicates, ignoring case."""
     first: dict[str, str] = {}
     for phrase in phrases:
         if phrase:

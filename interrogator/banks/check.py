@@ -1,4 +1,4 @@
-"""The rules that a phrase list of this project keeps; `interrogator banks check` reports what breaks them."""
+"""The rules for phrase lists of this project; `interrogator banks check` reports violations."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .collection import BUILT_IN_FOLDER, built_in_files
 from .formats import read_artists, read_lines, read_text
 
 MAX_WORDS = 12
-# More than this many phrases with one first or last word is a list made by a machine.
+# If more phrases than this share their first or last word, the list was machine-generated.
 MAX_SHARED_WORD = 25
-# Weights, wildcards and separators to ComfyUI and A1111.
+# ComfyUI and A1111 read these as weights, wildcards and separators.
 FORBIDDEN = frozenset(",()[]{}<>|:")
-# Slurs as the first 16 hex digits of the SHA-256 of the folded word, so that the words do not stand here.
+# Slurs as the first 16 hex digits of the SHA-256 of the casefolded word, so that the words do not appear here.
 _SLURS = frozenset((Path(__file__).parent / "slurs.sha256").read_text(encoding="ascii").split())
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One broken rule: `line` is 0 where it concerns the whole file."""
+    """One violation; `line` is 0 if it concerns the whole file."""
 
     path: Path
     line: int
@@ -35,31 +35,31 @@ class Problem:
 
 
 def check_bank_file(path: str | PathLike[str], artists: Iterable[str] = ()) -> list[Problem]:
-    """What breaks the rules within one list; `artists` are names that may not stand in it.
+    """The violations within one list; `artists` are names that it must not contain.
 
     Raises:
-        BankError: the file cannot be read at all.
+        BankError: the file cannot be read.
     """
     path = Path(path)
     phrases = _phrases(path)
     names = {_words(name) for name in artists}
     problems = list(_shared_words(path, phrases))
     if not read_text(path).startswith("#"):
-        problems.append(Problem(path, 1, "the first line must be a `# ` comment with the list's purpose"))
-    seen: dict[str, int] = {}
+        problems.append(Problem(path, 1, "the first line must be a `# ` comment that states the list's purpose"))
+    line_of: dict[str, int] = {}
     for line, phrase in phrases:
         folded = phrase.casefold()
-        if folded in seen:
-            problems.append(Problem(path, line, f"{phrase!r} stands in line {seen[folded]} already"))
-        seen.setdefault(folded, line)
+        if folded in line_of:
+            problems.append(Problem(path, line, f"{phrase!r} duplicates line {line_of[folded]}"))
+        line_of.setdefault(folded, line)
         problems += [Problem(path, line, text) for text in _faults(phrase)]
         if _holds_any(_words(phrase), names):
-            problems.append(Problem(path, line, f"{phrase!r} holds a person's name, which belongs to artists only"))
+            problems.append(Problem(path, line, f"{phrase!r} contains a person's name, which belongs in artists only"))
     return sorted(problems, key=lambda problem: problem.line)
 
 
 def check_built_in_banks(folder: Path = BUILT_IN_FOLDER) -> list[Problem]:
-    """What breaks the rules in the package's own lists, duplicates across files included."""
+    """The violations in the package's own lists, including duplicates across files."""
     files = built_in_files(folder)
     artists = [artist.name for path in files.values() if path.suffix == ".csv" for artist in read_artists(path)]
     problems: list[Problem] = []
@@ -69,7 +69,7 @@ def check_built_in_banks(folder: Path = BUILT_IN_FOLDER) -> list[Problem]:
         for line, phrase in _phrases(path):
             other = first.setdefault(phrase.casefold(), path)
             if other != path:
-                problems.append(Problem(path, line, f"{phrase!r} stands in {other.name} already"))
+                problems.append(Problem(path, line, f"{phrase!r} is already in {other.name}"))
     return problems
 
 
@@ -80,22 +80,22 @@ def _phrases(path: Path) -> list[tuple[int, str]]:
 
 
 def _shared_words(path: Path, phrases: list[tuple[int, str]]) -> Iterator[Problem]:
-    for place, label in ((0, "begin"), (-1, "end")):
-        words = Counter(phrase.casefold().split()[place] for _, phrase in phrases)
+    for index, label in ((0, "begin"), (-1, "end")):
+        words = Counter(phrase.casefold().split()[index] for _, phrase in phrases)
         for word, count in words.items():
             if count > MAX_SHARED_WORD:
-                yield Problem(path, 0, f"{count} phrases {label} with {word!r}; at most {MAX_SHARED_WORD} may")
+                yield Problem(path, 0, f"{count} phrases {label} with {word!r}; the limit is {MAX_SHARED_WORD}")
 
 
 def _faults(phrase: str) -> Iterator[str]:
     forbidden = sorted(FORBIDDEN & set(phrase))
     if forbidden:
-        yield f"{phrase!r} holds {' '.join(forbidden)}, which prompts read as weights, wildcards or separators"
+        yield f"{phrase!r} contains {' '.join(forbidden)}, which prompts read as weights, wildcards or separators"
     if len(phrase.split()) > MAX_WORDS:
         yield f"{phrase!r} has more than {MAX_WORDS} words"
     for word in re.findall(r"\w+", phrase.casefold()):
         if hashlib.sha256(word.encode()).hexdigest()[:16] in _SLURS:
-            yield f"{phrase!r} holds a slur"
+            yield f"{phrase!r} contains a slur"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -103,6 +103,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _holds_any(words: tuple[str, ...], names: set[tuple[str, ...]]) -> bool:
-    """Whether a run of at least two of `words` is a name; single names (Christo, Erté) are words of other meanings."""
+    """Whether two or more consecutive `words` are a name; single names (Christo, Erté) have other meanings too."""
     ends = range(2, len(words) + 1)
     return any(words[start:end] in names for end in ends for start in range(end - 1))

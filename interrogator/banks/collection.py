@@ -1,4 +1,4 @@
-"""Finding banks by name or path and putting a set of them together."""
+"""Finding banks by name or path and combining them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("interrogator")
 BUILT_IN_FOLDER = Path(__file__).parent / "lists"
 ALL = "all"
 PUBLIC_DOMAIN_YEARS = 70
-# Earlier banks win ties and keep phrases that stand in two banks.
+# Earlier banks win ties and own phrases that are in two banks.
 _ORDER = ("artists", "mediums", "movements", "sites")
 
 Artists = Literal["all", "long_dead", "none"]
@@ -29,17 +29,17 @@ ARTISTS: tuple[Artists, ...] = get_args(Artists)
 
 
 def built_in_files(folder: Path = BUILT_IN_FOLDER) -> dict[str, Path]:
-    """Bank name -> file of a folder laid out like the package's own: artists first, then flavors, negative last."""
+    """Bank name -> file, for a folder with the package's layout: artists first, then flavors, negative last."""
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in {".txt", ".csv"}}
     flavors = folder / FLAVORS
     if flavors.is_dir():
         files |= {path.stem: path for path in sorted(flavors.glob("*.txt"))}
-    order = {name: place for place, name in enumerate(_ORDER)}
+    order = {name: index for index, name in enumerate(_ORDER)}
     return dict(sorted(files.items(), key=lambda item: (item[0] == "negative", order.get(item[0], len(order)))))
 
 
 def bank_names() -> list[str]:
-    """The names that `load_banks` knows, in bank order, and the group `flavors` that holds all flavor banks."""
+    """The names that `load_banks` accepts, in bank order, and the group `flavors` of all flavor banks."""
     return [*built_in_files(), FLAVORS]
 
 
@@ -53,15 +53,15 @@ def load_banks(
     """Load banks by name or from files and folders, filtered and with quotas.
 
     Args:
-        names_or_paths: built-in names (`mediums`, `lighting`, the group `flavors`, `all`), list files, or folders
-            of lists (the reference library's `data` folder as it is, too). Banks of one name are merged.
-        block: phrases to leave out wherever they stand as whole words.
-        quota: bank name, or role such as `flavors`, -> how many of its phrases one prompt takes.
-        artists: `all`, `long_dead` (dead for 70 years or more; an unknown year counts as living) or `none`.
+        names_or_paths: built-in names (`mediums`, `lighting`, the group `flavors`, `all`), list files, or folders of
+            lists (including the reference library's `data` folder). Banks of the same name are merged.
+        block: words and phrases; phrases that contain one as whole words are left out.
+        quota: bank name, or role such as `flavors`, -> maximum number of its phrases in a prompt.
+        artists: `all`, `long_dead` (dead for 70 years or more; unknown years count as living) or `none`.
         without: bank names or roles to switch off.
 
     Raises:
-        BankError: an unknown name, an unreadable list, or nothing left.
+        BankError: an unknown name, an unreadable list, or no phrase left.
     """
     if artists not in ARTISTS:
         raise BankError(f"unknown choice of artists {artists!r}; choose from {', '.join(ARTISTS)}")
@@ -85,14 +85,14 @@ def load_banks(
         if bank.phrases:
             chosen.append(bank)
         else:
-            logger.warning("bank %s has no phrase left and is switched off", bank.name)
+            logger.warning("bank %s has no phrases left and is switched off", bank.name)
     if not chosen:
         raise BankError("no phrases left: every bank is switched off, blocked or empty")
     return chosen
 
 
 def load_block_list(path: str | PathLike[str]) -> list[str]:
-    """The entries of a block list: one a line, `# ` comments."""
+    """The entries of a block list: one per line, `# ` comments."""
     lines = (line.strip() for line in read_text(Path(path)).splitlines())
     return [line for line in lines if line and not is_comment(line)]
 
@@ -103,27 +103,27 @@ def _files(names_or_paths: Iterable[str | PathLike[str]]) -> list[tuple[str, Pat
         ALL: list(built_in),
         FLAVORS: [name for name, path in built_in.items() if path.parent.name == FLAVORS],
     }
-    found: list[tuple[str, Path]] = []
+    files: list[tuple[str, Path]] = []
     for item in names_or_paths:
         text = os.fspath(item)
         path = Path(text).expanduser()
         if text in groups:
-            found += [(name, built_in[name]) for name in groups[text]]
+            files += [(name, built_in[name]) for name in groups[text]]
         elif text in built_in:
-            found.append((text, built_in[text]))
+            files.append((text, built_in[text]))
         elif path.is_dir():
             lists = built_in_files(path)
             if not lists:
-                raise BankError(f"{path}: no phrase lists (.txt or .csv) in this folder")
-            found += lists.items()
+                raise BankError(f"{path}: the folder contains no phrase lists (.txt or .csv)")
+            files += lists.items()
         elif path.is_file():
-            found.append((path.stem, path))
+            files.append((path.stem, path))
         elif path.suffix or os.sep in text:
             raise BankError(f"{path}: no such phrase list")
         else:
             raise BankError(_unknown(text, {*groups, *built_in}))
-    # A name asked for twice (`all` and `mediums`) is one bank.
-    return list(dict.fromkeys(found))
+    # A bank named twice (`all` and `mediums`) is loaded once.
+    return list(dict.fromkeys(files))
 
 
 def _read(path: Path, artists: Artists) -> PhraseBank:
@@ -131,13 +131,12 @@ def _read(path: Path, artists: Artists) -> PhraseBank:
     if bank.role != "artists" or artists != "long_dead":
         return bank
     if path.suffix.lower() != ".csv":
-        return PhraseBank(bank.name, ())  # a plain list knows no years, so all of them count as living
+        return PhraseBank(bank.name, ())  # a plain list has no years, so all count as living
     this_year = datetime.date.today().year
     dead = [artist.name for artist in read_artists(path) if artist.dead_for(PUBLIC_DOMAIN_YEARS, this_year)]
     return PhraseBank.from_phrases(bank.name, (by(name) for name in dead))
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
-    return f"no bank is called {name!r}; {hint}"
+    near = get_close_matches(name, sorted(known), n=3, cutoff=0.5) or sorted(known)
+    return f"unknown bank {name!r}; choose from {', '.join(near)}"

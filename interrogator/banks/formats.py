@@ -1,4 +1,4 @@
-"""The two file formats of phrase lists: one phrase a line, and the artists' table."""
+"""The two file formats of phrase lists: one phrase per line, and the table of artists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ARTIST_COLUMNS = ("name", "born", "died", "movements")
 
 @dataclass(frozen=True)
 class Artist:
-    """One row of an artists' table; a year of None is unknown."""
+    """One row of a table of artists; a year of None is unknown."""
 
     name: str
     born: int | None
@@ -23,20 +23,20 @@ class Artist:
     line: int
 
     def dead_for(self, years: int, this_year: int) -> bool:
-        """Whether the artist has been dead for at least `years` years; an unknown year counts as living.
+        """Whether the artist has been dead for at least `years` years; unknown years count as living.
 
-        Only the year of death is known, so the year in which the term runs out does not count yet.
+        Since only the year of death is known, the year in which the term ends does not count yet.
         """
         return self.died is not None and this_year - self.died > years
 
 
 def is_comment(line: str) -> bool:
-    """A `#` followed by a space, or alone, opens a comment; `#hashtag` is a phrase (old lists hold such)."""
+    """Whether a line is `#` alone or followed by a space; `#hashtag` is a phrase (old lists contain some)."""
     return line == "#" or line.startswith("# ")
 
 
 def read_text(path: Path) -> str:
-    """The text of a list, or `BankError` naming the file and what is wrong with it."""
+    """The text of a list. Raises BankError: names the file and what is wrong with it."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line number and phrase of every line that is neither empty nor a comment, with spaces tidied."""
+    """Line number and phrase of every line that is neither empty nor a comment, with whitespace normalised."""
     for number, line in enumerate(read_text(path).splitlines(), 1):
         phrase = " ".join(line.split())
         if phrase and not is_comment(phrase):
@@ -64,13 +64,13 @@ def read_artists(path: Path) -> list[Artist]:
     rows = csv.reader(line for _, line in lines)
     header = next(rows, [])
     if "name" not in header:
-        raise BankError(f"{path}: an artists' table starts with the columns {','.join(ARTIST_COLUMNS)}")
+        raise BankError(f"{path}: a table of artists must start with the columns {','.join(ARTIST_COLUMNS)}")
     artists = []
     for (number, _), row in zip(lines[1:], rows, strict=False):
         fields = dict(zip(header, row, strict=False))
         name = " ".join(fields["name"].split())
         if not name:
-            raise BankError(f"{path}:{number}: a row without a name")
+            raise BankError(f"{path}:{number}: the row has no name")
         artists.append(
             Artist(
                 name=name,

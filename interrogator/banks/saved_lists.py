@@ -1,9 +1,9 @@
-"""Saved lists: what reading a large list file gave, so that the next start neither reads nor parses it.
+"""Saved lists: the parsed contents of a large list file, so that the next start neither reads nor parses it.
 
-A file of `hub.home()/lists` holds one list as `Phrases` has it: a header of one line, the borders (int64 [N + 1]), the
-texts. Its name follows from the list file's path, size, inode and times, so an edited list has another name and no
-file is ever written twice. It is a shortcut only: what cannot be used is made again from the list, and a folder that
-cannot be written costs time alone.
+A file in `hub.home()/lists` holds one list in the format of `Phrases`: a header of one line, the borders (int64
+[N + 1]), the texts. Its name is derived from the list file's path, size, inode and times, so an edited list gets a new
+name and no file is written twice. It is only a shortcut: an unusable file is recreated from the list, and a read-only
+folder merely costs time.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ..version import __version__
 
 logger = logging.getLogger("interrogator")
 
-# Reading a smaller list costs less than a file of ours.
+# Smaller lists are faster to read than a saved list.
 SMALLEST_SAVED_LIST = 1 << 16
 KEPT_LISTS = 32
-# A file system may give two versions of a file one time if they are written within its tick (FAT's is 2 s).
+# Two versions of a file written within the time resolution of the file system (2 s on FAT) may have the same time.
 SETTLED_SECONDS = 2.0
-# Goes up when what a list file means changes; the release stands in the name too.
+# Increase this when the interpretation of list files changes; the release is part of the name too.
 _VERSION = 2
 _SUFFIX = ".phrases"
 _HEADER_BYTES = 128
@@ -43,12 +43,12 @@ class _Damaged(Exception):
 
 
 def folder() -> Path:
-    """Where saved lists are. Not created here."""
+    """The folder of saved lists. Not created here."""
     return hub.home() / "lists"
 
 
 def saved_or_read(path: Path, read: Callable[[], Phrases]) -> Phrases:
-    """The phrases of a list file: those saved of this very version of it, or what `read` gives, saved for next time.
+    """The phrases of a list file: those saved for this version of it, or the result of `read`, saved for next time.
 
     Raises what `read` raises.
     """
@@ -60,24 +60,24 @@ def saved_or_read(path: Path, read: Callable[[], Phrases]) -> Phrases:
     except FileNotFoundError:
         pass
     except (OSError, _Damaged) as error:
-        logger.debug("saved list %s: %s; %s is read again", saved, error, path)
-        with suppress(OSError):  # out of the way of the new one: a file that may be mapped is not written over
+        logger.debug("saved list %s: %s; reading %s again", saved, error, path)
+        with suppress(OSError):  # makes room for the new one: a file that may be mapped is not overwritten
             saved.unlink()
     phrases = read()
-    if saved == _saved_path(path):  # else the list was edited while it was read
+    if saved == _saved_path(path):  # otherwise the list was edited while being read
         try:
             _save(saved, phrases)
         except OSError as error:
-            logger.debug("no saved list of %s (%s)", path, error)
+            logger.debug("cannot save the list of %s (%s)", path, error)
     return phrases
 
 
 def _saved_path(path: Path) -> Path | None:
-    """Where the phrases of this version of a list are saved; None where they are not to be."""
+    """Where the phrases of this version of a list are saved; None if they should not be."""
     try:
         state = os.stat(path)
     except OSError:
-        return None  # reading says what is wrong
+        return None  # reading it reports what is wrong
     ages = [abs(time.time() - changed) for changed in (state.st_mtime, state.st_ctime)]
     if state.st_size < SMALLEST_SAVED_LIST or min(ages) < SETTLED_SECONDS:
         return None
@@ -97,7 +97,7 @@ def _save(saved: Path, phrases: Phrases) -> None:
 
 
 def _open(saved: Path) -> Phrases:
-    """The saved list, mapped. Raises OSError, or _Damaged when it is not what was written."""
+    """The saved list, memory-mapped. Raises OSError, or _Damaged if it is not intact."""
     with open(saved, "rb") as file:
         try:
             whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -110,7 +110,7 @@ def _open(saved: Path) -> Phrases:
     except (ValueError, KeyError, TypeError) as error:
         raise _Damaged(str(error)) from error
     if len(whole) != border + size or checksum(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
-        raise _Damaged("it is not what was written")
-    with suppress(OSError):  # the age of a saved list is when it was last used
+        raise _Damaged("checksum or size differs")
+    with suppress(OSError):  # the modification time records the last use
         os.utime(saved)
     return Phrases(whole[_HEADER_BYTES:border], whole[border:], digest)

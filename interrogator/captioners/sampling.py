@@ -1,4 +1,4 @@
-"""Several different captions of an image, by any captioner that samples."""
+"""Several different captions of an image, by any captioner that supports sampling."""
 
 from __future__ import annotations
 

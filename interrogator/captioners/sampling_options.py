@@ -1,4 +1,4 @@
-"""How captions are sampled, and what comes of it."""
+"""Options for sampling captions, and a sampled caption."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _LEAST = {"count": 1, "top_k": 0}
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How captions are sampled. Every field is checked when the options are made: RequestError.
+    """How captions are sampled. Invalid values raise RequestError on construction.
 
     Attributes:
-        count: captions an image. Some may be alike; nothing is filtered here.
-        temperature: above 1 more various, below 1 more probable; 0 is greedy search, all captions alike.
-        top_k: only the k most likely tokens may come next; 0 allows all.
-        top_p: only the fewest tokens that together have this probability may (nucleus sampling, arXiv 1904.09751).
-        min_new_tokens: a caption may not end before.
-        max_new_tokens: length limit in tokens, prefix not counted.
-        repetition_penalty: above 1 makes words that are there already less likely (CTRL, arXiv 1909.05858).
-        no_repeat_ngram_size: no sequence of this many tokens comes twice; 0 allows it.
-        prefix: words that captions begin with; they steer what the model goes on to say.
-        keep_prefix: whether the prefix stays in the captions that come back.
-        forbidden: words and phrases that are never written, whatever their case (see `ForbiddenWords`); they are kept
-            from being sampled, while `strip` takes words out of what was.
-        strip: words and phrases taken out of the finished captions; see `strip_words`. () keeps everything.
-        seed: another seed, other captions.
-        batch_size: how many images go through the model together at most. It changes speed and memory, not captions.
+        count: number of captions per image. Duplicates are possible; nothing is filtered here.
+        temperature: above 1 for more variety, below 1 for more probable captions; 0 is greedy search, all alike.
+        top_k: sample only from the k most likely tokens; 0 allows all.
+        top_p: sample only from the fewest tokens with this total probability (nucleus sampling, arXiv 1904.09751).
+        min_new_tokens: minimum length in tokens, without the prefix.
+        max_new_tokens: maximum length in tokens, without the prefix.
+        repetition_penalty: above 1 makes words that already occurred less likely (CTRL, arXiv 1909.05858).
+        no_repeat_ngram_size: no sequence of this many tokens occurs twice; 0 is off.
+        prefix: words that captions begin with; they steer how the model continues.
+        keep_prefix: whether the returned captions include the prefix.
+        forbidden: words and phrases that are never generated, ignoring case (see `ForbiddenWords`); `strip`, in
+            contrast, removes words afterwards.
+        strip: words and phrases removed from the finished captions; see `strip_words`. () removes nothing.
+        seed: a different seed gives different captions.
+        batch_size: maximum number of images per batch. Affects speed and memory, not captions.
     """
 
     count: int = 40
@@ -52,21 +52,21 @@ class SamplingOptions:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise RequestError(f"{name} has to be a whole number of at least {least}, not {value!r}")
+                raise RequestError(f"{name} must be an integer of at least {least}, got {value!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise RequestError(f"seed has to be a whole number, not {self.seed!r}")
+            raise RequestError(f"seed must be an integer, got {self.seed!r}")
         if not is_number(self.temperature) or self.temperature < 0:
-            raise RequestError(f"temperature has to be a number of at least 0, not {self.temperature!r}")
+            raise RequestError(f"temperature must be a number of at least 0, got {self.temperature!r}")
         if not is_number(self.top_p) or not 0 < self.top_p <= 1:
-            raise RequestError(f"top_p has to be a number above 0 and at most 1, not {self.top_p!r}")
+            raise RequestError(f"top_p must be a number above 0 and at most 1, got {self.top_p!r}")
         if isinstance(self.forbidden, str) or not all(isinstance(entry, str) for entry in self.forbidden):
-            raise RequestError(f"forbidden has to be a list of words, not {self.forbidden!r}")
+            raise RequestError(f"forbidden must be a list of words, got {self.forbidden!r}")
         object.__setattr__(self, "forbidden", tuple(self.forbidden))
         object.__setattr__(self, "strip", self.caption_options.strip)
 
     @property
     def caption_options(self) -> CaptionOptions:
-        """What these options have in common with those of one caption, checked by the same rules."""
+        """The options shared with `CaptionOptions`, validated by the same rules."""
         return CaptionOptions(
             max_new_tokens=self.max_new_tokens,
             min_new_tokens=self.min_new_tokens,
@@ -84,11 +84,11 @@ class Sampled:
     """One sampled caption.
 
     Attributes:
-        text: as `Captioner.caption` gives it.
+        text: in the form that `Captioner.caption` returns.
         tokens: its token ids, without prefix and end token.
-        log_probability: natural logarithm of the probability that the model gives to these tokens after the prefix,
-            its end token included where it ended by itself; by the model alone, before temperature and penalties.
-        ended: whether it ended by itself and not at the length limit.
+        log_probability: natural logarithm of the probability that the model assigns to these tokens after the prefix,
+            and to the end token if the caption ended; computed before temperature and penalties.
+        ended: whether it ended with the end token, and not at the maximum length.
     """
 
     text: str
@@ -98,12 +98,12 @@ class Sampled:
 
     @property
     def mean_log_probability(self) -> float:
-        """The log-probability a token, the end token counted where it is there."""
+        """The log-probability per token, counting the end token if there is one."""
         return self.log_probability / max(1, len(self.tokens) + self.ended)
 
 
 def greedy(options: CaptionOptions) -> SamplingOptions:
-    """One caption an image with the likeliest token each time, by the rules of `options`; its beams are left out."""
+    """Options for one caption per image of the most likely tokens, by the rules of `options` except its beams."""
     return SamplingOptions(
         count=1,
         temperature=0.0,
@@ -130,8 +130,9 @@ LAION_COCO = SamplingOptions(
     prefix="a picture of",
     seed=1257,
 )
-"""The numbers of the worker that captioned LAION-COCO with BLIP large (https://laion.ai/blog/laion-coco/).
+"""The settings of the script that captioned LAION-COCO with BLIP large (https://laion.ai/blog/laion-coco/).
 
-They are those of public copies of its script. It held lengths to 20, 30, 30, 45 and 45 tokens, for eight captions each,
-and ended captions early by the probability of the end; here the largest length holds for all and ends are sampled.
+They come from public copies of that script. It limited lengths to 20, 30, 30, 45 and 45 tokens, for eight captions
+each, and ended captions early by the probability of the end token; here the largest limit applies to all captions, and
+the end token is sampled.
 """

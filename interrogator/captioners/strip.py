@@ -1,4 +1,4 @@
-"""Taking words out of captions that the captioner made up, without leaving a broken sentence behind."""
+"""Removing words that a captioner made up, without leaving a broken sentence behind."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from ..errors import RequestError
 DEFAULT_STRIP: tuple[str, ...] = (
     "arafed", "araffed", "arrafed", "arraffed", "arafe", "araffe", "arrafe", "arraffe", "arafes", "araffes",
 )  # fmt: skip
-"""Non-words that BLIP-large likes to put in front of things: "there is an arafed cat on a bed"."""
+"""Non-words that BLIP-large tends to put before nouns: "there is an arafed cat on a bed"."""
 
 _ARTICLE_AT_END = re.compile(r"(?:^|\s)(?:an?|the)$", re.IGNORECASE)
 
 
 def load_strip_list(path: str | PathLike[str]) -> tuple[str, ...]:
-    """Read a strip list: UTF-8 text, one word or phrase a line; empty lines and lines with a leading `#` do not count.
+    """Read a strip list: UTF-8 text, one word or phrase per line; empty lines and lines starting with `#` are ignored.
 
-    Raises RequestError: the file cannot be read or is no UTF-8 text.
+    Raises RequestError: the file cannot be read or is not UTF-8 text.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file]
-    except (OSError, ValueError) as error:  # ValueError: no UTF-8
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8
         raise RequestError(f"the strip list {path} cannot be read: {error}") from error
     return tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
 def strip_words(caption: str, words: Sequence[str]) -> str:
-    """The caption without `words` (whole words or phrases, case ignored), with spaces, commas and articles tidied.
+    """The caption without `words` (whole words or phrases, ignoring case), with spaces, commas and articles fixed.
 
-    `an arafed cat` -> `a cat`, `there is a arafed owl` -> `there is an owl`. Articles change only where a word after
-    them was taken out. A caption that consists of nothing else comes back as it was: half a caption is no error
-    message.
+    `an arafed cat` -> `a cat`, `there is a arafed owl` -> `there is an owl`. Articles change only before a removed
+    word. A caption that consists only of such words is returned unchanged, because an empty caption would be worse.
     """
     entries = sorted({" ".join(word.split()) for word in words} - {""}, key=lambda entry: (-len(entry), entry))
     if not entries:
         return caption
     spaced = (r"\s+".join(map(re.escape, entry.split())) for entry in entries)
-    found = re.compile(rf"(?<![\w-])(?:{'|'.join(spaced)})(?![\w-])", re.IGNORECASE)
-    pieces = found.split(caption)
+    stripped = re.compile(rf"(?<![\w-])(?:{'|'.join(spaced)})(?![\w-])", re.IGNORECASE)
+    pieces = stripped.split(caption)
     if len(pieces) == 1:
         return caption
     text = pieces[0]
@@ -53,14 +52,14 @@ def strip_words(caption: str, words: Sequence[str]) -> str:
 
 
 def _joined(before: str, after: str) -> str:
-    """Two pieces of a sentence between which a word was taken out."""
+    """Join two pieces of a sentence between which a word was removed."""
     if before.endswith((",", ";")) and (not after or after.startswith((",", ";", "."))):
-        before = before[:-1]  # "a cat, [arafed], on a mat": one comma is left
+        before = before[:-1]  # "a cat, [arafed], on a mat": keep one comma
     article = re.search(r"(?:^|(?<=\s))(an?)$", before, re.IGNORECASE)
     if article and after[:1].isalpha():
-        # By letter, not by sound: good enough for the nouns that captions are made of.
+        # By letter, not by sound: good enough for the nouns in captions.
         right = "an" if after[0].lower() in "aeiou" else "a"
-        given = article.group(1)
-        before = before[: article.start(1)] + (right.capitalize() if given[0].isupper() else right)
+        is_capital = article.group(1)[0].isupper()
+        before = before[: article.start(1)] + (right.capitalize() if is_capital else right)
     glue = "" if not before or not after or after[0] in ",;.:!?" else " "
     return before + glue + after

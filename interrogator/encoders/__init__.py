@@ -1,5 +1,6 @@
-"""Encoders turn images and texts into vectors of one space.
+"""Encoders embed images and texts in one vector space.
 
-tokens      token ids with any open_clip tokenizer, and without reading a text twice
-open_clip/  the family open_clip
+tokens       token ids from any open_clip tokenizer, without tokenising a text twice
+projections  attention projections that stay fast for batches
+open_clip/   the family open_clip
 """

@@ -1,8 +1,8 @@
-"""Projections of a batch that read their weight once, whatever the layout of the batch.
+"""Projections of a batch that read their weights once, whatever the memory layout of the batch.
 
-`nn.MultiheadAttention` with `batch_first` hands its input projection a transposed view [L, B, W]. PyTorch multiplies
-contiguous input as one matrix [L B, W], but such a view as L small ones with a copy of the weight for each: in bfloat16
-on a CPU that takes up to 60 times as long. One picture is not hit, as [L, 1, W] is contiguous either way.
+`nn.MultiheadAttention` with `batch_first` passes a transposed view [L, B, W] to its input projection. PyTorch
+multiplies contiguous input as one matrix [L B, W], but such a view as L small ones, each with a copy of the weights: in
+bfloat16 on a CPU that takes up to 60 times as long. A single image is unaffected, since [L, 1, W] is contiguous anyway.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _PROJECTED = ("query", "key", "value")  # of `multi_head_attention_forward`, its
 
 
 class FlatProjections(TorchFunctionMode):
-    """While the block runs, what this thread projects is contiguous: the same products, summed as one matrix.
+    """Makes the inputs of projections contiguous while the block runs: the same products, computed as one matrix.
 
-    Acts on the calls of this thread alone and touches no module, so others may compute with the same model meanwhile.
-    A thread may enter it within itself.
+    It affects only the calling thread and changes no module, so other threads may compute with the same model. It is
+    reentrant.
     """
 
     def __torch_function__(
@@ -33,7 +33,7 @@ class FlatProjections(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         if func is F.multi_head_attention_forward:
-            laid_out: dict[int, Tensor] = {}  # self-attention is known by query, key and value being one tensor
+            laid_out: dict[int, Tensor] = {}  # query, key and value of self-attention must stay one tensor
             args = [_contiguous(value, laid_out) for value in args[:3]] + list(args[3:])
             named |= {name: _contiguous(named[name], laid_out) for name in _PROJECTED if name in named}
         elif func is F.linear and args:
@@ -42,5 +42,5 @@ class FlatProjections(TorchFunctionMode):
 
 
 def _contiguous(tensor: Tensor, laid_out: dict[int, Tensor]) -> Tensor:
-    """A tensor in contiguous layout; the same one for the same tensor."""
+    """The tensor in contiguous layout; the same result for the same tensor."""
     return laid_out.setdefault(id(tensor), tensor.contiguous())

@@ -1,8 +1,8 @@
-"""Token ids with any open_clip tokenizer, without naming a context length or a padding id, and without reading twice.
+"""Token ids from any open_clip tokenizer; its padding id is read off its output, and no text is tokenised twice.
 
-Text that follows a comma and a space is tokenised alike whatever stands before it, as long as cleaning the text does
-not reach across. So the ids of a prompt and a phrase are those of the prompt, its comma and the phrase in a row, and
-a phrase is read once however many prompts it is tried behind.
+Text after a comma and a space is tokenised in the same way whatever precedes it, unless text cleaning reaches across.
+The ids of a prompt and a phrase are therefore those of the prompt, its comma and the phrase concatenated, and a phrase
+is tokenised once, however many prompts it is appended to.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ..threads import Lazy, Lock
 Ints32 = npt.NDArray[np.int32]
 Ints64 = npt.NDArray[np.int64]
 
-# Printable ASCII less `&` (entities such as `&amp;`), `<` and `[` (control words such as `<end_of_text>`, `[SEP]`):
-# what no tokenizer's cleaning looks beyond its word for. ftfy, which open_clip cleans with, judges all of a text by
-# its characters outside ASCII.
+# Printable ASCII except `&` (entities such as `&amp;`), `<` and `[` (control words such as `<end_of_text>`, `[SEP]`):
+# characters that every tokenizer cleans within their own word. ftfy, which open_clip uses for cleaning, decides on the
+# whole text if there are characters outside ASCII.
 _LOCAL = re.compile(r"[ !-%'-;=-Z\\-~]+")
 
-# What is tried before ids are put together from parts: words cut in pieces, digits, quotes, capitals, repeats.
+# Texts to verify that ids can be composed from parts: words split into pieces, digits, quotes, capitals, repeats.
 _TRIED_PROMPTS = ("a cat", "A painting of two dogs, by Claude Monet!", "8k", ", ".join(["a very long prompt"] * 40))
 _TRIED_PHRASES = ("oil on canvas", "'s hat", "8k", "!", "trending on Artstation", "(soft-light:1.2) and_more", "x, y,")
 
-# Phrases whose ids are remembered; beyond that a process that meets ever new texts would grow for ever.
+# Maximum number of phrases whose ids are cached, so that a process with ever new texts does not grow forever.
 _REMEMBERED = 400_000
 _LONG = 200  # characters
 _READ_TOGETHER = 1024
@@ -41,40 +41,40 @@ _READ_TOGETHER = 1024
 
 @dataclass(frozen=True)
 class _Frame:
-    """The ids that a tokenizer puts in front of a text and behind it."""
+    """The ids that a tokenizer puts before and after a text."""
 
     head: Ints64
     tail: Ints64
 
 
 class Tokens:
-    """Token ids of texts, their lengths and their number, as one tokenizer has them.
+    """Token ids of texts, their lengths and their number, according to one tokenizer.
 
-    open_clip has three kinds of tokenizer (its own byte-pair one, Hugging Face's, and Hugging Face's in `clips` mode
-    with a class token behind the padding). All are callable with `context_length`, so what this class needs is read
-    off their answers.
+    open_clip has three kinds of tokenizers (its own byte-pair one, Hugging Face's, and Hugging Face's in `clips` mode
+    with a class token after the padding). All can be called with `context_length`, so everything this class needs is
+    read off their output.
 
-    Several threads may use it. They take turns at the tokenizer: those of Hugging Face are set anew for each length,
-    and refuse that ("Already borrowed") while another thread reads with them.
+    Several threads may use it. They take turns at the tokenizer: Hugging Face's are reconfigured for each length, which
+    fails ("Already borrowed") while another thread tokenises.
     """
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self.tokenizer = tokenizer
         self.context_length = context_length
-        # An empty text in 16 places: all but the first few and, in `clips` mode, the last are padding.
+        # In an empty text of length 16, all ids but the first few and, in `clips` mode, the last are padding.
         self.pad_id = int(tokenizer([""], context_length=16)[0, -2])
-        # CLIPA's tokenizers blank the separator after they have counted it.
+        # CLIPA's tokenizers replace the separator by padding after counting it.
         self._blanked = 1 if getattr(tokenizer, "strip_sep_token", False) else 0
         self._remembered: dict[str, Ints32] = {}
         self._tried_frame: Lazy[_Frame | None] = Lazy()
-        self._lock = Lock()  # of the tokenizer, and of what is remembered
+        self._lock = Lock()  # guards the tokenizer and the cached ids
 
     def ids(self, texts: Sequence[str]) -> Tensor:
-        """Token ids [N, context_length], int64; what exceeds the context is cut off."""
+        """Token ids [N, context_length], int64; texts are truncated to the context."""
         return self._ids(texts, self.context_length)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tensor:
-        """What `ids` gives for `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt."""
+        """The `ids` of `f"{prompt}, {phrase}"` for each phrase, or of the phrase alone if the prompt is empty."""
         frame = self._frame()
         if frame is None or (prompt and not _LOCAL.fullmatch(prompt)):
             return self.ids([join(prompt, phrase) for phrase in phrases])
@@ -90,9 +90,9 @@ class Tokens:
         return ids
 
     def contents(self, texts: Sequence[str]) -> tuple[Ints32, Ints64]:
-        """Ids of each text alone, without start and end: one after the other int32 [T], and where each ends [N].
+        """Ids of each text without start and end: concatenated, int32 [T], and where each ends, int64 [N].
 
-        None of a text where this tokenizer's ids cannot be put together from parts.
+        All empty if the ids of this tokenizer cannot be composed from parts.
         """
         if self._frame() is None:
             return np.empty(0, dtype=np.int32), np.zeros(len(texts), dtype=np.int64)
@@ -101,7 +101,7 @@ class Tokens:
         return np.concatenate(contents) if contents else np.empty(0, dtype=np.int32), ends
 
     def remember(self, texts: Sequence[str], ids: Ints32, ends: Ints64) -> None:
-        """Take ids over that `contents` gave at another time, perhaps in another process."""
+        """Accept ids that `contents` returned earlier, possibly in another process."""
         start = 0
         with self._lock:
             for text, end in zip(texts, ends.tolist(), strict=True):
@@ -110,19 +110,19 @@ class Tokens:
                 start = end
 
     def lengths(self, ids: Tensor) -> Tensor:
-        """How many places of each row of `ids` [N, L] come before the padding at its end: int64 [N]."""
-        places = torch.arange(1, ids.shape[1] + 1)  # [L]
-        return ((ids != self.pad_id) * places).amax(dim=1)
+        """The length of each row of `ids` [N, L] without the padding at its end: int64 [N]."""
+        lengths = torch.arange(1, ids.shape[1] + 1)  # [L]
+        return ((ids != self.pad_id) * lengths).amax(dim=1)
 
     def count(self, text: str) -> int:
-        """Number of tokens of a text, start and end tokens included, were there no limit."""
-        ids = self._ids([text], _room(text))  # [1, places]
-        if int(ids[0, -1]) != self.pad_id:  # a class token behind the padding
+        """Number of tokens of a text without truncation, including start and end tokens."""
+        ids = self._ids([text], _room(text))  # [1, L]
+        if int(ids[0, -1]) != self.pad_id:  # a class token after the padding
             return int(self.lengths(ids[:, :-1])[0]) + 1
         return int(self.lengths(ids)[0]) + self._blanked
 
     def digest(self) -> str:
-        """Differs between tokenizers that read texts differently; see `embeddings.tokenizer_digest`."""
+        """A digest that differs between tokenizers that give different ids; see `embeddings.tokenizer_digest`."""
         return tokenizer_digest(self.ids(TOKENIZER_PROBES).tolist())
 
     def _ids(self, texts: Sequence[str], context_length: int) -> Tensor:
@@ -130,7 +130,7 @@ class Tokens:
             return torch.as_tensor(self.tokenizer(list(texts), context_length=context_length))
 
     def _frame(self) -> _Frame | None:
-        """Start and end ids, once parts have been seen to make wholes; None where they do not."""
+        """Start and end ids, if ids can be composed from parts; else None. Verified on first use."""
         return self._tried_frame.get(self._try_frame)
 
     def _try_frame(self) -> _Frame | None:
@@ -140,7 +140,7 @@ class Tokens:
     def _read_frame(self) -> _Frame | None:
         short, long = (self._ids([text], 32)[0] for text in ("", "a cat"))
         if int(short[-1]) != self.pad_id:
-            return None  # a class token behind the padding
+            return None  # a class token after the padding
         empty = short[: int(self.lengths(short[None])[0])].numpy()
         cat = long[: int(self.lengths(long[None])[0])].numpy()
         head = next((n for n in range(len(empty)) if empty[n] != cat[n]), len(empty))
@@ -158,7 +158,7 @@ class Tokens:
         return True
 
     def _contents(self, texts: Sequence[str]) -> list[Ints32]:
-        """The ids of each text without start and end; read once, then remembered."""
+        """The ids of each text without start and end; tokenised once, then cached."""
         frame = self._frame()
         assert frame is not None
         with self._lock:
@@ -182,7 +182,7 @@ class Tokens:
         return contents
 
     def _put_together(self, frame: _Frame, beginning: Ints32, contents: Sequence[Ints32]) -> Ints64:
-        """Rows [N, L] of start, beginning, one of the contents and end; cut as tokenizers do, the end kept."""
+        """Rows [N, L] of start, beginning, one of the contents and end; truncated as tokenizers do, before the end."""
         room = self.context_length - len(frame.head) - len(frame.tail)
         lengths = np.array([len(content) for content in contents], dtype=np.int64)  # [N]
         widest = len(beginning) + int(lengths.max(initial=0))
@@ -201,7 +201,7 @@ class Tokens:
 
 
 def _of_like_length(texts: Sequence[str]) -> Iterator[list[str]]:
-    """`texts` in order, in batches; a long one is alone, as all of a batch are padded to its longest."""
+    """`texts` in order, in batches; a long text gets its own, because a batch is padded to its longest text."""
     batch: list[str] = []
     for text in texts:
         if len(text) > _LONG:
@@ -217,5 +217,5 @@ def _of_like_length(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _room(text: str) -> int:
-    """Places that hold any reading of a text: no tokenizer makes more tokens than bytes, and some special ones."""
+    """A length that holds all tokens of a text: no tokenizer makes more tokens than bytes plus a few special ones."""
     return len(text.encode("utf-8", "surrogatepass")) + 16

@@ -1,1 +1,4 @@
-"""Matchers say whether a text belongs to an image: `blip`."""
+"""Matchers judge whether a text belongs to an image.
+
+blip  BLIP's image-text matching and contrastive heads
+"""

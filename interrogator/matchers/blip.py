@@ -1,8 +1,8 @@
 """Whether a text belongs to an image, by BLIP's image-text matching (ITM) and contrastive (ITC) heads.
 
-Li et al., "BLIP", arXiv 2201.12086. ITM reads image and text together and gives a probability; CapFilt, the paper's
-filter of captions, drops a text below 0.5 (the author in salesforce/BLIP#46 and #54). ITC compares two embeddings.
-ITM saturates near 1 (salesforce/LAVIS#672): filter by it, order by ITC.
+Li et al., "BLIP", arXiv 2201.12086. ITM processes image and text together and gives a probability; CapFilt, the paper's
+caption filter, drops texts below 0.5 (according to the author in salesforce/BLIP#46 and #54). ITC compares two
+embeddings. ITM saturates near 1 (salesforce/LAVIS#672): filter by ITM, sort by ITC.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from ..registry import LoadOptions, load_as
 from ..threads import Lock
 
 MAX_TEXT_TOKENS = 35
-"""Texts are cut to so many tokens, first and last token among them: `max_txt_len` of LAVIS and BLIP's retrieval."""
+"""Texts are truncated to this many tokens, including first and last: `max_txt_len` of LAVIS and BLIP's retrieval."""
 
 _ENC = "[ENC]"
 _IMAGES_AT_ONCE = 8
-_TEXTS_AT_ONCE = 64  # about one image
-_WORKING_BYTES = 2_000_000_000  # eight images and 64 texts each, large model, float32
+_TEXTS_AT_ONCE = 64  # per image
+_WORKING_BYTES = 2_000_000_000  # eight images with 64 texts each, large model, float32
 
-Found = TypeVar("Found")
+Judgement = TypeVar("Judgement")
 
 
 @dataclass(frozen=True)
 class Match:
-    """How a text fits an image.
+    """How well a text matches an image.
 
     Attributes:
-        probability: that it belongs to the image, 0 to 1 (ITM).
+        probability: probability that the text belongs to the image, 0 to 1 (ITM).
         similarity: cosine of the two embeddings, -1 to 1 (ITC).
     """
 
@@ -53,31 +53,31 @@ class Match:
 
 
 class BlipMatcher:
-    """Judges texts about images with a BLIP retrieval model of transformers; in several threads if they like.
+    """Judges texts about images with transformers' BLIP for retrieval; may be used by several threads.
 
     Attributes:
-        module: the model, `transformers.BlipForImageTextRetrieval`; it may be moved between devices at any time.
-        processor: `transformers.BlipProcessor`: image processor and tokenizer.
-        name: hub id, folder, or whatever it was called.
-        origin: where it was found.
+        module: the model, a `transformers.BlipForImageTextRetrieval`; it may be moved between devices between calls.
+        processor: a `transformers.BlipProcessor`: image processor and tokenizer.
+        name: hub id, folder, or the name given to it.
+        origin: where it was located.
     """
 
     family = "blip"
 
     def __init__(self, model: Any, processor: Any, name: str = "blip-itm", *, origin: Located | None = None) -> None:
-        """Wrap a loaded model and its processor, in that model's dtype and wherever it is.
+        """Wrap a loaded model and its processor, in the model's dtype and on its device.
 
-        Raises ModelError: it is not built as a BLIP for retrieval.
+        Raises ModelError: the model is not a BLIP for retrieval.
         """
         lacking = [part for part in ("vision_proj", "text_proj", "itm_head") if not hasattr(model, part)]
         if lacking:
-            raise ModelError(f"{name} is no BLIP for matching: it has no {', '.join(lacking)}")
+            raise ModelError(f"{name} is not a BLIP for matching: it lacks {', '.join(lacking)}")
         text_layers(model.text_encoder)
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
         self.origin = origin or Located("matcher", name, self.family)
-        self._tokenizing = Lock()  # a tokenizer of Hugging Face refuses to be set while another thread reads with it
+        self._tokenizing = Lock()  # a Hugging Face tokenizer cannot be reconfigured while another thread uses it
 
     @classmethod
     def load(
@@ -85,14 +85,14 @@ class BlipMatcher:
     ) -> BlipMatcher:
         """Load a matcher by hub id or folder.
 
-        options: device, dtype, download, progress, revision; see `registry.load_model`, also for what is raised. No
-        layer is ever left random.
+        options: device, dtype, download, progress, revision; see `registry.load_model`, also for the errors. No layer
+        is ever left with random weights.
         """
         return load_as(cls, "matcher", name, **options)
 
     @classmethod
     def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> BlipMatcher:
-        """Build the model that was located. Raises ModelLoadError: its files are damaged, or lack a tensor."""
+        """Build a located model. Raises ModelLoadError: its files are damaged or lack a tensor."""
         assert located.folder is not None
         model, processor = load_blip_matcher(located.folder)
         return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
@@ -104,16 +104,16 @@ class BlipMatcher:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights, in which it computes."""
+        """The dtype of the weights and of the computation."""
         return next(self.module.parameters()).dtype
 
     @property
     def working_bytes(self) -> int:
-        """Memory of one call beside the weights, generously."""
+        """A generous estimate of the memory of one call, without the weights."""
         return _WORKING_BYTES
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """An image as `match` takes it: uint8 [H, W, 3] at the size that the model reads. Raises ImageReadError."""
+        """An image prepared for `match`: uint8 [H, W, 3] at the model's input size. Raises ImageReadError."""
         return prepare(self.processor, image)
 
     def match(
@@ -126,27 +126,27 @@ class BlipMatcher:
     ) -> Tensor:
         """The probability that a text belongs to an image, by the matching head: float32 [B, N] on the CPU.
 
-        texts: for each prepared image its own, any number of them, cut to `MAX_TEXT_TOKENS` tokens; behind a list that
-        is shorter than N the row is NaN.  enc_token: begin texts with the token [ENC], as in training (LAVIS, BLIP's
-        `train_retrieval.py`); False begins with [CLS], as transformers' own `BlipForImageTextRetrieval` is used.
-        progress(done, total): images finished and in all; may raise to cancel.
+        texts: a list for each prepared image, of any length, truncated to `MAX_TEXT_TOKENS` tokens each; rows of
+        shorter lists end in NaN. enc_token: begin texts with the token [ENC], as in training (LAVIS, BLIP's
+        `train_retrieval.py`); False begins with [CLS], the default of transformers' `BlipForImageTextRetrieval`.
+        progress(done, total) counts images; may raise to cancel.
 
-        Where memory runs out, it goes on with fewer texts at a time, then with fewer images. Raises RequestError: not a
-        list of texts for each image, or [ENC] asked of a model that has none.
+        If memory runs out, it continues with fewer texts at a time, then with fewer images. Raises RequestError: not
+        one list of texts per image, or the model has no [ENC] token.
         """
         first = self._enc() if enc_token else None
-        found = self._each_image(prepared, texts, partial(self._probabilities, first=first), progress)
-        rows = torch.full((len(found), max(map(len, found), default=0)), float("nan"))  # [B, N]
-        for row, probabilities in zip(rows, found, strict=True):
+        judged = self._each_image(prepared, texts, partial(self._probabilities, first=first), progress)
+        rows = torch.full((len(judged), max(map(len, judged), default=0)), float("nan"))  # [B, N]
+        for row, probabilities in zip(rows, judged, strict=True):
             row[: len(probabilities)] = torch.tensor(probabilities)
         return rows
 
     def similarity(
         self, prepared: Sequence[Pixels], texts: Sequence[Sequence[str]], progress: Progress | None = None
     ) -> list[list[float]]:
-        """For each image the cosine of its embedding and that of each of its texts, by the contrastive heads.
+        """For each image the cosines of its embedding with those of its texts, by the contrastive heads.
 
-        Arguments and errors as of `match`; these texts always begin with [CLS].
+        Arguments and errors as for `match`; here texts always begin with [CLS].
         """
         return self._each_image(prepared, texts, self._cosines, progress)
 
@@ -157,7 +157,7 @@ class BlipMatcher:
         enc_token: bool = True,
         progress: Progress | None = None,
     ) -> list[list[Match]]:
-        """`match` and `similarity` at once: each image is read once for both."""
+        """`match` and `similarity` at once: each image is encoded once for both."""
         first = self._enc() if enc_token else None
 
         def both(model: Any, states: Tensor, some: Sequence[Sequence[str]]) -> list[list[Match]]:
@@ -171,27 +171,27 @@ class BlipMatcher:
         self,
         prepared: Sequence[Pixels],
         texts: Sequence[Sequence[str]],
-        judge: Callable[[Any, Tensor, Sequence[Sequence[str]]], list[list[Found]]],
+        judge: Callable[[Any, Tensor, Sequence[Sequence[str]]], list[list[Judgement]]],
         progress: Progress | None,
-    ) -> list[list[Found]]:
-        """What `judge` says of batches of images, given as states [B, P, width], and their texts.
+    ) -> list[list[Judgement]]:
+        """The results of `judge` for batches of images and their texts.
 
-        judge: also given the model to ask, which is a view of `module` where somebody watches.
+        judge: called with the model (a view of `module` if there is a progress), states [B, P, width] and texts.
         """
         _check(prepared, texts)
 
-        def work(start: int, stop: int) -> list[list[Found]]:
+        def work(start: int, stop: int) -> list[list[Judgement]]:
             batch = prepared[start:stop]
-            model, tell = watched(self.module, progress)
+            model, report = watched(self.module, progress)
             with torch.inference_mode():
-                tell(start, len(prepared))
+                report(start, len(prepared))
                 if not any(texts[start:stop]):
                     return [[] for _ in batch]
                 return judge(model, read_images(model, self.processor, batch), texts[start:stop])
 
-        results: list[list[Found]] = []
-        for found in in_batches(len(prepared), _IMAGES_AT_ONCE, work, self.device):
-            results += found
+        results: list[list[Judgement]] = []
+        for batch in in_batches(len(prepared), _IMAGES_AT_ONCE, work, self.device):
+            results += batch
         if progress is not None and results:
             progress(len(results), len(results))
         return results
@@ -199,22 +199,23 @@ class BlipMatcher:
     def _probabilities(
         self, model: Any, states: Tensor, texts: Sequence[Sequence[str]], first: int | None
     ) -> list[list[float]]:
-        """For each image, [P, width] of states [B, P, width], the probability of each of its texts."""
+        """For each image, given as states [B, P, width], the probability of each of its texts."""
         keys_values = image_keys_values(text_layers(model.text_encoder), states)
-        found: list[list[float]] = [[] for _ in texts]
+        probabilities: list[list[float]] = [[] for _ in texts]
 
         def work(start: int, stop: int) -> None:
             some = [of_image[start:stop] for of_image in texts]
             logits = self._logits(model, keys_values, some, first)  # [B, n, 2]
-            for kept, row, of_image in zip(found, logits.float().softmax(-1)[..., 1].tolist(), some, strict=True):
-                kept += row[: len(of_image)]
+            rows = logits.float().softmax(-1)[..., 1].tolist()  # B lists of n
+            for own, row, of_image in zip(probabilities, rows, some, strict=True):
+                own += row[: len(of_image)]
 
         for _ in in_batches(max(map(len, texts)), _TEXTS_AT_ONCE, work, self.device):
             pass
-        return found
+        return probabilities
 
     def _logits(self, model: Any, image: list[KeysValues], texts: Sequence[Sequence[str]], first: int | None) -> Tensor:
-        """Logits of "no" and "yes", [B, n, 2], of up to n texts an image; places without a text hold anything."""
+        """Logits of "no" and "yes", [B, n, 2], of up to n texts per image; undefined where there is no text."""
         most = max(map(len, texts))
         ids, there = self._tokens([text for some in texts for text in [*some, *[""] * (most - len(some))]])  # [B n, L]
         if first is not None:
@@ -227,7 +228,7 @@ class BlipMatcher:
         return logits
 
     def _cosines(self, model: Any, states: Tensor, texts: Sequence[Sequence[str]]) -> list[list[float]]:
-        """For each image, [P, width] of states [B, P, width], the cosine with each of its texts."""
+        """For each image, given as states [B, P, width], the cosine with each of its texts."""
         images = normalize(model.vision_proj(states[:, 0]).float(), dim=-1)  # [B, E]
         distinct = list(dict.fromkeys(text for some in texts for text in some))
         rows = in_batches(
@@ -238,33 +239,33 @@ class BlipMatcher:
         return [[row[column[text]] for text in some] for row, some in zip(cosines, texts, strict=True)]
 
     def _embedded(self, model: Any, texts: list[str]) -> Tensor:
-        """Unit embeddings of texts, float32 [n, E]; they are read without an image."""
+        """Unit embeddings of texts without an image: float32 [n, E]."""
         ids, there = self._tokens(texts)  # [n, L]
         states = model.text_encoder(input_ids=ids, attention_mask=there.long())[0]  # [n, L, D]
         return normalize(model.text_proj(states[:, 0]).float(), dim=-1)
 
     def _tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """Token ids [n, L], padded to the longest, and where they are no padding, bool."""
+        """Token ids [n, L], padded to the longest text, and a bool mask that is False at padding."""
         with self._tokenizing:
-            given = self.processor.tokenizer(
+            encoded = self.processor.tokenizer(
                 texts, padding="longest", truncation=True, max_length=MAX_TEXT_TOKENS, padding_side="right",
                 return_tensors="pt",
             )  # fmt: skip
-        return given["input_ids"].to(self.device), given["attention_mask"].bool().to(self.device)
+        return encoded["input_ids"].to(self.device), encoded["attention_mask"].bool().to(self.device)
 
     def _enc(self) -> int:
-        """The id of [ENC]: the tokenizer's, or the row after [DEC], where BLIP's training put it."""
+        """The id of [ENC]: the tokenizer's, or the one after [DEC], as in BLIP's training."""
         model: Any = self.module
         known = self.processor.tokenizer.get_vocab().get(_ENC)
-        found = int(model.config.text_config.bos_token_id) + 1 if known is None else int(known)
-        if found >= model.text_encoder.embeddings.word_embeddings.weight.shape[0]:
-            raise RequestError(f"{self.name} has no token {_ENC}; ask without it (enc_token=False)")
-        return found
+        token_id = int(model.config.text_config.bos_token_id) + 1 if known is None else int(known)
+        if token_id >= model.text_encoder.embeddings.word_embeddings.weight.shape[0]:
+            raise RequestError(f"{self.name} has no token {_ENC}; use enc_token=False")
+        return token_id
 
 
 def _check(images: Sequence[Pixels], texts: Sequence[Sequence[str]]) -> None:
     if len(texts) != len(images):
-        raise RequestError(f"{len(images)} images need as many lists of texts, not {len(texts)}")
+        raise RequestError(f"got {len(texts)} lists of texts for {len(images)} images; give one for each")
     for number, some in enumerate(texts):
         if isinstance(some, str) or not all(isinstance(text, str) for text in some):
-            raise RequestError(f"the texts of image {number} have to be a list of texts, not {some!r:.80}")
+            raise RequestError(f"the texts of image {number} must be a list of strings, got {some!r:.80}")

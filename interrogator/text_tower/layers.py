@@ -1,4 +1,4 @@
-"""The layers of a causal text tower, called on groups of trie nodes in place of padded texts."""
+"""The layers of a causal text tower, called on groups of trie nodes instead of padded texts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HALVES = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class View:
-    """What the nodes of some groups see in one layer.
+    """What the nodes of some groups attend to in one layer.
 
-    mask: [G, 1, M, T + M], added to the products of queries and keys: 0 where seen, else -inf.
-    past: keys and values of the trunk, [1, T, W] each; None where there is no trunk.
+    mask: [G, 1, M, T + M], added to the products of queries and keys: 0 where visible, else -inf.
+    past: keys and values of the trunk, [1, T, W] each; None if there is no trunk.
     """
 
     mask: Tensor
@@ -31,19 +31,19 @@ class View:
 
 @dataclass(frozen=True)
 class Layer:
-    """One residual block of the tower. Holds no weights of its own: `block` is the model's, or a view of it."""
+    """One residual block of the tower. It has no weights of its own: `block` belongs to the model or a view of it."""
 
     block: Any
 
     def forward(
         self, x: Tensor, view: View, ends: Tensor | None = None, in_float32: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """States behind the block, and its keys and values.
+        """The output states of the block, and its keys and values.
 
         Args:
             x: [G, M, W] states of the nodes.
-            ends: [G, E] slots whose states alone are wanted; only these go through queries and MLP.
-            in_float32: compute with the block's weights raised to float32 while it is at work.
+            ends: [G, E] the only slots whose states are needed; only these go through queries and MLP.
+            in_float32: compute with a temporary float32 copy of the block's weights.
 
         Returns:
             states [G, M, W], or [G, E, W] of the ends; keys and values of the nodes, [G, M, W] each.
@@ -61,14 +61,14 @@ class Layer:
             mask = torch.take_along_dim(mask, ends[:, None, :, None], dim=2)  # [G, 1, E, T + M]
             query = F.linear(normed_ends, weight[:width], None if bias is None else bias[:width])
             key, value = F.linear(normed, weight[width:], None if bias is None else bias[width:]).chunk(2, dim=-1)
-        seen = _attend(query, _behind(view, 0, key), _behind(view, 1, value), mask, attention.num_heads)
-        x = x + _scaled(block, "ls_1", attention.out_proj(seen))
+        attended = _attend(query, _behind(view, 0, key), _behind(view, 1, value), mask, attention.num_heads)
+        x = x + _scaled(block, "ls_1", attention.out_proj(attended))
         x = x + _scaled(block, "ls_2", block.mlp(block.ln_2(x)))
         return x, key, value
 
 
 def embed(rules: Rules, tokens: Tensor, positions: Tensor, in_float32: bool) -> Tensor:
-    """What goes into the first layer: token and position embeddings, [..., W] for tokens and positions [...]."""
+    """The input of the first layer: token plus position embeddings, [..., W] for tokens and positions [...]."""
     tower = rules.tower
     dtype = torch.float32 if in_float32 else tower.transformer.get_cast_dtype()
     x: Tensor = tower.token_embedding(tokens.clamp(0, rules.class_token - 1)).to(dtype)
@@ -79,7 +79,7 @@ def embed(rules: Rules, tokens: Tensor, positions: Tensor, in_float32: bool) -> 
 
 
 def project(rules: Rules, x: Tensor, in_float32: bool) -> Tensor:
-    """Features [N, D] of the last states [N, W]; final norm and pooling commute, as the norm is of each place alone."""
+    """Features [N, D] of the last states [N, W]; the final norm is per position, so pooling first is exact."""
     norm, projection = rules.tower.ln_final, rules.tower.text_projection
     features: Tensor = (raised(norm) if in_float32 else norm)(x)
     if isinstance(projection, nn.Module):
@@ -90,7 +90,7 @@ def project(rules: Rules, x: Tensor, in_float32: bool) -> Tensor:
 
 
 def raised(module: M) -> M:
-    """The module, or where it holds half-precision weights a view of it that holds them in float32."""
+    """The module; if it has half-precision weights, a view of it with these in float32."""
     weights = {name: value.float() for name, value in module.named_parameters() if value.dtype in _HALVES}
     return view_of(module, weights) if weights else module
 
@@ -100,21 +100,21 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, heads: int)
     query, key, value = (
         x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value)
     )  # [G, H, Q or K, W / H]
-    seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
-    return seen.transpose(1, 2).flatten(2)
+    attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
+    return attended.transpose(1, 2).flatten(2)
 
 
 def _behind(view: View, which: int, own: Tensor) -> Tensor:
-    """Keys (0) or values (1) of the trunk and those of the nodes, [G, T + M, W]; a copy of the trunk for each group."""
+    """Keys (0) or values (1) of the trunk and then of the nodes, [G, T + M, W]; the trunk is copied for each group."""
     if view.past is None:
         return own
     past = view.past[which]
     return torch.cat([past.expand(len(own), -1, -1), own], dim=1)
 
 
-def _at(x: Tensor, places: Tensor) -> Tensor:
-    """Of [G, M, W] the rows at places [G, E]: [G, E, W]."""
-    return torch.take_along_dim(x, places[:, :, None], dim=1)
+def _at(x: Tensor, positions: Tensor) -> Tensor:
+    """The rows of [G, M, W] at positions [G, E]: [G, E, W]."""
+    return torch.take_along_dim(x, positions[:, :, None], dim=1)
 
 
 def _scaled(block: Any, name: str, x: Tensor) -> Tensor:

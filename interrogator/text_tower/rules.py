@@ -1,4 +1,4 @@
-"""What a loaded open_clip model says of its text tower: which places of a text count, and where its answer is read.
+"""The rules of a loaded open_clip text tower: which positions of a text count, and which one is pooled.
 
 Everything here is read off the modules (open_clip/transformer.py and model.py); nothing depends on a model's name.
 """
@@ -18,7 +18,7 @@ _POOLS = ("argmax", "eos", "first", "last")
 
 
 class NotCausal(Exception):
-    """The tower is not one whose places depend only on those before them, or is built in a way unknown here."""
+    """The tower is not causal (a position depends on later ones), or its structure is unknown."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Rules:
     Attributes:
         tower: the module that holds token_embedding, positional_embedding, transformer and ln_final.
         context_length: L.
-        pool: where the answer is read: `argmax` (of the ids), `eos` (the first `eos_id`, else place 0), `first`,
+        pool: the position that is pooled: `argmax` (of the ids), `eos` (the first `eos_id`, else position 0), `first`,
             `last`, or `class` (the class token of CoCa).
-        pad_id: the id whose places the class token's mask hides.
-        hides_next: CoCa's weights were trained with a mask that is off by one: a padding id hides the place behind
-            it, so the class token sees one padding place and sees itself only behind a full text. False hides the
-            place itself (`correct_cls_mask`).
+        pad_id: the padding id, which the class token's mask hides.
+        hides_next: CoCa's weights were trained with a mask that is off by one: a padding id hides the position after
+            it, so the class token sees one padding position, and sees itself only after a full text. False hides the
+            padding itself (`correct_cls_mask`).
     """
 
     tower: Any
@@ -45,7 +45,7 @@ class Rules:
 
     @property
     def class_token(self) -> int:
-        """The number that stands for the class token: one behind the vocabulary."""
+        """The id used for the class token: the first one beyond the vocabulary."""
         return int(self.tower.token_embedding.num_embeddings)
 
     @classmethod
@@ -59,7 +59,7 @@ class Rules:
         tower = model.text if apart else model
         for name in ("token_embedding", "positional_embedding", "transformer", "ln_final"):
             if not hasattr(tower, name):
-                raise NotCausal(f"the text tower has no {name}")
+                raise NotCausal(f"the text tower lacks {name}")
         blocks = getattr(tower.transformer, "resblocks", None)
         if not blocks or not all(map(_is_plain, blocks)):
             raise NotCausal("the blocks of the text tower are of an unknown structure")
@@ -81,9 +81,9 @@ class Rules:
         )
 
     def sequences(self, ids: Ints) -> tuple[Ints, Ints]:
-        """Of token ids [N, L] the places up to the one that is read: tokens [N, L + 1], and their numbers [N].
+        """The tokens of ids [N, L] up to the pooled position: tokens [N, L + 1] and lengths [N].
 
-        Whatever stands behind that place has no influence on it.
+        Tokens after that position have no influence on it.
         """
         count, length = ids.shape
         padded = np.concatenate([ids, np.zeros((count, 1), dtype=ids.dtype)], axis=1)  # room for the class token
@@ -95,24 +95,24 @@ class Rules:
             return padded, ids.argmax(axis=1) + 1
         if self.pool == "eos":
             return padded, (ids == self.eos_id).argmax(axis=1) + 1
-        # The class token stands behind the places that it sees: the text, and one padding place under CoCa's mask.
-        full = length - (ids[:, ::-1] != self.pad_id).argmax(axis=1)  # [N] places before the padding at the end
+        # The class token follows the positions it sees: the text, and one padding position under CoCa's mask.
+        full = length - (ids[:, ::-1] != self.pad_id).argmax(axis=1)  # [N] length before the padding at the end
         full[(ids == self.pad_id).all(axis=1)] = 0
-        seen = np.minimum(full + self.hides_next, length)
-        padded[np.arange(count), seen] = self.class_token
-        return padded, seen + 1
+        visible = np.minimum(full + self.hides_next, length)  # [N]
+        padded[np.arange(count), visible] = self.class_token
+        return padded, visible + 1
 
     def positions(self, tokens: Ints, depths: Ints) -> Ints:
-        """The row of the position table for nodes of these tokens and depths, any shape."""
+        """The rows of the position table for nodes of these tokens and depths, of any shape."""
         if self.pool != "class":
             return depths
         return np.where(tokens == self.class_token, self.context_length, depths)
 
     def hidden(self, tokens: Ints, before: Ints) -> Flags:
-        """Whether the mask hides places as keys: `tokens` of any shape, `before` the token in front of each or -1.
+        """Whether the mask hides positions as keys: `tokens` of any shape, `before` the token before each, or -1.
 
-        CoCa's class token, hidden from itself unless the text is full, needs no rule of its own: what stands in
-        front of it is padding in just that case.
+        CoCa's class token, hidden from itself unless the text is full, needs no special rule: the token before it is
+        padding in exactly that case.
         """
         if self.pool != "class":
             return np.zeros(tokens.shape, dtype=np.bool_)
@@ -135,7 +135,7 @@ def _is_plain(block: nn.Module) -> bool:
 
 
 def _is_causal(mask: Any, length: int) -> bool:
-    """Whether an additive mask lets each place see itself and those before it, and no other."""
+    """Whether an additive mask lets each position see itself and those before it, and no others."""
     if not isinstance(mask, Tensor) or mask.shape != (length, length):
         return False
     expected = torch.full((length, length), float("-inf")).triu(1)

@@ -1,7 +1,7 @@
-"""CausalTower: the text features of a loaded open_clip model, each distinct beginning computed once.
+"""CausalTower: the text features of a loaded open_clip model, each distinct prefix computed once.
 
-The model's own layers are called on the nodes of a trie in place of padded texts. Keys and values of the trunk, what
-all texts of a call begin with, are computed once and kept; every group of nodes meets them in one product per head.
+The model's own layers are called on the nodes of a trie instead of padded texts. Keys and values of the trunk, the
+prefix of all texts of a call, are computed once; every group of nodes attends to them in one product per head.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from .trie import Flags, Ints, Trie
 
 logger = logging.getLogger("interrogator")
 
-# Slots of a group: attention inside one costs as many products as slots, so about 7 % of a layer 512 wide.
+# Slots per group: attention within a group takes as many products per node as slots, about 7 % of a layer 512 wide.
 GROUP = 64
-# Nodes that go through a layer together. More gain no speed on a CPU, where the hidden layer of 2,048 nodes is 25 MB
-# at ViT-L width and near the caches; a GPU wants more to have something to do.
+# Nodes that go through a layer together. More are no faster on a CPU, where the hidden layer of 2,048 nodes is 25 MB at
+# ViT-L width, close to the cache size; a GPU needs more to be busy.
 NODES_ON_CPU = 2048
 NODES_ON_DEVICE = 32768
 
 
 class CausalTower:
-    """Runs the text side of a model whose text tower is causal; in several threads at once if they like.
+    """Runs the text side of a model whose text tower is causal; may be used by several threads at once.
 
     Attributes:
-        nodes: how many nodes, trunks included, went through the tower so far.
+        nodes: number of nodes, including trunks, that have gone through the tower so far.
     """
 
     def __init__(self, model: Any) -> None:
-        """Read the tower's rules; the model is only referred to.
+        """Read the tower's rules; only a reference to the model is stored.
 
         Raises:
-            NotCausal: there is no causal tower of open_clip's own structure.
+            NotCausal: the text tower is not causal or not of open_clip's own structure.
         """
         self.rules = Rules.of(model)
         self.nodes = 0
-        self._most: int | None = None  # nodes a chunk, once memory has run out
-        self._lock = Lock()  # of the two numbers
+        self._chunk_limit: int | None = None  # nodes per chunk, once memory has run out
+        self._lock = Lock()  # guards the two numbers
 
     @property
     def device(self) -> torch.device:
@@ -58,13 +58,13 @@ class CausalTower:
 
         Args:
             ids: padded to the context, on any device.
-            in_float32: compute with the weights raised to float32, one layer at a time.
+            in_float32: compute with the weights converted to float32, one layer at a time.
             progress: called with (texts done, N) at the start, before each chunk and between layers; may raise to
                 cancel.
         """
-        transformer, tell = watched(self.rules.tower.transformer, progress)
+        transformer, report = watched(self.rules.tower.transformer, progress)
         layers = [Layer(block) for block in transformer.resblocks]
-        tell(0, len(ids))
+        report(0, len(ids))
         trie = Trie.of(*self.rules.sequences(ids.cpu().numpy()), GROUP)
         past = self._trunk(layers, trie.trunk, in_float32)
         parts: list[Tensor] = []
@@ -72,7 +72,7 @@ class CausalTower:
         start = 0
         while start < groups:
             if start:
-                tell(len(ids) * start // groups, len(ids))
+                report(len(ids) * start // groups, len(ids))
             count = min(max(1, self._chunk() // slots), groups - start)
             try:
                 parts.append(self._ends(layers, trie, slice(start, start + count), past, in_float32))
@@ -81,17 +81,17 @@ class CausalTower:
             except RuntimeError as error:
                 if count == 1 or not is_out_of_memory(error):
                     raise
-            self._take_less(count * slots, slots)  # out here the error is gone, and with it all that the chunk held
+            self._shrink_chunks(count * slots, slots)  # out here the error, and all it held, is gone
         with self._lock:
             self.nodes += trie.nodes + len(trie.trunk)
         return torch.cat(parts)[torch.from_numpy(trie.where).to(self.device)]
 
     def _trunk(self, layers: Sequence[Layer], trunk: Ints, in_float32: bool) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values [1, T, W] of the trunk [T] for each layer; none where there is no trunk."""
+        """Keys and values [1, T, W] of the trunk [T] for each layer; [] if there is no trunk."""
         if not len(trunk):
             return []
-        seen = self._seen(trunk, np.insert(trunk, 0, -1)[:-1])
-        mask = self._mask(np.tri(len(trunk), dtype=np.bool_) & seen)[None]  # [1, 1, T, T]
+        visible = self._visible(trunk, np.insert(trunk, 0, -1)[:-1])
+        mask = self._mask(np.tri(len(trunk), dtype=np.bool_) & visible)[None]  # [1, 1, T, T]
         x = self._embedded(trunk[None], np.arange(len(trunk))[None], in_float32)  # [1, T, W]
         past: list[tuple[Tensor, Tensor]] = []
         for layer in layers:
@@ -102,10 +102,10 @@ class CausalTower:
     def _ends(
         self, layers: Sequence[Layer], trie: Trie, part: slice, past: list[tuple[Tensor, Tensor]], in_float32: bool
     ) -> Tensor:
-        """Features [G * E, D] at the ends of some groups of the trie."""
+        """Features [G * E, D] at the ends of the sequences in some groups of the trie."""
         tokens, trunk = trie.tokens[part], trie.trunk  # [G, M], [T]
-        ahead = np.broadcast_to(self._seen(trunk, np.insert(trunk, 0, -1)[:-1]), (*tokens.shape, len(trunk)))
-        own = trie.sees[part] & self._seen(tokens, trie.before[part])[:, None]  # [G, M, M]
+        ahead = np.broadcast_to(self._visible(trunk, np.insert(trunk, 0, -1)[:-1]), (*tokens.shape, len(trunk)))
+        own = trie.visible[part] & self._visible(tokens, trie.before[part])[:, None]  # [G, M, M]
         mask = self._mask(np.concatenate([ahead, own], axis=2))[:, None]  # [G, 1, M, T + M]
         x = self._embedded(tokens, trie.depths[part], in_float32)  # [G, M, W]
         for number, layer in enumerate(layers):
@@ -117,24 +117,24 @@ class CausalTower:
         positions = self.rules.positions(tokens, depths)
         return embed(self.rules, self._put(tokens), self._put(positions), in_float32)
 
-    def _seen(self, tokens: Ints, before: Ints) -> Flags:
+    def _visible(self, tokens: Ints, before: Ints) -> Flags:
         return ~self.rules.hidden(tokens, before)
 
-    def _mask(self, seen: Flags) -> Tensor:
-        """0 where seen, else -inf."""
-        mask = torch.zeros(seen.shape, dtype=torch.float32, device=self.device)
-        return mask.masked_fill_(~self._put(seen), float("-inf"))
+    def _mask(self, visible: Flags) -> Tensor:
+        """An additive mask: 0 where visible, else -inf."""
+        mask = torch.zeros(visible.shape, dtype=torch.float32, device=self.device)
+        return mask.masked_fill_(~self._put(visible), float("-inf"))
 
     def _put(self, array: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def _chunk(self) -> int:
-        return self._most or (NODES_ON_CPU if self.device.type == "cpu" else NODES_ON_DEVICE)
+        return self._chunk_limit or (NODES_ON_CPU if self.device.type == "cpu" else NODES_ON_DEVICE)
 
-    def _take_less(self, nodes: int, slots: int) -> None:
-        """Halve the chunks from now on: `nodes` at a time, `slots` of them a group, were too many."""
+    def _shrink_chunks(self, nodes: int, slots: int) -> None:
+        """Halve the chunks from now on, after `nodes` at a time, in groups of `slots`, were too many."""
         most = max(slots, nodes // 2)
         with self._lock:
-            self._most = min(most, self._most or most)
-        logger.info("out of memory with %d text nodes at a time; going on with %d", nodes, most)
+            self._chunk_limit = min(most, self._chunk_limit or most)
+        logger.info("out of memory with %d text nodes at a time; continuing with %d", nodes, most)
         release_memory(self.device)

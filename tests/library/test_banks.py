@@ -206,7 +206,7 @@ def test_check_finds_repeats_missing_purpose_and_machine_made_lists(tmp_path: Pa
     problems = check_bank_file(write_list(tmp_path, "mine.txt", "\n".join(lines)))
     texts = " / ".join(problem.text for problem in problems)
     assert "begin with 'glowing'" in texts
-    assert "stands in line 4 already" in texts
+    assert "duplicates line 4" in texts
     assert "purpose" in texts
 
 

@@ -163,7 +163,7 @@ def test_length_limits_hold(blip: BlipCaptioner, images: list[Image.Image]) -> N
     for length in (1, 5):
         captions = captions_of(blip, images, CaptionOptions(strip=(), max_new_tokens=length))
         assert all(count(caption) <= length for caption in captions)
-    with pytest.raises(RequestError, match="a prefix of 3 tokens and max_new_tokens=61 are more than the 63"):
+    with pytest.raises(RequestError, match="the prefix .3 tokens. and max_new_tokens .61. exceed the 63"):
         captions_of(blip, images, CaptionOptions(prefix="a picture of", max_new_tokens=61))
     assert captions_of(blip, images[:1], CaptionOptions(prefix="a picture of", max_new_tokens=60))
 
@@ -255,7 +255,7 @@ class Stop(Exception):
 def test_progress_counts_images_and_is_told_within_a_batch(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     captions_of(blip, images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
     assert calls[0] == (0, 6) and calls[-1] == (6, 6) and calls == sorted(calls)
@@ -266,7 +266,7 @@ def test_progress_counts_images_and_is_told_within_a_batch(
 def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     expected = captions_of(blip, images, RAW)
     calls = 0
 
@@ -456,7 +456,7 @@ def _edited(name: str, **changes: Any) -> Any:
     [
         (_broken("model.safetensors", b"not weights at all"), "no BLIP that can be read"),
         (_broken("config.json", b"{"), "config.json cannot be read"),
-        (_broken("config.json", b"[]"), "no configuration"),
+        (_broken("config.json", b"[]"), "not a configuration"),
         (_broken("config.json", b"\xff\xfe"), "config.json cannot be read"),
         (_edited("config.json", model_type="blip-2"), "of type 'blip-2'.*, not a captioner"),
         (_edited("config.json", text_config="x"), "no BLIP that can be read"),
@@ -528,18 +528,18 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens has to be a whole number of at least 1, not 0"),
-        ({"max_new_tokens": 3.0}, "whole number"),
-        ({"num_beams": True}, "whole number"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be an integer of at least 1, got 0"),
+        ({"max_new_tokens": 3.0}, "integer"),
+        ({"num_beams": True}, "integer"),
         ({"batch_size": 0}, "batch_size"),
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
-        ({"min_new_tokens": 33}, r"min_new_tokens \(33\) is above max_new_tokens \(32\)"),
+        ({"min_new_tokens": 33}, r"min_new_tokens \(33\) must not exceed max_new_tokens \(32\)"),
         ({"repetition_penalty": 0}, "above 0"),
         ({"repetition_penalty": float("nan")}, "above 0"),
-        ({"length_penalty": "x"}, "length_penalty has to be a number"),
-        ({"prefix": None}, "prefix has to be a text"),
-        ({"strip": "arafed"}, "strip has to be a list of words"),
-        ({"strip": (1,)}, "strip has to be a list of words"),
+        ({"length_penalty": "x"}, "length_penalty must be a number"),
+        ({"prefix": None}, "prefix must be a string"),
+        ({"strip": "arafed"}, "strip must be a list of words"),
+        ({"strip": (1,)}, "strip must be a list of words"),
     ],
 )
 def test_wrong_options_are_refused_plainly(settings: dict[str, Any], says: str) -> None:

@@ -187,7 +187,7 @@ class Stop(Exception):
 def test_progress_is_told_between_layers_and_may_stop_the_work(
     matcher: BlipMatcher, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     matches(matcher, images, TEXTS, progress=lambda done, total: calls.append((done, total)))
     assert calls[0] == (0, 4) and calls[-1] == (4, 4) and calls.count((0, 4)) > 20
@@ -206,9 +206,9 @@ def test_progress_is_told_between_layers_and_may_stop_the_work(
 
 def test_wrong_calls_are_refused_plainly(matcher: BlipMatcher, images: list[Image.Image]) -> None:
     assert matcher.match([], []).shape == (0, 0) and compared(matcher, images[:1], [[]]) == [[]]
-    with pytest.raises(RequestError, match="4 images need as many lists of texts, not 1"):
+    with pytest.raises(RequestError, match="got 1 lists of texts for 4 images"):
         matcher.match(prepared(matcher, images), [["a cat"]])
-    with pytest.raises(RequestError, match="texts of image 0 have to be a list of texts, not 'a cat'"):
+    with pytest.raises(RequestError, match="texts of image 0 must be a list of strings, got 'a cat'"):
         matcher.match(prepared(matcher, images[:1]), ["a cat"])
     with pytest.raises(RequestError, match="texts of image 0"):
         matcher.similarity(prepared(matcher, images[:1]), [[3]])  # type: ignore[list-item]

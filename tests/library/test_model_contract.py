@@ -164,7 +164,7 @@ class Stop(Exception):
 def test_what_progress_raises_stops_a_call_between_layers_and_leaves_the_model_usable(
     pair: tuple[str, Any], model: Any, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, part: float
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     expected = answers(model, pair[1], images, lambda done, total: calls.append((done, total)))
     assert calls[0] == (0, 5) and calls[-1] == (5, 5) and calls == sorted(calls)

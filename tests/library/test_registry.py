@@ -159,7 +159,7 @@ def test_a_checkpoint_goes_with_an_architecture_only(folders: dict[Any, Path], r
     weights = next(iter(sorted(folders[role].glob("*.safetensors"))))
     for name in (str(folders[role]), "demo"):
         if name != "demo" or catalog.known_model(role, name):
-            with pytest.raises(ModelLoadError, match="a checkpoint goes with an architecture such as ViT-L-14, not"):
+            with pytest.raises(ModelLoadError, match="use a checkpoint with an architecture such as ViT-L-14"):
                 locate(role, name, checkpoint=weights)
     with pytest.raises(ModelLoadError, match="is a file: name its folder"):
         locate(role, weights)

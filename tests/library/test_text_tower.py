@@ -177,7 +177,7 @@ def test_every_sequence_is_a_path_of_the_trie(sequences: list[list[int]], group:
     for sequence, end in zip(sequences, trie.where.tolist(), strict=True):
         home = end // trie.ends.shape[1]
         slot = trie.ends.reshape(-1)[end]
-        path = np.flatnonzero(trie.sees[home, slot])
+        path = np.flatnonzero(trie.visible[home, slot])
         path = path[np.argsort(trie.depths[home, path])]
         assert [*trie.trunk, *trie.tokens[home, path]] == sequence
         assert trie.depths[home, path].tolist() == list(range(len(trie.trunk), len(sequence)))

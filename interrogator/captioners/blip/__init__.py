@@ -1,11 +1,11 @@
-"""BLIP (arXiv 2201.12086): a vision tower reads the image, a text decoder writes about it.
+"""BLIP (arXiv 2201.12086): a vision tower encodes the image, a text decoder writes about it.
 
 captioner        BlipCaptioner: images in, captions out
 checkpoint       from a folder to a complete model and its processor, or an error
 vision           images to states of the vision tower
 text_layers      the text transformer, with the image's keys and values computed once
-decoder          captions token by token, many about one image
+decoder          captions token by token, many for each image
 sampler          many different captions of an image
-token_choice     which token may come next, and one of them by reproducible random numbers
-forbidden_words  words that are never written
+token_choice     choosing the next token with reproducible random numbers
+forbidden_words  words that are never generated
 """

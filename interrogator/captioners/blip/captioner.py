@@ -1,4 +1,4 @@
-"""Captions by BLIP (arXiv 2201.12086): a vision transformer reads the image, a text decoder writes about it."""
+"""Captions by BLIP (arXiv 2201.12086): a vision transformer encodes the image, a text decoder writes about it."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ _WORKING_BYTES = 2_000_000_000
 
 
 class BlipCaptioner:
-    """Writes captions with a BLIP captioning model of transformers, base or large; in several threads if they like.
+    """Writes captions with transformers' BLIP, base or large; may be used by several threads.
 
     Attributes:
-        module: the model, `transformers.BlipForConditionalGeneration`; it may be moved between devices at any time.
-        processor: `transformers.BlipProcessor`: image processor and tokenizer.
-        name: hub id, folder, or whatever it was called.
-        origin: where it was found.
+        module: the model, a `transformers.BlipForConditionalGeneration`; it may be moved between devices between calls.
+        processor: a `transformers.BlipProcessor`: image processor and tokenizer.
+        name: hub id, folder, or the name given to it.
+        origin: where it was located.
     """
 
     family = "blip"
     abilities: frozenset[Ability] = frozenset({"beams", "sampling", "prefix", "forbidden words"})
 
     def __init__(self, model: Any, processor: Any, name: str = "blip", *, origin: Located | None = None) -> None:
-        """Wrap a loaded model and its processor, in that model's dtype and wherever it is.
+        """Wrap a loaded model and its processor, in the model's dtype and on its device.
 
-        Raises ModelError: it is not built as a BLIP captioner.
+        Raises ModelError: the model is not a BLIP captioner.
         """
         check_captioner(model)
         self.module: torch.nn.Module = model.eval()
         self.processor = processor
         self.name = name
         self.origin = origin or Located("captioner", name, self.family)
-        self._tokenizing = Lock()  # a tokenizer of Hugging Face refuses to be set while another thread reads with it
+        self._tokenizing = Lock()  # a Hugging Face tokenizer cannot be reconfigured while another thread uses it
 
     @classmethod
     def load(
@@ -59,14 +59,14 @@ class BlipCaptioner:
     ) -> BlipCaptioner:
         """Load a captioner by hub id or folder.
 
-        options: device, dtype, download, progress, revision; see `registry.load_model`, also for what is raised. No
-        layer is ever left random.
+        options: device, dtype, download, progress, revision; see `registry.load_model`, also for the errors. No layer
+        is ever left with random weights.
         """
         return load_as(cls, "captioner", name, **options)
 
     @classmethod
     def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> BlipCaptioner:
-        """Build the model that was located. Raises ModelLoadError: its files are damaged, or lack a tensor."""
+        """Build a located model. Raises ModelLoadError: its files are damaged or lack a tensor."""
         assert located.folder is not None
         model, processor = load_blip(located.folder)
         return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
@@ -78,16 +78,16 @@ class BlipCaptioner:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights, in which it computes."""
+        """The dtype of the weights and of the computation."""
         return next(self.module.parameters()).dtype
 
     @property
     def working_bytes(self) -> int:
-        """Eight images through BLIP large in float32, generously."""
+        """A generous estimate for eight images through BLIP large in float32."""
         return _WORKING_BYTES
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """An image as `caption` takes it: uint8 [H, W, 3] at the size that the model reads. Raises ImageReadError."""
+        """An image prepared for `caption`: uint8 [H, W, 3] at the model's input size. Raises ImageReadError."""
         return prepare(self.processor, image)
 
     def caption(
@@ -95,18 +95,18 @@ class BlipCaptioner:
     ) -> list[str]:
         """One caption for each prepared image, in order, without the prefix unless `options.keep_prefix`.
 
-        progress(done, total): images finished and in all; called several times a second, in the thread of the caller,
-        also inside the model; what it raises stops the work and comes out here.
+        progress(done, total) counts images; it is called several times a second in the caller's thread, even inside
+        the model, and may raise to cancel.
 
-        Where memory runs out, it goes on with half as many images at a time. Raises RequestError: prefix and length do
-        not fit the model.
+        If memory runs out, it continues with half as many images at a time. Raises RequestError: prefix and
+        `max_new_tokens` exceed the model's maximum length.
         """
         prompt = self.prompt_ids(options)
 
         def write(start: int, stop: int) -> list[list[int]]:
-            model, tell = watched(self.module, progress)
+            model, report = watched(self.module, progress)
             with torch.inference_mode():
-                tell(start, len(prepared))
+                report(start, len(prepared))
                 states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
                 search = self._greedy if options.num_beams == 1 else self._beams
                 return search(model, states, prompt, options)
@@ -127,19 +127,19 @@ class BlipCaptioner:
     ) -> list[list[Sampled]]:
         """`options.count` captions for each prepared image, in order.
 
-        keys: a name for each image, such as its path. Random numbers depend on seed, key, number of the caption,
-        position and token only: an image gets the same captions whatever it is in a batch with, wherever it stands
-        there, however many threads there are and however many captions are asked for (the first of 40 is the first of
-        1). This holds up to rounding: another batch changes scores in their last bits, and another token comes with a
-        chance of about the size of that change: in the order of 1e-5 a token in fp32, 1e-2 in bf16, less where one
-        token is much the likeliest.
+        keys: a name for each image, such as its path. Random numbers depend only on seed, key, number of the caption,
+        position and token, so an image gets the same captions whatever else is in its batch, wherever it is in the
+        batch, and however many threads or captions there are (the first of 40 equals the first of 1). This holds up to
+        rounding: another batch changes scores in their last bits, and with a probability of about that change a
+        different token is chosen: about 1e-5 per token in fp32 and 1e-2 in bf16, less if one token is by far the most
+        likely.
 
-        progress as in `caption`. Where memory runs out it goes on with fewer captions at a time, then with fewer
-        images. Raises RequestError (options that do not fit the model, keys that do not fit the images) and ModelError
-        (the model is not built as a BLIP).
+        progress as in `caption`. If memory runs out, it continues with fewer captions at a time, then with fewer
+        images. Raises RequestError (options that do not fit the model, or not one key per image) and ModelError (the
+        model is not a BLIP captioner).
         """
         if len(keys) != len(prepared):
-            raise RequestError(f"{len(prepared)} images need as many keys, not {len(keys)}")
+            raise RequestError(f"got {len(keys)} keys for {len(prepared)} images; give one for each")
         caption_options = options.caption_options
         prompt = self.prompt_ids(caption_options)
         forbidden = ForbiddenWords(options.forbidden, self.processor.tokenizer)
@@ -147,43 +147,43 @@ class BlipCaptioner:
         sampler = Sampler(prompt, options, forbidden, lambda tokens: self.text_of(prompt, tokens, caption_options))
 
         def write(start: int, stop: int) -> list[list[Sampled]]:
-            model, tell = watched(self.module, progress)
+            model, report = watched(self.module, progress)
             with torch.inference_mode():
-                tell(start, len(prepared))
+                report(start, len(prepared))
                 states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
                 return sampler.captions(model, states, keys[start:stop])
 
         results: list[list[Sampled]] = []
-        for found in in_batches(len(prepared), sampler.images_at_once, write, self.device):
-            results += found
+        for batch in in_batches(len(prepared), sampler.images_at_once, write, self.device):
+            results += batch
         if progress is not None and results:
             progress(len(results), len(results))
         return results
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
-        """Token ids of the prefix: what the decoder is given after its start token."""
+        """Token ids of the prefix: the decoder's input after its start token."""
         with self._tokenizing:
             ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
         room = config.text_config.max_position_embeddings - 1  # one position for the start token
         if len(ids) + options.max_new_tokens > room:
             raise RequestError(
-                f"a prefix of {len(ids)} tokens and max_new_tokens={options.max_new_tokens} "
-                f"are more than the {room} tokens that {self.name} can write"
+                f"the prefix ({len(ids)} tokens) and max_new_tokens ({options.max_new_tokens}) exceed the {room} "
+                f"tokens that {self.name} can write; shorten the prefix or lower max_new_tokens"
             )
         return ids
 
     def _greedy(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
-        """New token ids of each image, given as states [b, P, width]: the likeliest each time."""
+        """New token ids for each image, given as states [b, P, width], by greedy search."""
         decoder = Decoder(model, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
         return [text.tokens for text in decoder.write(decoder.read(states), [""] * len(states), range(1))]
 
     def _beams(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
-        """New token ids of each image, given as states [b, P, width], by beam search; padded where one ends sooner."""
+        """New token ids for each image, given as states [b, P, width], by beam search; padded to equal length."""
         text = model.config.text_config
         row = [text.bos_token_id, *prompt]
         ids = torch.tensor([row] * len(states), dtype=torch.long, device=states.device)  # [b, 1 + p]
-        # Each setting is given, whatever a generation_config.json beside the weights says.
+        # All settings are explicit, to override a generation_config.json beside the weights.
         settings: dict[str, Any] = {
             "max_new_tokens": options.max_new_tokens,
             "num_beams": options.num_beams,
@@ -194,7 +194,7 @@ class BlipCaptioner:
         }
         if options.min_new_tokens:
             settings["min_new_tokens"] = options.min_new_tokens
-        # `generate` is free to write on the model that it is a method of.
+        # `generate` may modify the model it is called on, hence a view.
         written: torch.Tensor = view_of(model.text_decoder).generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
@@ -207,6 +207,7 @@ class BlipCaptioner:
         return written[:, len(row) :].tolist()
 
     def text_of(self, prompt: list[int], tokens: list[int], options: CaptionOptions) -> str:
+        """The caption for new `tokens` after the `prompt`, cut at the end token and stripped."""
         config: Any = self.module.config
         end = config.text_config.sep_token_id
         if end in tokens:
@@ -217,5 +218,5 @@ class BlipCaptioner:
             text: str = self.processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True
             )
-        # A caption that goes on inside the prefix's last word starts with the mark of a word part.
+        # A caption that continues the prefix's last word starts with a word-piece mark.
         return strip_words(" ".join(text.removeprefix("##").split()), options.strip)

@@ -1,7 +1,7 @@
-"""Building a BLIP from files that are on this machine: complete and of the right kind, or an error.
+"""Building a BLIP from local files: complete and of the right kind, or an error.
 
-BLIP: Li et al., "BLIP: Bootstrapping Language-Image Pre-training", arXiv 2201.12086; the model code is that of
-transformers (4.50 and 5.x).
+BLIP: Li et al., "BLIP: Bootstrapping Language-Image Pre-training", arXiv 2201.12086; the model code is transformers'
+(4.50 and 5.x).
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from ...errors import ModelLoadError
 
 logger = logging.getLogger("interrogator")
 
-# Parameters of the caption head that may be one tensor, of which a file then holds only one. transformers 5 ties both
-# pairs; 4.50 ties the bias only, and where the file has `decoder.bias` alone it says nothing and loses its values.
+# Pairs of parameters of the caption head that may share one tensor, stored under only one name. transformers 5 ties
+# both pairs; 4.50 ties only the bias, and if the file has only `decoder.bias`, it silently discards the values.
 _DECODER = "text_decoder.cls.predictions.decoder"
 _TIED = (
     (f"{_DECODER}.bias", "text_decoder.cls.predictions.bias"),
     (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
 )
 
-_LOADING = threading.Lock()  # transformers sets the default dtype and the level of its log for the whole process
+_LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
-# What transformers and its readers raise for damaged files, besides the safetensors and pickle errors named below.
+# What transformers and its readers raise for damaged files, besides the safetensors and pickle errors below.
 
 
 def load_blip(folder: Path) -> tuple[Any, Any]:
     """The model (BlipForConditionalGeneration, on the CPU, in the dtype of the file) and the BlipProcessor of a folder.
 
-    Raises ModelLoadError: not a BLIP, damaged, a layer missing or of another shape.
+    Raises ModelLoadError: not a BLIP, damaged, or a layer is missing or has another shape.
     """
     model, info, processor, tied = _read_folder(folder, "BlipForConditionalGeneration", _TIED)
     lacking = _fill_tied(model, tied)
@@ -62,7 +62,7 @@ def load_blip_matcher(folder: Path) -> tuple[Any, Any]:
 def _read_folder(
     folder: Path, kind: str, tied: tuple[tuple[str, str], ...] = ()
 ) -> tuple[Any, dict[str, Any], Any, dict[str, torch.Tensor]]:
-    """Model of a class of transformers, what it says about loading, processor, and those of `tied` that are stored."""
+    """A model of transformers' class `kind`, its loading report, its processor, and the `tied` tensors in the file."""
     from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
     from safetensors import SafetensorError
 
@@ -72,42 +72,42 @@ def _read_folder(
             model, info = _load_weights(folder, kind)
             stored = _read_tensors(folder, [name for pair in tied for name in pair])
     except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
-        raise ModelLoadError(f"{folder} holds no BLIP that can be read: {_first_line(error)}") from error
+        raise ModelLoadError(f"{folder} does not contain a readable BLIP: {_first_line(error)}") from error
     return model, info, processor, stored
 
 
 def _load_weights(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
     import transformers
 
-    # The dtype is left to the file and cast by the caller: its keyword has two names in the versions we support.
+    # The dtype is that of the file and cast by the caller, because its keyword differs between supported versions.
     model, info = getattr(transformers, kind).from_pretrained(
         str(folder),
         local_files_only=True,
         use_safetensors=(folder / "model.safetensors").is_file(),
-        weights_only=True,  # of pickles nothing but tensors is read
+        weights_only=True,  # reads only tensors from pickles
         output_loading_info=True,
     )
     return model, info
 
 
 def _load_processor(folder: Path) -> Any:
-    """BlipProcessor with the Pillow image processor, which gives the same pixels with and without torchvision."""
+    """A BlipProcessor with the Pillow image processor, which gives the same pixels with and without torchvision."""
     import transformers
     from transformers import BertTokenizerFast, BlipProcessor
 
-    # transformers 5 has one class for torchvision and one for Pillow; before there was only the latter.
+    # transformers 5 has one class for torchvision and one for Pillow; earlier versions have only the latter.
     image_processor_class = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
     own = folder / "preprocessor_config.json"
     config = _read_json(own) if own.is_file() else _read_json(folder / "processor_config.json").get("image_processor")
     if not isinstance(config, dict):
-        raise ModelLoadError(f"{folder / 'processor_config.json'} does not say how images are prepared")
+        raise ModelLoadError(f"{folder / 'processor_config.json'} lacks the image processor's settings")
     image_processor = image_processor_class.from_dict(config)
     tokenizer = BertTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     return BlipProcessor(image_processor, tokenizer)
 
 
 def _read_tensors(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
-    """Those of the named tensors that the weights file of a folder holds."""
+    """The named tensors, as far as the weights file of a folder contains them."""
     from safetensors import safe_open
 
     path = folder / "model.safetensors"
@@ -118,13 +118,13 @@ def _read_tensors(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
     path = folder / "pytorch_model.bin"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, ValueError):  # the format before PyTorch 1.6 has to be read whole
+    except (RuntimeError, ValueError):  # the format before PyTorch 1.6 cannot be mapped
         state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: state[name] for name in names if name in state}
 
 
 def _fill_tied(model: Any, stored: dict[str, torch.Tensor]) -> set[str]:
-    """Give both parameters of each tied pair the values of the one that is `stored`; returns those without values."""
+    """Copy the one `stored` tensor of each tied pair to both parameters; returns the parameters without values."""
     lacking = set()
     for pair in _TIED:
         there = [name for name in pair if name in stored]
@@ -133,45 +133,45 @@ def _fill_tied(model: Any, stored: dict[str, torch.Tensor]) -> set[str]:
         elif len(there) == 1:
             for name in pair:
                 parameter = model.get_parameter(name)
-                if parameter.shape == stored[there[0]].shape:  # else it is among the mismatched
+                if parameter.shape == stored[there[0]].shape:  # otherwise it is reported as mismatched
                     # Values, not the parameter itself: 4.50 refuses to save what it did not tie.
                     parameter.data.copy_(stored[there[0]])
     return lacking
 
 
 def _check_complete(missing: set[str], info: dict[str, Any], folder: Path) -> None:
-    """Every parameter has to come from the file: transformers fills what is missing with random numbers."""
-    # Counts 0, 1, 2, …; a buffer that older files store and newer ones do not.
+    """Check that every parameter came from the file: transformers fills missing ones with random numbers."""
+    # The numbers 0, 1, 2, …: a buffer that only older files store.
     missing = {name for name in missing if not name.endswith("position_ids")}
     if missing:
         raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {_some(missing)}")
     mismatched = {entry[0] if isinstance(entry, (tuple, list)) else str(entry) for entry in info["mismatched_keys"]}
     if mismatched:
-        raise ModelLoadError(f"the weights in {folder} have other shapes than its config.json: {_some(mismatched)}")
+        raise ModelLoadError(f"the weights in {folder} do not have the shapes of its config.json: {_some(mismatched)}")
     if info["unexpected_keys"]:
         logger.debug("%s holds tensors that are not used: %s", folder, _some(set(info["unexpected_keys"])))
 
 
 def _may_tie(model: Any, target: str) -> bool:
-    """The bias is one tensor in every BLIP; the weight unless the configuration says it is not."""
+    """Whether a pair may share a tensor: the bias always, the weight unless the configuration forbids it."""
     configs = (model.config, model.config.text_config)
     return target.endswith("bias") or all(getattr(config, "tie_word_embeddings", True) for config in configs)
 
 
 def _check_fit(model: Any, processor: Any, folder: Path) -> None:
-    """Token ids that the model has no row for would end in an IndexError in the middle of a caption."""
+    """Check that the model has a row for every token id; otherwise a caption would end in an IndexError."""
     text = model.config.text_config
     rows = model.get_input_embeddings().weight.shape[0]
     if max(text.bos_token_id, text.sep_token_id, text.pad_token_id) >= rows or len(processor.tokenizer) > rows:
         raise ModelLoadError(
-            f"the tokenizer in {folder} has {len(processor.tokenizer)} tokens and its model {rows}: "
+            f"the tokenizer in {folder} has {len(processor.tokenizer)} tokens, but its model {rows}: "
             "they do not belong together"
         )
 
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """No bars and no reports about missing weights while loading: what matters becomes an error of ours."""
+    """Suppress progress bars and reports of missing weights while loading; anything that matters raises an error."""
     from transformers.utils import logging as transformers_logging
 
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
@@ -191,7 +191,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelLoadError(f"{path} cannot be read: {_first_line(error)}") from error
     if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} is no configuration: it holds no JSON object")
+        raise ModelLoadError(f"{path} is not a configuration: it does not contain a JSON object")
     return content
 
 

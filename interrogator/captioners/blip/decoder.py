@@ -1,7 +1,7 @@
 """Writing n texts about each of B images with BLIP's text decoder, token by token.
 
-Each text has a cache of its own keys and values; those of the image are shared (see `text_layers`). A text that ended
-waits until enough others ended, too; then the batch is cut down to those that go on.
+Each text has its own cache of keys and values; those of the image are shared (see `text_layers`). A finished text stays
+in the batch until enough others have finished; then the batch is reduced to the unfinished ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .forbidden_words import ForbiddenWords
 from .text_layers import KeysValues, embed, image_keys_values, text_layers
 from .token_choice import Draw, forbid, penalise, repeating, row_seed
 
-_WORTH_CUTTING = 0.75  # at most this part of the batch goes on: copying its caches costs less than the rest's steps
+_WORTH_CUTTING = 0.75  # largest share of unfinished texts for which copying caches costs less than the steps saved
 
 
 @dataclass
 class Hypothesis:
-    """One text while it is written, and when it is: sample number `sample` about image number `image`."""
+    """One text, in progress or finished: sample number `sample` about image number `image`."""
 
     image: int
     sample: int
@@ -33,7 +33,7 @@ class Hypothesis:
     ended: bool = False
 
     def take(self, token: int, log_probability: float, end: int) -> None:
-        """Go on with a token, or end with it."""
+        """Append a token, or end the text if it is the end token."""
         self.log_probability += log_probability
         if token == end:
             self.ended = True
@@ -43,11 +43,11 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """What all texts about the images begin with.
+    """The state shared by all texts about the images.
 
     Attributes:
-        image: for each layer keys and values of the images, [B, h, P, d].
-        prompt: for each layer keys and values of start token and prompt, [B, h, 1 + p, d].
+        image: for each layer, keys and values of the images, [B, h, P, d].
+        prompt: for each layer, keys and values of start token and prompt, [B, h, 1 + p, d].
         logits: of the first new token, [B, V].
     """
 
@@ -57,19 +57,19 @@ class EncodedImages:
 
 
 def check_captioner(model: Any) -> None:
-    """Raises ModelError: a model is not built as transformers' `BlipForConditionalGeneration`."""
+    """Raises ModelError: the model does not have the structure of transformers' `BlipForConditionalGeneration`."""
     try:
         parts = (model.vision_model, model.text_decoder.cls, model.config.text_config, model.text_decoder.bert)
     except AttributeError as error:
-        raise ModelError(f"this is not built as a BLIP captioner: {error}") from error
+        raise ModelError(f"the model is not a BLIP captioner: {error}") from error
     text_layers(parts[-1])
 
 
 class Decoder:
-    """The text decoder of a `BlipForConditionalGeneration` with the rules for one call. Keeps no tensor."""
+    """The text decoder of a `BlipForConditionalGeneration` with the rules for one call. Stores no tensors."""
 
     def __init__(self, model: Any, prompt: list[int], rules: SamplingOptions, forbidden: ForbiddenWords) -> None:
-        """Take the model's parts; prompt: token ids after the start token. Raises ModelError: see `check_captioner`."""
+        """Wrap a model. prompt: token ids after the start token. Raises ModelError: see `check_captioner`."""
         check_captioner(model)
         text = model.config.text_config
         self.transformer, self.head = model.text_decoder.bert, model.text_decoder.cls
@@ -82,7 +82,7 @@ class Decoder:
         self.forbidden = forbidden
 
     def read(self, states: Tensor) -> EncodedImages:
-        """Read images, [B, P, width], and the prompt after them: once, for any number of texts."""
+        """Encode images, given as states [B, P, width], and the prompt, once for any number of texts."""
         image = image_keys_values(self.layers, states)
         ids = torch.tensor(self.prompt, device=states.device).expand(len(states), 1, -1)  # [B, 1, 1 + p]
         hidden = embed(self.transformer, ids)  # [B, 1, 1 + p, D]
@@ -96,7 +96,7 @@ class Decoder:
     def write(self, encoded: EncodedImages, keys: Sequence[str], samples: range) -> list[Hypothesis]:
         """The texts with these sample numbers about each image, in the order (image, sample).
 
-        keys: one an image, for its random numbers (see `choosing`).
+        keys: one per image, for its random numbers (see `token_choice`).
         """
         every = [Hypothesis(image, sample) for image in range(len(keys)) for sample in samples]
         batch = _Batch(encoded, len(samples), len(self.prompt), self.rules.max_new_tokens, list(every))
@@ -114,7 +114,7 @@ class Decoder:
         return every
 
     def _next(self, logits: Tensor, history: Tensor, texts: list[Hypothesis], keys: Sequence[str], step: int) -> Tensor:
-        """Choose the next token of each row, [R], and hand it to its text."""
+        """Choose the next token of each row, [R], and append it to its text."""
         scores = logits.to(torch.float32, copy=True)  # [R, V]
         total = scores.logsumexp(dim=-1)  # [R]
         if self.rules.repetition_penalty != 1:
@@ -139,51 +139,51 @@ class Decoder:
         return banned
 
     def _step(self, ids: Tensor, batch: _Batch) -> Tensor:
-        """Logits [R, V] after the newest token of each row, [R]; its keys and values go into the batch's caches."""
+        """Logits [R, V] after the newest token of each row, [R]; adds its keys and values to the batch's caches."""
         ended = torch.tensor([text.ended for text in batch.texts], device=ids.device)
         ids = ids.masked_fill(ended, self.padding).view(batch.images, -1, 1)  # [B, n, 1]
         hidden = embed(self.transformer, ids, batch.length)  # [B, n, 1, D]
         batch.length += 1
-        for index, layer in enumerate(self.layers):
-            own = batch.with_new(index, layer.own.keys_values(hidden.flatten(0, 1)))
-            hidden = layer.forward(hidden, own, batch.image[index])
+        for number, layer in enumerate(self.layers):
+            own = batch.with_new(number, layer.own.keys_values(hidden.flatten(0, 1)))
+            hidden = layer.forward(hidden, own, batch.image[number])
         logits: Tensor = self.head(hidden.flatten(0, 2))
         return logits
 
 
 class _Batch:
-    """The caches of texts that are being written: R = images * n rows, those about an image side by side."""
+    """The caches of texts in progress: R = images * n rows, those of one image adjacent."""
 
     def __init__(self, encoded: EncodedImages, samples: int, prompt: int, new: int, texts: list[Hypothesis]) -> None:
         self.texts = texts
         self.images = len(encoded.logits)
         self.image = encoded.image
-        self.length = prompt  # positions of the caches that are filled
+        self.length = prompt  # filled length of the caches
         self.own = [
             (_room(keys, samples, prompt + new), _room(values, samples, prompt + new))
             for keys, values in encoded.prompt
         ]
 
     def with_new(self, layer: int, new: KeysValues) -> KeysValues:
-        """A layer's keys and values [R, h, length, d] with those of the newest token, [R, h, 1, d], put in."""
+        """A layer's keys and values [R, h, length, d], including those of the newest token, [R, h, 1, d]."""
         keys, values = self.own[layer]
         keys[:, :, self.length - 1 : self.length], values[:, :, self.length - 1 : self.length] = new
         return keys[:, :, : self.length], values[:, :, : self.length]
 
     def cut(self) -> Tensor | None:
-        """Leave texts behind that ended, where that is worth it: the rows that stay, [R'], in a new order, or None.
+        """Drop finished texts if that pays: the remaining rows [R'] in a new order, or None.
 
-        Every image keeps as many rows as the one with most texts that go on; images without any leave.
+        Every image keeps as many rows as the one with the most unfinished texts; images without any are dropped.
         """
         each = len(self.texts) // self.images
         rows = [list(range(image * each, (image + 1) * each)) for image in range(self.images)]
-        going = [sum(not self.texts[row].ended for row in one) for one in rows]
-        stay, most = [image for image in range(self.images) if going[image]], max(going)
+        unfinished = [sum(not self.texts[row].ended for row in one) for one in rows]
+        stay, most = [image for image in range(self.images) if unfinished[image]], max(unfinished)
         if len(stay) * most > _WORTH_CUTTING * len(self.texts):
             return None
-        kept = [row for image in stay for row in sorted(rows[image], key=lambda row: self.texts[row].ended)[:most]]
-        self.texts = [self.texts[row] for row in kept]
-        index = torch.tensor(kept, device=self.own[0][0].device)
+        left = [row for image in stay for row in sorted(rows[image], key=lambda row: self.texts[row].ended)[:most]]
+        self.texts = [self.texts[row] for row in left]
+        index = torch.tensor(left, device=self.own[0][0].device)
         self.own = [(keys[index], values[index]) for keys, values in self.own]
         if len(stay) < self.images:
             images = torch.tensor(stay, device=index.device)
@@ -193,8 +193,8 @@ class _Batch:
 
 
 def _room(prompt: Tensor, samples: int, length: int) -> Tensor:
-    """A cache [B samples, h, length, d] that begins with the prompt's [B, h, 1 + p, d]; the rest is not set."""
-    images, heads, there, width = prompt.shape
+    """A cache [B samples, h, length, d] that begins with the prompt's [B, h, 1 + p, d]; the rest is uninitialised."""
+    images, heads, filled, width = prompt.shape
     room = prompt.new_empty(images * samples, heads, length, width)
-    room[:, :, :there] = prompt.repeat_interleave(samples, dim=0)
+    room[:, :, :filled] = prompt.repeat_interleave(samples, dim=0)
     return room

@@ -1,7 +1,7 @@
-"""Many different captions of an image, sampled from BLIP: the image is read once, however many there are.
+"""Many different captions of an image, sampled from BLIP, which encodes the image only once.
 
-transformers' `generate(num_return_sequences=n)` repeats the image's keys and values for each of the n texts; most of
-its time goes there. Here they are computed once an image and layer (see `text_layers`), and the prompt once an image.
+transformers' `generate(num_return_sequences=n)` repeats the image's keys and values for each of the n texts and spends
+most of its time there. Here they are computed once per image and layer (see `text_layers`), the prompt once per image.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ..sampling_options import Sampled, SamplingOptions
 from .decoder import Decoder, Hypothesis
 from .forbidden_words import ForbiddenWords
 
-# Texts written together: more take memory (their caches, a score for every word of the vocabulary), and no less time.
+# Texts written together: more need more memory (caches, scores for the whole vocabulary) and are no faster.
 _TEXTS_AT_ONCE = 256
 
 
 class Sampler:
-    """One call's options, made ready for any number of images.
+    """The options of one call, prepared for any number of images.
 
     Attributes:
-        images_at_once: how many images should be sampled from together.
+        images_at_once: recommended number of images per batch.
     """
 
     def __init__(
         self, prompt: list[int], options: SamplingOptions, forbidden: ForbiddenWords,
         text_of: Callable[[list[int]], str],
     ) -> None:  # fmt: skip
-        """Keep what the captions of one call have in common.
+        """Store what the captions of one call have in common.
 
         Args:
             prompt: token ids of the prefix.
-            text_of: a caption from its token ids.
+            text_of: makes a caption from its token ids.
         """
         self._prompt = prompt
         self._options = options
@@ -49,7 +49,7 @@ class Sampler:
 
         Args:
             model: a `BlipForConditionalGeneration`, or a view of one.
-            keys: one an image, for its random numbers.
+            keys: one per image, for its random numbers.
         """
         decoder = Decoder(model, self._prompt, self._options, self._forbidden)
         images = decoder.read(states)
@@ -60,7 +60,7 @@ class Sampler:
                 sampled[text.image].append(self._sampled(text))
             return stop - start
 
-        # What memory took this time is what the next images begin with.
+        # The next images begin with the number that fitted into memory this time.
         self._samples_at_once = max(in_batches(self._options.count, self._samples_at_once, write, states.device))
         return sampled
 

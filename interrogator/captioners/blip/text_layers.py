@@ -1,10 +1,10 @@
 """The layers of BLIP's text transformer, with the image's keys and values computed once and shared by many texts.
 
-A layer attends to its own text, then to the image, then goes through a feed-forward block (Li et al., "BLIP",
-arXiv 2201.12086; a BERT with cross-attention). What it reads from the image is a projection of the image alone, so n
-texts about one image need it once; transformers' own forward computes and keeps it for each text.
+A layer attends to its own text, then to the image, then applies a feed-forward block (Li et al., "BLIP",
+arXiv 2201.12086; a BERT with cross-attention). The keys and values of the image depend on the image alone, so n texts
+about one image need them only once; transformers' own forward computes and stores them for each text.
 
-The modules called are the model's own: nothing is copied, hooks on them run, and they may be on any device.
+The model's own modules are called: nothing is copied, their hooks run, and they may be on any device.
 Shapes: B images, n texts each, L tokens a text, D width, h heads of d numbers (D = h d), P image patches.
 """
 
@@ -25,7 +25,7 @@ KeysValues = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Attention:
-    """The projections of one attention of the model and what comes after it."""
+    """The projections of one attention of the model, and its output block."""
 
     query: nn.Module
     key: nn.Module
@@ -40,14 +40,14 @@ class Attention:
     def attend(
         self, hidden: Tensor, keys_values: KeysValues, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """Hidden states [rows, L, D] after attending to `keys_values` [rows, h, K, d] and adding what they were.
+        """Hidden states [rows, L, D] after attention to `keys_values` [rows, h, K, d], with the residual added.
 
-        mask: bool, broadcasts to [rows, h, L, K], False where a place may not be seen. causal: a token sees itself
-        and those before it; only where L = K.
+        mask: bool, broadcasts to [rows, h, L, K]; False hides a position. causal: a token attends only to itself and
+        those before it; requires L = K.
         """
         query = self._split(self.query(hidden))  # [rows, h, L, d]
-        found = _attended(query, *keys_values, mask, causal)  # [rows, h, L, d]
-        joined: Tensor = self.output(found.transpose(1, 2).flatten(2), hidden)
+        attended = _attended(query, *keys_values, mask, causal)  # [rows, h, L, d]
+        joined: Tensor = self.output(attended.transpose(1, 2).flatten(2), hidden)
         return joined
 
     def _split(self, states: Tensor) -> Tensor:
@@ -66,14 +66,14 @@ class TextLayer:
     def forward(
         self, hidden: Tensor, own: KeysValues, image: KeysValues, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """Hidden states [B, n, L, D] of the next layer.
+        """The output states [B, n, L, D] of the layer.
 
-        own: keys and values of the text, [B n, h, K, d], those of `hidden` among them.  image: of the image,
-        [B, h, P, d].  mask, causal: see `Attention.attend`; they apply to the text.
+        own: keys and values of the text, [B n, h, K, d], including those of `hidden`. image: keys and values of the
+        image, [B, h, P, d]. mask, causal: see `Attention.attend`; they apply to the text.
         """
         shape = hidden.shape
         hidden = self.own.attend(hidden.flatten(0, 1), own, mask, causal)  # [B n, L, D]
-        # The texts about an image stand side by side as if they were one: they see the image, not each other.
+        # The texts about an image are concatenated as if they were one: they attend to the image, not to each other.
         hidden = self.image.attend(hidden.reshape(shape[0], -1, shape[3]), image)  # [B, n L, D]
         hidden = self.output(self.intermediate(hidden), hidden)
         return hidden.view(shape)
@@ -82,33 +82,33 @@ class TextLayer:
 def text_layers(transformer: Any) -> list[TextLayer]:
     """The layers of a text transformer of transformers' BLIP (`BlipTextModel`), 4.50 and 5.x.
 
-    Raises ModelError: it is built in another way.
+    Raises ModelError: it has another structure.
     """
     try:
         return [_layer(layer) for layer in transformer.encoder.layer]
     except (AttributeError, TypeError) as error:
-        raise ModelError(f"this is not built as the text transformer of a BLIP: {error}") from error
+        raise ModelError(f"the model does not have the text transformer of a BLIP: {error}") from error
 
 
 def image_keys_values(layers: list[TextLayer], states: Tensor) -> list[KeysValues]:
-    """What each layer reads from the image: keys and values [B, h, P, d] of the image's states [B, P, width]."""
-    found = (layer.image.keys_values(states) for layer in layers)
-    # Laid out as they are read: a text reads them once a token.
-    return [(keys.contiguous(), values.contiguous()) for keys, values in found]
+    """For each layer the keys and values [B, h, P, d] of the image, given as states [B, P, width]."""
+    pairs = (layer.image.keys_values(states) for layer in layers)
+    # Contiguous, because every text reads them once per token.
+    return [(keys.contiguous(), values.contiguous()) for keys, values in pairs]
 
 
 def embed(transformer: Any, ids: Tensor, first: int = 0) -> Tensor:
-    """Embeddings [B, n, L, D] of token ids [B, n, L] that stand from place `first` on."""
-    places = torch.arange(first, first + ids.shape[2], device=ids.device).unsqueeze(0)  # [1, L]
-    embedded: Tensor = transformer.embeddings(input_ids=ids.flatten(0, 1), position_ids=places)  # [B n, L, D]
+    """Embeddings [B, n, L, D] of token ids [B, n, L] at the positions from `first` on."""
+    positions = torch.arange(first, first + ids.shape[2], device=ids.device).unsqueeze(0)  # [1, L]
+    embedded: Tensor = transformer.embeddings(input_ids=ids.flatten(0, 1), position_ids=positions)  # [B n, L, D]
     return embedded.view(*ids.shape, -1)
 
 
 def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     """Attention [rows, h, L, d] of queries [rows, h, L, d]; mask and causal as of `Attention.attend`.
 
-    On a CPU by plain matrix products: torch's fused kernel takes two to six times as long for the few queries of a
-    text, most in bfloat16 (torch 2.14 on AVX-512).
+    On a CPU it uses plain matrix products: torch's fused kernel takes two to six times as long for the few queries of a
+    text, most of all in bfloat16 (torch 2.14 on AVX-512).
     """
     if query.device.type != "cpu":
         return scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=causal)
@@ -117,8 +117,8 @@ def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, 
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    found: Tensor = scores.softmax(dim=-1) @ values
-    return found
+    attended: Tensor = scores.softmax(dim=-1) @ values
+    return attended
 
 
 def _layer(layer: Any) -> TextLayer:
@@ -127,6 +127,6 @@ def _layer(layer: Any) -> TextLayer:
 
 def _attention(attention: Any) -> Attention:
     inner = attention.self
-    if getattr(inner, "position_embedding_type", "absolute") != "absolute":  # 4.x could be configured so
-        raise ModelError("a text transformer with relative positions is no BLIP that is known here")
+    if getattr(inner, "position_embedding_type", "absolute") != "absolute":  # an option of 4.x
+        raise ModelError("BLIP text transformers with relative positions are not supported")
     return Attention(inner.query, inner.key, inner.value, attention.output, int(inner.num_attention_heads))

@@ -1,11 +1,11 @@
-"""Choosing the next token: which may come, and one of them by random numbers that do not depend on anything else.
+"""Choosing the next token: which tokens are allowed, and one of them by reproducible random numbers.
 
-The choice is a race. Every token of the vocabulary gets an exponential random number of its own, which depends on the
-seed, the image's key, the sample, the step and the token only; the token with the largest probability / number wins,
-and wins with exactly its probability (the Gumbel-max trick; Maddison, Tarlow, Minka, "A* Sampling", arXiv 1411.0030).
-Two runs whose probabilities differ a little then choose differently at most about as often as they have to: with
-chance <= 2 d, d being the total variation distance (Daliri, Musco, Suresh, "Coupling without Communication",
-arXiv 2408.07978). Cutting [0, 1] at cumulated probabilities would add up the errors of all tokens before.
+The choice is a race. Every token of the vocabulary gets an exponential random number that depends only on the seed, the
+image's key, the sample, the step and the token; the token with the largest probability / number wins, and it wins with
+exactly its probability (the Gumbel-max trick; Maddison, Tarlow, Minka, "A* Sampling", arXiv 1411.0030). Two runs with
+slightly different probabilities then choose differently hardly more often than necessary: with probability <= 2 d,
+where d is the total variation distance (Daliri, Musco, Suresh, "Coupling without Communication", arXiv 2408.07978).
+Dividing [0, 1] by cumulative probabilities would accumulate the errors of all preceding tokens.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ class Draw:
     """Temperature and truncation of a distribution.
 
     Attributes:
-        temperature: above 1 evens out probabilities, below 1 sharpens them; 0 takes the most likely token.
-        top_k: only the k most likely tokens may come; 0 allows all.
-        top_p: only the fewest tokens that together have this probability may come (nucleus sampling; Holtzman et al.,
-            arXiv 1904.09751), taken after top_k; 1 allows all. Of equally likely tokens all or none are in.
+        temperature: above 1 flattens the distribution, below 1 sharpens it; 0 takes the most likely token.
+        top_k: only the k most likely tokens are allowed; 0 allows all.
+        top_p: only the fewest tokens with this total probability are allowed (nucleus sampling; Holtzman et al.,
+            arXiv 1904.09751), applied after top_k; 1 allows all. Equally likely tokens are allowed together or not at
+            all.
     """
 
     temperature: float
@@ -36,9 +37,9 @@ class Draw:
     top_p: float
 
     def choose(self, scores: Tensor, seeds: Sequence[tuple[int, int]]) -> Tensor:
-        """One token id a row, [R] int64, of scores [R, V] float32.
+        """One token id per row, [R] int64, for scores [R, V] float32.
 
-        seeds: two numbers a row (see `row_seed`), from which the random numbers of its tokens come.
+        seeds: two numbers per row (see `row_seed`) that determine the random numbers of its tokens.
         """
         if self.temperature == 0:
             return scores.argmax(dim=-1)
@@ -46,10 +47,10 @@ class Draw:
         return self._winner(probability, probability / exponential(seeds, scores.shape[1], scores.device))
 
     def _winner(self, probability: Tensor, race: Tensor) -> Tensor:
-        """The token [R] that leads each row of the race [R, V] among those that top_k and top_p leave.
+        """The token [R] with the largest value in each row of `race` [R, V] among those that top_k and top_p allow.
 
-        Nothing is sorted: whether a token is in is asked only of those that lead, and where it is not, neither is any
-        that is less likely. `race` is written to.
+        Nothing is sorted: only the leading tokens are checked, and if one is not allowed, no less likely token is
+        either. Overwrites `race`.
         """
         chosen = race.argmax(dim=-1)  # [R]
         if self.top_p >= 1 and not self.top_k:
@@ -70,7 +71,7 @@ class Draw:
         return chosen
 
     def _limit(self, probability: Tensor) -> Tensor:
-        """[R, 1]: the probability of the likelier tokens above which a token is out by top_p."""
+        """[R, 1]: top_p excludes a token if the more likely tokens have at least this total probability."""
         if self.top_p >= 1:
             return torch.full_like(probability[:, :1], torch.inf)
         if 0 < self.top_k < probability.shape[1]:
@@ -80,8 +81,8 @@ class Draw:
 
 def row_seed(seed: int, key: str, sample: int, step: int) -> tuple[int, int]:
     """Two 32-bit numbers for the choice of one token of one caption."""
-    text = f"{seed} {sample} {step} {key}".encode("utf-8", "surrogatepass")
-    digest = blake2b(text, digest_size=8).digest()
+    identity = f"{seed} {sample} {step} {key}".encode("utf-8", "surrogatepass")
+    digest = blake2b(identity, digest_size=8).digest()
     return int.from_bytes(digest[:4], "little", signed=True), int.from_bytes(digest[4:], "little", signed=True)
 
 
@@ -90,7 +91,7 @@ def exponential(seeds: Sequence[tuple[int, int]], count: int, device: torch.devi
     pairs = torch.tensor(seeds, dtype=torch.int32, device=device)  # [R, 2]
     column = torch.arange(count, dtype=torch.int32, device=device)
     bits = _mixed(_mixed(column ^ pairs[:, :1]) + pairs[:, 1:])  # [R, count]
-    # 31 bits, in (0, 1): exact near 0, where the numbers lie that win a race.
+    # 31 bits, in (0, 1): exact near 0, where the winners of a race lie.
     uniform = ((bits & 0x7FFFFFFF).float() + 0.5) / 2**31
     return torch.log1p(-uniform).neg_().clamp_(max=32.0)  # near 1 it would be infinite
 
@@ -105,16 +106,16 @@ def _mixed(bits: Tensor) -> Tensor:
 
 
 def penalise(scores: Tensor, history: Tensor, penalty: float) -> None:
-    """Make tokens less likely that are there already (CTRL, arXiv 1909.05858): in place.
+    """Make tokens that already occurred less likely (CTRL, arXiv 1909.05858), in place.
 
-    scores: [R, V].  history: [R, t], token ids.  penalty: positive scores are divided by it, others multiplied.
+    scores: [R, V]. history: token ids [R, t]. penalty: positive scores are divided by it, negative ones multiplied.
     """
-    there = scores.gather(1, history)
-    scores.scatter_(1, history, torch.where(there < 0, there * penalty, there / penalty))
+    used = scores.gather(1, history)  # [R, t]
+    scores.scatter_(1, history, torch.where(used < 0, used * penalty, used / penalty))
 
 
 def repeating(tokens: Sequence[int], size: int) -> set[int]:
-    """The tokens after which a run of `size` tokens would be there twice; none where `size` is 0."""
+    """The tokens that would make a run of `size` tokens occur twice; none if `size` is 0."""
     if not size or len(tokens) < size:
         return set()
     tail = list(tokens[len(tokens) - size + 1 :])
@@ -123,7 +124,7 @@ def repeating(tokens: Sequence[int], size: int) -> set[int]:
 
 
 def forbid(scores: Tensor, pairs: Sequence[tuple[int, int]], end: int) -> None:
-    """Take tokens out, given as (row, token id), in place; a row with none left may only end."""
+    """Exclude tokens, given as (row, token id), in place; a row with no token left can only end."""
     if pairs:
         rows, tokens = torch.tensor(pairs, dtype=torch.long, device=scores.device).unbind(1)
         scores[rows, tokens] = _NEVER

@@ -1,4 +1,4 @@
-"""The half of every BLIP that reads images."""
+"""The image side of every BLIP."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ...images import to_rgb
 
 Pixels = npt.NDArray[np.uint8]
 
-_CPU_SCORES = 12_000_000  # attention scores a layer: two images of BLIP large, hundreds of a small model
+_CPU_SCORES = 12_000_000  # attention scores per layer: two images in BLIP large, hundreds in a small model
 
 
 def prepare(processor: Any, image: Image.Image) -> Pixels:
-    """A picture at the size that the model reads it in: uint8 [H, W, 3]. Any mode and size; raises ImageReadError.
+    """An image, of any mode and size, at the model's input size: uint8 [H, W, 3]. Raises ImageReadError.
 
-    What the model says of it is what it says of the picture. A quarter of the memory that float32 pixels take.
+    The model's output is the same as for the original. Takes a quarter of the memory of float32 pixels.
     """
     size = processor.image_processor.size
     resample = Image.Resampling(int(processor.image_processor.resample))
@@ -29,10 +29,10 @@ def prepare(processor: Any, image: Image.Image) -> Pixels:
 
 
 def read_images(model: Any, processor: Any, prepared: Sequence[Pixels]) -> Tensor:
-    """What the vision tower makes of prepared images, uint8 [H, W, 3] each: [B, P, width] in the dtype of the weights.
+    """The vision tower's states for prepared images, uint8 [H, W, 3] each: [B, P, width] in the dtype of the weights.
 
-    The class token stands first. On a CPU a few go through the tower at once: there more are no faster, and progress is
-    told between layers, of which one takes seconds for eight images of a large model.
+    The class token comes first. On a CPU only a few images go through the tower at once: more are no faster, and
+    progress is reported between layers, one of which takes seconds for eight images in a large model.
     """
     weight = next(model.parameters())
     few = _at_once(model)
@@ -45,10 +45,10 @@ def read_images(model: Any, processor: Any, prepared: Sequence[Pixels]) -> Tenso
 
 
 def pixels_of(processor: Any, prepared: Sequence[Pixels], device: torch.device) -> Tensor:
-    """Pixels of prepared images on a device, float32 [B, 3, H, W], within rounding those of BLIP's image processor.
+    """Pixels of prepared images on a device, float32 [B, 3, H, W], equal to BLIP's image processor up to rounding.
 
-    Bytes are moved and scaled there: moving the numbers would take four times as long, and making them on the CPU
-    longer than a GPU takes for the model.
+    Bytes are transferred and then scaled on the device: transferring floats would take four times as long, and
+    computing them on the CPU longer than a GPU needs for the model.
     """
     rules = processor.image_processor
     raw = torch.from_numpy(np.stack(prepared))  # uint8 [B, H, W, 3]
@@ -65,7 +65,7 @@ def pixels_of(processor: Any, prepared: Sequence[Pixels], device: torch.device) 
 
 
 def _at_once(model: Any) -> int:
-    """How many images go through the vision tower at once; 0 is all there are."""
+    """How many images go through the vision tower at once; 0 means all."""
     positions = model.vision_model.embeddings.position_embedding  # [1, tokens, width]
     if positions.device.type != "cpu":
         return 0

@@ -1,4 +1,4 @@
-"""An open_clip model and its tokenizer, built from files that are all on disk."""
+"""Building an open_clip model and its tokenizer from files on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import ModelLoadError
 from .files import LOCAL_DIR, Parts
 
-# What open_clip and torch raise for files that are cut short, something else, or of another model.
+# What open_clip and torch raise for files that are truncated, of another format, or of another model.
 _UNREADABLE = (
     RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError,
     StopIteration, AssertionError,
@@ -23,7 +23,7 @@ _UNREADABLE = (
 def build_model(parts: Parts) -> tuple[Any, Callable[[Image.Image], Tensor]]:
     """The model with its weights, on the CPU in float32, and its image transform.
 
-    Raises ModelLoadError: the files are damaged or of another model.
+    Raises ModelLoadError: the files are damaged or belong to another model.
     """
     import open_clip
     from safetensors import SafetensorError
@@ -51,15 +51,15 @@ def build_model(parts: Parts) -> tuple[Any, Callable[[Image.Image], Tensor]]:
     except (SafetensorError, pickle.UnpicklingError, *_UNREADABLE) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelLoadError(
-            f"{parts.checkpoint} does not hold the weights of {parts.model_name}: {reason[:300]}"
+            f"{parts.checkpoint} does not contain the weights of {parts.model_name}: {reason[:300]}"
         ) from error
     return model, preprocess
 
 
 def build_tokenizer(parts: Parts) -> Any:
-    """The tokenizer that goes with a model: open_clip's own, or one of Hugging Face.
+    """The tokenizer of a model: open_clip's own, or one from Hugging Face.
 
-    Raises ModelLoadError: the files do not make a tokenizer.
+    Raises ModelLoadError: the files are not a valid tokenizer.
     """
     import open_clip
     from open_clip.tokenizer import HFTokenizer
@@ -75,4 +75,4 @@ def build_tokenizer(parts: Parts) -> Any:
             **text_cfg.get("tokenizer_kwargs", {}),
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelLoadError(f"{parts.tokenizer} does not hold a tokenizer: {error}") from error
+        raise ModelLoadError(f"{parts.tokenizer} does not contain a tokenizer: {error}") from error

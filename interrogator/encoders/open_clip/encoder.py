@@ -33,15 +33,15 @@ logger = logging.getLogger("interrogator")
 _IMAGE_BATCH = 16
 _WORKING_BYTES = 1_500_000_000
 
-# Token positions in one forward pass: some 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
+# Token positions per forward pass: about 100 texts of a few dozen tokens, 50 MB of activations at ViT-L width.
 _POSITIONS = 4096
 
 
 class OpenClipEncoder:
     """A loaded open_clip model with its image preprocessing and tokenizer.
 
-    Weights are used where they are (`module`), so a host may move the model between calls. Several threads may use
-    one encoder from the start: no call changes the model, and what is found out at first use is found out once.
+    Weights are used on whatever device they are (`module`), so a host may move the model between calls. Several threads
+    may share an encoder: no call changes the model, and what is determined on first use is determined once.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class OpenClipEncoder:
         """Wrap a loaded model.
 
         Args:
-            model: an open_clip model; switched to evaluation, without gradients.
+            model: an open_clip model; switched to evaluation mode, without gradients.
             preprocess: its image transform: PIL image -> float [3, H, W].
-            tokenizer: its tokenizer, as `open_clip.get_tokenizer` gives it.
+            tokenizer: its tokenizer, as returned by `open_clip.get_tokenizer`.
             name: for messages and the name of the cache folder.
-            dtype: what to compute in. None is the dtype of the weights; bfloat16 or float16 over float32 weights
-                runs under autocast, so that the weights as loaded stay at hand.
-            origin: where the model was found.
+            dtype: the dtype to compute in. None is the dtype of the weights; bfloat16 or float16 with float32 weights
+                uses autocast, so that the weights as loaded stay available.
+            origin: where the model was located.
         """
         self.model = model.eval().requires_grad_(False)
         self.preprocess = preprocess
@@ -79,10 +79,10 @@ class OpenClipEncoder:
         """Load a model by name.
 
         Args:
-            name: `ARCH/TAG` as open_clip lists them, a folder or hub id with an `open_clip_config.json`,
-                `hf-hub:ORG/REPO`, `local-dir:FOLDER`, or `ARCH` with a checkpoint. The activation is the one the
-                weights were trained with (`ViT-L-14/openai` is QuickGELU); for a bare `ARCH` it is the architecture's,
-                so name `ViT-L-14-quickgelu` for such a checkpoint.
+            name: `ARCH/TAG` as listed by open_clip, a folder or hub id with an `open_clip_config.json`,
+                `hf-hub:ORG/REPO`, `local-dir:FOLDER`, or `ARCH` with a checkpoint. The activation is the one that the
+                weights were trained with (QuickGELU for `ViT-L-14/openai`); for a bare `ARCH` it is the
+                architecture's, so use `ViT-L-14-quickgelu` for such a checkpoint.
             options: device, dtype, checkpoint, download, progress, revision; see `registry.load_model`.
 
         Raises:
@@ -92,7 +92,7 @@ class OpenClipEncoder:
 
     @classmethod
     def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> OpenClipEncoder:
-        """Build the model that was located. Raises ModelLoadError: its files are damaged, or of another model."""
+        """Build a located model. Raises ModelLoadError: its files are damaged, or belong to another model."""
         model, preprocess = build_model(located.parts)
         tokenizer = build_tokenizer(located.parts)
         return cls(model.to(device), preprocess, tokenizer, located.name, dtype, origin=located)
@@ -107,30 +107,30 @@ class OpenClipEncoder:
 
     @property
     def working_bytes(self) -> int:
-        """The largest chunk of texts under search, or a batch of images, at ViT-L width in float32."""
+        """Enough for the largest chunk of texts in a search, or a batch of images, at ViT-L width in float32."""
         return _WORKING_BYTES
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """An image as `embed` takes it: float32 [3, H, W]. Images of any mode and size."""
+        """An image, of any mode and size, prepared for `embed`: float32 [3, H, W]."""
         return self.preprocess(to_rgb(image))
 
     def embed(self, prepared: Sequence[Tensor], progress: Progress | None = None) -> Tensor:
         """Embeddings of prepared images: float32 [B, D], rows of unit length.
 
-        Where memory runs out, it goes on with half as many images at a time.
+        If memory runs out, it continues with half as many images at a time.
         """
         count = len(prepared)
-        model, tell = watched(self.model, progress)
+        model, report = watched(self.model, progress)
         with self._computing():
 
             def embed(start: int, stop: int) -> Tensor:
-                tell(start, count)
+                report(start, count)
                 pixels = torch.stack(list(prepared[start:stop]))  # [B, 3, H, W]
                 features = model.encode_image(pixels.to(self.device, self.weights_dtype))  # [B, D]
                 return F.normalize(features.float(), dim=-1)
 
             batches = list(in_batches(count, _IMAGE_BATCH, embed, self.device))
-            tell(count, count)
+            report(count, count)
         return torch.cat(batches) if batches else self._no_rows()
 
     def encode_texts(
@@ -138,13 +138,12 @@ class OpenClipEncoder:
     ) -> Tensor:
         """Embeddings of texts: float32 [N, D], rows of unit length.
 
-        Texts of the same tokens get the same row to the bit; what texts have in common at their beginnings is
-        computed once where the text tower is causal (see `text_tower`). What exceeds the context is cut off, and
-        said in the log.
+        Texts with the same tokens get bit-identical rows; common prefixes of texts are computed once if the text tower
+        is causal (see `text_tower`). Texts are truncated to the context, with a warning in the log.
 
         Args:
             progress: called with (texts done, N), also between layers; may raise to cancel.
-            dtype: what to compute in; None is the encoder's own. float32 uses the weights as loaded, raised.
+            dtype: the dtype to compute in; None is the encoder's own. float32 converts the weights as loaded.
         """
         ids = self._tokens.continuations("", texts)  # [N, L]
         for text in self._cut(texts, ids):
@@ -155,7 +154,7 @@ class OpenClipEncoder:
     def encode_continuations(
         self, prompt: str, phrases: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Embeddings [N, D] of `f"{prompt}, {phrase}"` for each phrase, of the phrase alone after an empty prompt.
+        """Embeddings [N, D] of `f"{prompt}, {phrase}"` for each phrase, or of the phrase alone if the prompt is empty.
 
         The prompt is computed once for all phrases, and each phrase is tokenised once for all prompts. Arguments as
         in `encode_texts`.
@@ -163,23 +162,23 @@ class OpenClipEncoder:
         return self._rows(self._tokens.continuations(prompt, phrases), progress, dtype)
 
     def token_ids(self, texts: Sequence[str]) -> tuple[Ints32, Ints64]:
-        """Ids of texts, to be kept and given to `remember_tokens`: int32 [T], and where each text ends int64 [N]."""
+        """Ids of texts, to save for `remember_tokens`: int32 [T], and where each text ends, int64 [N]."""
         return self._tokens.contents(texts)
 
     def remember_tokens(self, texts: Sequence[str], ids: Ints32, ends: Ints64) -> None:
-        """Take over what `token_ids` gave for texts, so that they are not tokenised again."""
+        """Accept ids that `token_ids` returned earlier, so that these texts are not tokenised again."""
         self._tokens.remember(texts, ids, ends)
 
     def count(self, text: str) -> int:
-        """How many tokens a text has, start and end tokens included, were there no limit."""
+        """Number of tokens of a text without truncation, including start and end tokens."""
         return self._tokens.count(text)
 
     def fits(self, text: str) -> bool:
-        """Whether all of a text is within the context."""
+        """Whether the whole text is within the context."""
         return self._tokens.count(text) <= self.context_length
 
     def identity(self) -> EncoderIdentity:
-        """Name, dtype, tokenizer and the model's float32 answers to fixed phrases; computed once."""
+        """Name, dtype, tokenizer and the model's float32 embeddings of fixed phrases; computed once."""
         return self._identity.get(self._identify)
 
     def _identify(self) -> EncoderIdentity:
@@ -203,35 +202,35 @@ class OpenClipEncoder:
             return F.normalize(features.float(), dim=-1)
 
     def _forward(self, ids: Tensor, in_float32: bool, progress: Progress | None) -> Tensor:
-        """Features [N, D] by the model's own forward, each text once, with the shortest padding that is exact."""
-        model, tell = watched(self.model, progress)
+        """Features [N, D] by the model's own forward, each distinct text once, with the shortest exact padding."""
+        model, report = watched(self.model, progress)
         features_of = TextFeatures(model)
         ids, where = torch.unique(ids, dim=0, return_inverse=True)  # [M, L], [N]
         lengths = self._tokens.lengths(ids) if self._trims_padding() else torch.full((len(ids),), ids.shape[1])
-        order = torch.argsort(lengths, stable=True)  # [M]: neighbours share a length, so little padding is left
+        order = torch.argsort(lengths, stable=True)  # [M]: similar lengths together, so little padding is left
         sizes: list[int] = lengths[order].tolist()
 
         def encode(start: int, stop: int) -> Tensor:
-            tell(start, len(where))
+            report(start, len(where))
             cut = ids[order[start:stop], : sizes[stop - 1]]  # [B, L']
             return features_of(cut.to(self.device), in_float32)
 
         features = list(in_batches(len(order), _POSITIONS, encode, self.device, partial(_stop, sizes)))
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order))
-        return torch.cat(features)[place[where].to(features[0].device)]
+        row = torch.empty_like(order)
+        row[order] = torch.arange(len(order))
+        return torch.cat(features)[row[where].to(features[0].device)]
 
     @property
     def text_tower(self) -> CausalTower | None:
-        """What encodes texts where the text tower is causal; None where texts go through the model's own forward.
+        """The prefix-sharing tower if the text tower is causal; None if texts go through the model's own forward.
 
-        Built and tried at first use. A tower whose answers are not the model's own steps aside, with a warning; where
-        memory runs out in the trial, that comes out and the next use tries again.
+        Built and verified on first use. If its features differ from the model's own, it is not used, and a warning is
+        logged. If memory runs out during verification, the error is raised and the next use tries again.
         """
         return self._tower.get(lambda: proven_tower(self.model, self.name, self._tokens, self._answers))
 
     def _answers(self, texts: Sequence[str]) -> Tensor:
-        """The model's own features [N, D] of fully padded texts, in float32."""
+        """The model's own float32 features [N, D] of fully padded texts."""
         ids = self._tokens.ids(texts).to(self.device)
         with self._computing(torch.float32):
             return TextFeatures(self.model)(ids, in_float32=True).float()
@@ -239,7 +238,7 @@ class OpenClipEncoder:
     def _cut(self, texts: Sequence[str], ids: Tensor) -> list[str]:
         """The texts that exceed the context, each once."""
         full = torch.nonzero(ids[:, -1] != self._tokens.pad_id).flatten().tolist() if len(ids) else []
-        return [text for text in dict.fromkeys(texts[place] for place in full) if not self.fits(text)]
+        return [text for text in dict.fromkeys(texts[row] for row in full) if not self.fits(text)]
 
     def _trims_padding(self) -> bool:
         return self._trims.get(self._try_trimming)
@@ -255,7 +254,7 @@ class OpenClipEncoder:
 
     @contextmanager
     def _computing(self, dtype: torch.dtype | None = None) -> Iterator[None]:
-        """In which every forward runs: without gradients, in a dtype (None is the encoder's own), fast for batches."""
+        """The context of every forward: no gradients, the given dtype (None is the encoder's own), fast for batches."""
         with torch.inference_mode(), self._autocast(dtype), FlatProjections():
             yield
 
@@ -271,7 +270,7 @@ class OpenClipEncoder:
 
 
 def _weights_dtype(model: nn.Module) -> torch.dtype:
-    """What the bulk of the weights is held in; open_clip keeps LayerNorm and embeddings of a half model in float32."""
+    """The dtype of most weights; open_clip keeps LayerNorm and embeddings of a half-precision model in float32."""
     numbers: dict[torch.dtype, int] = {}
     for name, parameter in model.named_parameters():
         if "embedding" not in name:
@@ -280,9 +279,9 @@ def _weights_dtype(model: nn.Module) -> torch.dtype:
 
 
 def _stop(lengths: Sequence[int], start: int, positions: int) -> int:
-    """Where a batch of texts stops that begins at `start` and has at most `positions` token positions, padding counted.
+    """The end of a batch of texts that begins at `start` and has at most `positions` token positions, with padding.
 
-    lengths: of all texts, the shortest first.
+    lengths: of all texts, shortest first.
     """
     stop = start + 1
     while stop < len(lengths) and (stop + 1 - start) * lengths[stop] <= positions:

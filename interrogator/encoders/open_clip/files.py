@@ -1,7 +1,7 @@
-"""Where an open_clip model's parts are: architecture, weights, tokenizer, configuration of the text tower.
+"""Locating the parts of an open_clip model: architecture, weights, tokenizer, configuration of the text tower.
 
-open_clip downloads as it goes and falls back to random weights where a file is missing. Here every part is found
-on disk (or downloaded where that was allowed) before open_clip is asked to build anything.
+open_clip downloads files as it needs them and falls back to random weights if one is missing. Here every part is found
+on disk (or downloaded, if allowed) before open_clip builds anything.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ logger = logging.getLogger("interrogator")
 LOCAL_DIR = "local-dir:"  # before a folder, for open_clip
 HF_HUB = "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
-# The names of weights on the hub (open_clip/constants.py). `model.safetensors` there is in the format of transformers.
+# Names of weights files on the Hub (open_clip/constants.py). There, `model.safetensors` is in transformers' format.
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-# What open_clip takes in a folder, best first (open_clip/factory.py, `_find_checkpoint_in_dir`).
+# Names that open_clip accepts in a folder, best first (open_clip/factory.py, `_find_checkpoint_in_dir`).
 FOLDER_WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
@@ -79,20 +79,20 @@ def find_parts(
 ) -> Parts | None:
     """Find all parts of a model: in `folder`, or by name: `arch/tag`, `arch` with a checkpoint, or `hf-hub:REPO`.
 
-    revision: of `hf-hub:REPO`; a tag says itself which weights it means.
+    revision: of `hf-hub:REPO`; a tag already specifies its weights.
 
-    Returns None for a name that is none of these: no architecture of open_clip comes first in it.
+    Returns None if the name is none of these, that is, it does not start with an architecture of open_clip.
 
     Raises:
-        UnknownModelError: open_clip knows the architecture but not the tag, or a name without weights.
-        ModelNotFoundError: files are missing; names every one, secondary files too, and where they may be put.
+        UnknownModelError: the tag is unknown, or the name has neither tag nor checkpoint.
+        ModelNotFoundError: files are missing; names all of them, including secondary files, and where to put them.
         ModelLoadError: a configuration cannot be read.
     """
     find = _Finder(download, progress)
     weights = Path(checkpoint).expanduser() if checkpoint else None
     if folder is not None or name.startswith(HF_HUB):
         if weights is not None:
-            raise ModelLoadError(f"a checkpoint goes with an architecture such as ViT-L-14, not with {name}")
+            raise ModelLoadError(f"{name} has its own weights; use a checkpoint with an architecture such as ViT-L-14")
         parts = _from_folder(name, folder, find, revision)
     elif not _is_architecture(name, weights, download):
         return None
@@ -106,9 +106,9 @@ def find_parts(
 
 
 def _is_architecture(name: str, checkpoint: Path | None, download: bool) -> bool:
-    """Whether a name is `ARCH` or `ARCH/TAG` of open_clip, and not a repository `org/name`.
+    """Whether a name is open_clip's `ARCH` or `ARCH/TAG`, and not a repository `org/name`.
 
-    Raises UnknownModelError: it is nearly one, or has a checkpoint, and can be nothing else.
+    Raises UnknownModelError: it resembles one, or comes with a checkpoint, and cannot be anything else.
     """
     import open_clip
 
@@ -129,7 +129,7 @@ def _is_on_disk(repo: str) -> bool:
 
 
 class _Finder:
-    """Fetches files, and remembers what is missing so that one message can name all of it."""
+    """Fetches files, and collects what is missing so that one message can name all of it."""
 
     def __init__(self, download: bool, progress: Progress | None) -> None:
         self.download = download
@@ -148,7 +148,7 @@ class _Finder:
             raise self.missing[0]
         if self.missing:
             parts = "; ".join(map(str, self.missing))
-            raise ModelNotFoundError(f"{name} is not complete: {parts}") from self.missing[0]
+            raise ModelNotFoundError(f"{name} is incomplete: {parts}") from self.missing[0]
 
 
 def _from_folder(name: str, folder: Path | None, find: _Finder, revision: str | None) -> Parts | None:
@@ -166,7 +166,7 @@ def _from_folder(name: str, folder: Path | None, find: _Finder, revision: str | 
         model_cfg = config["model_cfg"]
         _ = model_cfg["text_cfg"].get, model_cfg["vision_cfg"].get  # both are tables
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelLoadError(f"{folder / CONFIG_FILE} is no open_clip configuration ({error!r})") from error
+        raise ModelLoadError(f"{folder / CONFIG_FILE} is not an open_clip configuration ({error!r})") from error
     return Parts(f"{LOCAL_DIR}{folder}", model_cfg, _weights_in(folder))
 
 
@@ -190,15 +190,15 @@ def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Par
         tag_cfg = _shared_settings([open_clip.get_pretrained_cfg(architecture, known) for known in tags])
     weights = checkpoint or _tag_weights(name, tag_cfg["hf_hub"], find)
     if checkpoint is not None and not checkpoint.is_file():
-        raise ModelNotFoundError(f"there is no checkpoint file {checkpoint}")
+        raise ModelNotFoundError(f"checkpoint file {checkpoint} does not exist")
     quick_gelu = tag_cfg.get("quick_gelu", False) if tag else None
     preprocess = {key: tag_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag_cfg}
-    # A missing weights file is told at the end, together with a missing tokenizer.
+    # A missing weights file is reported later, together with a missing tokenizer.
     return Parts(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)
 
 
 def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
-    """open_clip's rule for `hf_hub`: `org/repo/file`, or `org/repo/` for the default file names."""
+    """The folder of a tag's weights. open_clip's `hf_hub` is `org/repo/file`, or `org/repo/` for default file names."""
     repo, _, file = hf_hub.rpartition("/")
     names = (file.rpartition(".")[0] + ".safetensors", file) if file else WEIGHT_FILES
     row = known_model("encoder", name)
@@ -208,13 +208,13 @@ def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
 
 
 def _shared_settings(tag_cfgs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The image settings that all published weights of an architecture agree on, for a checkpoint without a tag."""
+    """The image settings common to all published weights of an architecture, for a checkpoint without a tag."""
     first = tag_cfgs[0] if tag_cfgs else {}
     return {key: value for key, value in first.items() if all(cfg.get(key) == value for cfg in tag_cfgs)}
 
 
 def _find_tokenizer(parts: Parts, find: _Finder) -> None:
-    """Hugging Face tokenizers and text towers live in repositories of their own; the model's folder comes first."""
+    """Find a Hugging Face tokenizer and text tower: in the model's folder, else in their own repositories."""
     text_cfg = parts.model_cfg["text_cfg"]
     own = Path(parts.model_name.removeprefix(LOCAL_DIR)) if parts.model_name.startswith(LOCAL_DIR) else None
     tokenizer, tower = text_cfg.get("hf_tokenizer_name"), text_cfg.get("hf_model_name")
@@ -229,7 +229,7 @@ def _find_tokenizer(parts: Parts, find: _Finder) -> None:
 
 
 def _inside(folder: Path | None, name: str) -> str:
-    """A name in a folder's configuration may be a path relative to that folder."""
+    """The folder that a configuration names by a path relative to its own folder; else the name itself."""
     return str(folder / name) if folder and (folder / name).is_dir() else name
 
 

@@ -1,8 +1,8 @@
-"""Text features from a loaded open_clip model, without the padding its own `encode_text` insists on.
+"""Text features from a loaded open_clip model, without the padding that its own `encode_text` requires.
 
-`encode_text` of open_clip's native CLIP adds all position embeddings and the whole causal mask, so it takes only
-texts padded to the full context. The model's own code runs on shorter texts once those two are cut to length, as they
-are in a view of the model for one call.
+`encode_text` of open_clip's native CLIP adds all position embeddings and the whole causal mask, so it accepts only
+texts padded to the full context. With these two cut to length, in a view of the model for one call, the model's own
+code runs on shorter texts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TextFeatures:
     def __call__(self, ids: Tensor, in_float32: bool = False) -> Tensor:
         """Features [N, D] of token ids [N, L]; not normalised.
 
-        in_float32: compute with the weights raised to float32, whatever they are held in.
+        in_float32: compute with the weights converted to float32.
         """
         tensors: dict[str, Tensor] = {}
         if in_float32:
@@ -39,7 +39,7 @@ class TextFeatures:
         return model.encode_text(ids)  # type: ignore[no-any-return]
 
     def _cut(self, length: int, raised: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Position embeddings and causal mask for `length` places, where the tower has them as open_clip's own does."""
+        """Position embeddings and causal mask cut to `length`, if the tower has them like open_clip's own."""
         prefix, tower = ("text.", self.model.text) if hasattr(self.model, "text") else ("", self.model)
         cut: dict[str, Tensor] = {}
         positions = getattr(tower, "positional_embedding", None)
@@ -53,11 +53,11 @@ class TextFeatures:
 
 
 def padding_is_idle(features: TextFeatures, ids: Tensor, lengths: Tensor) -> bool:
-    """Whether texts of these `ids` [N, L] give the same features without the padding at their end.
+    """Whether texts with these `ids` [N, L] give the same features without the padding at their end.
 
-    True of causal towers that pool at the end token and of towers that mask padding; not of CoCa (its class token
-    stands last), SigLIP (attends to padding) and towers that pool the last place. Tried rather than known, so that a
-    tower nobody has thought of is still encoded exactly.
+    True for causal towers that pool at the end token and for towers that mask padding; not for CoCa (its class token
+    comes last), SigLIP (attends to padding) and towers that pool the last position. This is measured rather than looked
+    up, so that unforeseen towers are encoded exactly too.
     """
     whole = features(ids, in_float32=True)  # [N, D]
     for row, length in enumerate(lengths.tolist()):
@@ -65,9 +65,9 @@ def padding_is_idle(features: TextFeatures, ids: Tensor, lengths: Tensor) -> boo
             cut = features(ids[row : row + 1, :length], in_float32=True)[0]  # [D]
         except (RuntimeError, IndexError, ValueError, AssertionError) as error:
             if is_out_of_memory(error):
-                raise  # which says nothing about the tower
-            return False  # the tower takes only full texts
-        # fp32 noise between the two shapes is some 1e-6 of the norm; an attended pad changes 1e-3 and more.
+                raise  # this says nothing about the tower
+            return False  # the tower accepts only full texts
+        # fp32 noise between the two shapes is about 1e-6 of the norm; attending to padding changes it by 1e-3 or more.
         if (cut - whole[row]).norm() > 1e-4 * whole[row].norm():
             return False
     return True

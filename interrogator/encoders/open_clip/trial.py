@@ -1,4 +1,4 @@
-"""The trial of a text tower: it is used only where its answers are the model's own."""
+"""The trial of a prefix-sharing text tower: it is used only if its features are the model's own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..tokens import Tokens
 
 logger = logging.getLogger("interrogator")
 
-# What a text tower is tried on before it is used: the cache's probes, and texts in which the rules of masks, padding
-# and pooling show: zero ids inside ("!"), repeats, beginnings of one another, more than the context holds.
+# Texts that a tower is tried on before use: the cache's probes, and texts that exercise masks, padding and pooling:
+# zero ids inside ("!"), repeats, prefixes of one another, more than the context holds.
 TOWER_PROBES = (
     *PROBE_PHRASES,
     "!!",
@@ -33,18 +33,18 @@ TOWER_PROBES = (
 def proven_tower(
     model: Any, name: str, tokens: Tokens, answers: Callable[[Sequence[str]], Tensor]
 ) -> CausalTower | None:
-    """A tower that answers like the model; None, with a warning where that is a surprise, if there is none.
+    """A tower whose features are the model's; None if it has none, with a warning if that is unexpected.
 
-    A device that runs out of memory says nothing about the tower: that error comes out.
+    Running out of memory says nothing about the tower, so that error is raised.
 
     Args:
-        name: of the model, for the log.
-        answers: the model's own features [N, D] of texts, in float32.
+        name: the model's name, for the log.
+        answers: returns the model's own features [N, D] of texts, in float32.
     """
     try:
         tower = CausalTower(model)
     except NotCausal as reason:
-        logger.debug("%s: %s, so its texts go through its own forward", name, reason)
+        logger.debug("%s: %s, so texts go through its own forward", name, reason)
         return None
     expected = F.normalize(answers(TOWER_PROBES), dim=-1)  # [P, D]
     try:
@@ -61,7 +61,7 @@ def proven_tower(
         tower.nodes = 0
         return tower
     logger.warning(
-        "%s: texts go through the model's own forward, which is slower; sharing their beginnings failed on trial (%s)",
+        "%s: texts go through the model's own forward, which is slower, because sharing prefixes failed its trial (%s)",
         name,
         reason_in_words,
     )
@@ -69,9 +69,9 @@ def proven_tower(
 
 
 def _tolerance() -> float:
-    """How far unit rows of two exact ways to the same answer may lie apart.
+    """The largest allowed difference between unit rows computed in two exact ways.
 
-    fp32 noise of a deep tower is some 1e-6, a place masked wrongly moves rows by 1e-3 and more. Where the user lets
-    GPUs multiply in TF32 (torch.set_float32_matmul_precision), noise is that large itself.
+    fp32 noise of a deep tower is about 1e-6; one wrongly masked position changes rows by 1e-3 or more. If the user lets
+    GPUs multiply in TF32 (torch.set_float32_matmul_precision), the noise itself is that large.
     """
     return 1e-4 if torch.get_float32_matmul_precision() == "highest" else 3e-3
