@@ -285,7 +285,8 @@ ASKED = {
         ),
         (
             Settings(
-                preset="small", quality="best-of-n", several=2, banks=("mediums",), quota={"mediums": 2}, block=("x",),
+                preset="small", quality="best-of-n", captions_per_image=2, banks=("mediums",), quota={"mediums": 2},
+                block=("x",),
                 rules=CaptionRules(template="{caption}, photo"),
             ),
             "1d7404fd3c34",

@@ -740,8 +740,8 @@ def test_what_is_no_target_is_refused_before_the_run(tmp_path: Path) -> None:
         ("kohya-json", tmp_path, [source], "text", "not a JSON object of objects"),
         ("csv", tmp_path, [source], "text", "no column file_name"),
         ("parquet", tmp_path, [source], "text", "not written by such a run"),
-        ("txt", None, [], "text", "needs sources"),
-        ("txt", None, [source, source], "text", "a number of its own"),
+        ("txt", None, [], "text", "needs at least one source"),
+        ("txt", None, [source, source], "text", "each source its own number"),
     ]
     before = tree(tmp_path)
     for kind, out, sources, column, message in cases:
