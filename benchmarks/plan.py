@@ -44,7 +44,7 @@ WORKS: dict[str, Work] = {
     "batches": Work(
         "batches of 2, 4 and 8 beside one item, for each family and dtype",
         "batches",
-        pairs=3,
+        pairs=5,
         own_models=("ViT-B-32", "ViT-L-14", "blip-base", "blip-large"),
     ),
     "end-to-end": Work("one image in best mode end to end", "end_to_end", asked=40, pairs=1, one_model=True),

@@ -20,7 +20,7 @@ DEMO_FOLDER = Path(__file__).parent / "demo"
 
 @dataclass(frozen=True)
 class Marker:
-    """What tells a folder with a model of some family from any other folder.
+    """The file by which a folder with a model of some family is recognised.
 
     Attributes:
         file: a small file that every such folder has.
@@ -40,7 +40,7 @@ class Family:
         loads: by role the class that loads it, `module:Class`; a module of this package begins with a dot. The class
             has `from_files(located, device, dtype)`.
         files: what a folder or repository with such a model holds.
-        marker: what tells such a folder; read before any weights are.
+        marker: the file by which such a folder is recognised; read before any weights are.
         architectures: by role what `architectures` in `config.json` may name, where the file has that entry.
         finder: `module:function` that finds the parts of a model which one folder does not hold, or that has names
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
@@ -61,7 +61,7 @@ class KnownModel:
     """One known model.
 
     Attributes:
-        name: what it is asked for by: a hub id, or `architecture/tag` of open_clip.
+        name: the name it loads by: a hub id, or `architecture/tag` of open_clip.
         role: what it does.
         family: the name of its family.
         architecture: for people.
@@ -233,7 +233,7 @@ def families(role: Role) -> list[Family]:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """A sentence that says a name is not known and which known names are near it."""
+    """A sentence about an unknown name, with the known names nearest to it."""
     known = list(known)
     near = get_close_matches(name, known, n=4, cutoff=0.5) or known[:12]
     return f"unknown {what} {name!r}; choose from {', '.join(near)}"

@@ -1,4 +1,4 @@
-"""Which family the model in a folder is of, told by a small file before any weights are read; and models of a host."""
+"""The family of the model in a folder, known by a small file before any weights are read; and models of a host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_family(role: Role, folder: Path) -> Family:
     """The family of the model in a folder.
 
     Raises:
-        ModelNotFoundError: the folder has no file that tells.
+        ModelNotFoundError: the folder holds no marker of a family.
         ModelLoadError: it holds a model, but none for this role.
     """
     family = family_in(role, folder)
@@ -35,7 +35,7 @@ def check_family(role: Role, folder: Path) -> Family:
     path = folder / "config.json"
     if not path.is_file():
         files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
-        raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file that tells one'}")
+        raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
@@ -49,12 +49,12 @@ def check_family(role: Role, folder: Path) -> Family:
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
-    """The family for a role that a folder's marker tells, or None. Raises ModelLoadError: a marker cannot be read."""
+    """The family for a role by a folder's marker, or None. Raises ModelLoadError: a marker cannot be read."""
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
 
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:
-    """Whether a folder holds a model of a family for a role, as its marker tells. Raises as `family_in`."""
+    """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
     path = folder / family.marker.file
     if role not in family.loads or not path.is_file():
         return False
@@ -90,13 +90,14 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
     found: dict[str, Path] = {}
-    seen: set[Path] = set()  # a folder for one role may lie in a folder for all
+    listed: set[Path] = set()  # a folder for one role may lie in a folder for all
     for root in folders:
         for folder in _folders_with(markers, root, _DEPTH):
             name = folder.relative_to(root).as_posix()
-            if folder not in seen and name.casefold() not in known and _holds(role, folder):
-                seen.add(folder)
-                found.setdefault(f"{root.name}/{name}", folder)
+            if folder in listed or name.casefold() in known or not _holds(role, folder):
+                continue
+            listed.add(folder)
+            found.setdefault(f"{root.name}/{name}", folder)
     return found
 
 

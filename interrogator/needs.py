@@ -33,7 +33,7 @@ def needs_of(
 
     Args:
         mode: how the prompt is made.
-        template_fields: names in the template that stand for something a model says: `FIELDS`, banks and their roles.
+        template_fields: names in the template that stand for the answer of a model: `FIELDS`, banks and their roles.
         quality: how captions are made.
         score: whether each text is compared with its image.
         captioned: whether every caption is given, so that none is written.

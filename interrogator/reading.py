@@ -38,7 +38,7 @@ class Reading:
         captions: candidates, the best first; () where no captioner was asked.
         tags: every tag of the tagger's vocabulary; None where no tagger was asked.
         embedding: by the encoder, float32 [D], unit length; None where no encoder was asked.
-        flags: what is to be said of it, such as `review`.
+        flags: remarks on it, such as `review`.
     """
 
     captions: tuple[Candidate, ...] = ()
@@ -85,7 +85,7 @@ def read(
     caption_options: CaptionOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> list[Reading]:
-    """Ask each model that is needed once about all images, whatever is composed of the answers later.
+    """Run each model that is needed once over all images, whatever is composed of the answers later.
 
     Args:
         needs: roles; see `needs.needs_of`.

@@ -3,7 +3,7 @@
     located = locate("captioner", "Salesforce/blip-image-captioning-base", download=True)
     captioner = load(located, device="auto", dtype="auto")
 
-A name is, in this order: a row of the catalog; a folder, whose family its marker tells; a name of a family's own, such
+A name is, in this order: a row of the catalog; a folder, whose marker names the family; a name of a family's own, such
 as ARCH/TAG of open_clip; the id of a repository on the Hugging Face hub, of which the marker is fetched and read before
 any weights are.
 """
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 LOCAL_DIR = "local-dir:"
-"""Said of a folder; a folder needs no such word, but names with it are understood."""
+"""open_clip's prefix of a folder. Names with it are understood; a folder needs none."""
 
 _CHECKPOINT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx")
 
@@ -96,7 +96,7 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
         dtype: auto, fp32, bf16 or fp16; see `devices.choose_dtype`.
 
     Raises:
-        DeviceError: no such device or dtype here; said before any file is read.
+        DeviceError: no such device or dtype here; raised before any file is read.
         ModelLoadError: the files are damaged, or lack a tensor. Nothing is ever left random.
     """
     from .devices import choose_device, choose_dtype

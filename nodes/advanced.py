@@ -1,4 +1,4 @@
-"""Interrogate (advanced): every part and every knob of an interrogation by itself."""
+"""Interrogate (advanced): every part and every option of an interrogation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .modes import ModeChoice, full_mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
 
 _CONNECT = {
-    "captioner": "There is no caption: connect a captioner, or a caption (an empty one for phrases only).",
-    "tagger": "There is no tagger, which mode tags needs: connect Load Tagger.",
+    "captioner": "There is no caption: connect Load Captioner, or a caption (an empty one for phrases only).",
+    "tagger": "Mode tags needs a tagger: connect Load Tagger.",
 }
 
 
@@ -31,45 +31,47 @@ class InterrogatorAdvanced(io.ComfyNode):
             node_id="InterrogatorAdvanced",
             display_name="Interrogate (advanced)",
             category="interrogator",
-            description="Turns an image into a prompt with models, phrases and search options of your choice.",
+            description="Turns an image into a prompt with the models, phrases and search options you choose.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
+                io.Image.Input("image", tooltip="One image or a batch. Each image gets its own prompt."),
                 Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
                 Banks.Input("banks", tooltip="From Load Phrase Banks."),
                 full_mode_input(),
                 escape_input(),
                 Captioner.Input(
-                    "captioner", optional=True, tooltip="From Load Captioner. Not needed where a caption is connected."
+                    "captioner", optional=True, tooltip="From Load Captioner. Not needed if a caption is connected."
                 ),
                 io.String.Input(
                     "caption", optional=True, force_input=True,
-                    tooltip="A caption from any other node: one for all images, or one for each. An empty one makes a"
-                    " prompt of phrases only.",
+                    tooltip="A caption from any other node: one for all images, or one per image. An empty caption"
+                    " gives a prompt of phrases only.",
                 ),
                 Tagger.Input(
-                    "tagger", optional=True, tooltip="From Load Tagger; for mode tags and the output tags."
+                    "tagger", optional=True, tooltip="From Load Tagger. Needed for mode tags and the output tags."
                 ),
             ],
             outputs=[
-                io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="One prompt an image."),
                 io.String.Output(
-                    "caption_out", display_name="caption", is_output_list=True, tooltip="One caption an image."
+                    "prompt", display_name="prompt", is_output_list=True, tooltip="One prompt per image."
+                ),
+                io.String.Output(
+                    "caption_out", display_name="caption", is_output_list=True, tooltip="One caption per image."
                 ),
                 io.String.Output(
                     "phrases", display_name="phrases", is_output_list=True,
-                    tooltip="The phrases in the prompt, one JSON list an image: text, bank, similarity. For Assemble"
-                    " Prompt.",
+                    tooltip="The phrases in the prompt, one JSON list per image: text, bank, similarity. For"
+                    " Assemble Prompt.",
                 ),
                 io.Float.Output(
                     "similarity", display_name="similarity", is_output_list=True,
-                    tooltip="Cosine similarity of image and prompt, one an image.",
+                    tooltip="Cosine similarity of image and prompt, one per image.",
                 ),
                 io.String.Output(
                     "tags", display_name="tags", is_output_list=True,
-                    tooltip="The tags of each image with commas between, the most probable first. Without a tagger,"
-                    " nothing that hangs on this output runs.",
+                    tooltip="The tags of each image, most probable first, separated by commas. Without a tagger,"
+                    " nodes connected to this output do not run.",
                 ),
             ],
         )  # fmt: skip
@@ -83,7 +85,7 @@ class InterrogatorAdvanced(io.ComfyNode):
         images = pictures(image)
         choice = ModeChoice.of(only(mode), tuple(MODES))
         captions = paired(caption, len(images), "captions")
-        # Both encoder and tagger have an output of their own, in every mode.
+        # Encoder and tagger each have their own output, in every mode.
         needs = needs_of(choice.mode, captioned=None not in captions, score=True)
         if tagger is not None:
             needs |= {"tagger"}

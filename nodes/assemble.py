@@ -1,4 +1,4 @@
-"""Assemble Prompt: caption and phrases in an order of your own."""
+"""Assemble Prompt: caption and phrases in your own order."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class InterrogatorAssemble(io.ComfyNode):
             node_id="InterrogatorAssemble",
             display_name="Assemble Prompt",
             category="interrogator",
-            description="Puts a caption and ranked phrases into a template of your own.",
+            description="Fills your own template with a caption and ranked phrases.",
             inputs=[
                 io.String.Input(
                     "template", default="{caption}, {mediums} {artists}, {flavors}", multiline=True,
-                    tooltip="Names in braces are filled in: caption, phrases (all of them), a role (artists, mediums,"
-                    " movements, sites, flavors, negative) or any bank. What stays empty leaves no comma behind.",
+                    tooltip="Names in braces are replaced: caption, phrases (all of them), a role (artists, mediums,"
+                    " movements, sites, flavors, negative) or any bank. Empty fields leave no comma behind.",
                 ),
                 io.String.Input(
                     "caption", optional=True, force_input=True, tooltip="From any node that writes captions."
                 ),
                 io.String.Input(
                     "phrases", optional=True, force_input=True,
-                    tooltip="The output phrases of Interrogate (advanced), or scores of Rank Phrases.",
+                    tooltip="The output phrases of Interrogate (advanced) or scores of Rank Phrases.",
                 ),
             ],
-            outputs=[io.String.Output("prompt", display_name="prompt", tooltip="The template, filled in.")],
+            outputs=[io.String.Output("prompt", display_name="prompt", tooltip="The filled template.")],
         )  # fmt: skip
 
     @classmethod
@@ -46,7 +46,7 @@ class InterrogatorAssemble(io.ComfyNode):
                 raise TypeError("not a list of phrases")
         except (ValueError, TypeError) as error:
             raise ValueError(
-                "The input phrases is no list of phrases: connect `phrases` of Interrogate (advanced) or `scores` of"
-                " Rank Phrases."
+                "The input phrases is not a list of phrases: connect `phrases` of Interrogate (advanced) or `scores`"
+                " of Rank Phrases."
             ) from error
         return io.NodeOutput(interrogator.assemble(template, caption or "", ranked, banks=[OWN]))

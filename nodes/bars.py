@@ -34,7 +34,7 @@ def bar_picture(phrases: Sequence[RankedPhrase]) -> Image.Image:
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    """The beginning of a text that has room on its line."""
+    """The beginning of a text, as much as fits on its line."""
     if draw.textlength(text, font) <= room:
         return text
     while text and draw.textlength(f"{text}…", font) > room:

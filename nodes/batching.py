@@ -1,4 +1,4 @@
-"""Inputs of nodes that take whole lists: ComfyUI then gives every input as a list, widgets too.
+"""Inputs of nodes that take whole lists: ComfyUI then passes every input as a list, even widgets.
 
 Such nodes see all images at once, batches them, and pair captions from another node with the images they belong to.
 """
@@ -22,11 +22,11 @@ def paired(values: Sequence[_T] | None, count: int, what: str) -> list[_T | None
     """One of `values` for each of `count` images: as many as images, one for all, or None where nothing is connected.
 
     Raises:
-        ValueError: there are as many as neither.
+        ValueError: there are neither one nor `count` values.
     """
     given: list[_T | None] = [*values] if values else [None]
     if len(given) == count:
         return given
     if len(given) == 1:
         return given * count
-    raise ValueError(f"{len(given)} {what} came for {count} images: connect one for all of them, or one for each.")
+    raise ValueError(f"Got {len(given)} {what} for {count} images: connect one for all images, or one per image.")

@@ -17,16 +17,16 @@ def escape_input() -> Any:
     """The switch that several nodes share."""
     return io.Boolean.Input(
         "escape", default=True, optional=True,
-        tooltip="Put a backslash before brackets in the prompt, which text encoders would read as weights.",
+        tooltip="Escape brackets in the prompt with a backslash; text encoders would read them as weights.",
     )  # fmt: skip
 
 
 def prompts(results: Sequence[Interrogation], escape: bool | None) -> list[str]:
-    """The prompts of interrogations, their brackets escaped unless that is switched off."""
+    """The prompts of interrogations, brackets escaped unless `escape` is off."""
     return [result.prompt if escape is False else result.escaped_prompt for result in results]
 
 
 def tag_lists(results: Sequence[Interrogation], escape: bool | None) -> list[str]:
-    """The tags of interrogations with commas between, their brackets escaped unless that is switched off."""
+    """The tags of interrogations, separated by commas, brackets escaped unless `escape` is off."""
     lists = [join(*(tag.text for tag in result.tags)) for result in results]
     return lists if escape is False else [escape_brackets(tags) for tags in lists]

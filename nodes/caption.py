@@ -1,4 +1,4 @@
-"""Caption Image: what a captioner says is in a picture."""
+"""Caption Image: a captioner's caption for each image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sockets import Captioner
 
 
 class InterrogatorCaption(io.ComfyNode):
-    """Writes captions, with the decoding under control."""
+    """Writes captions, with control over decoding."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,31 +26,34 @@ class InterrogatorCaption(io.ComfyNode):
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.Image.Input("image", tooltip="One image or a batch; every image gets a caption of its own."),
+                io.Image.Input("image", tooltip="One image or a batch. Each image gets its own caption."),
                 Captioner.Input("captioner", tooltip="From Load Captioner."),
                 io.String.Input(
                     "prefix", default="", placeholder="a picture of",
-                    tooltip="Words that the caption begins with; they steer what comes after them.",
+                    tooltip="Text that the caption begins with; it steers the rest.",
                 ),
                 io.Boolean.Input(
-                    "keep_prefix", default=False, tooltip="Leave the prefix in the caption. Off: only what follows it."
+                    "keep_prefix", default=False,
+                    tooltip="Keep the prefix in the caption. If off, the caption is only the text after it.",
                 ),
                 io.Int.Input(
-                    "max_length", default=32, min=1, max=256, step=1, tooltip="Tokens at most; a word has one or more."
+                    "max_length", default=32, min=1, max=256, step=1,
+                    tooltip="Maximum number of tokens; a word takes one or more.",
                 ),
-                io.Int.Input("min_length", default=0, min=0, max=256, step=1, tooltip="Tokens at least."),
+                io.Int.Input("min_length", default=0, min=0, max=256, step=1, tooltip="Minimum number of tokens."),
                 io.Int.Input(
                     "beams", default=1, min=1, max=16, step=1,
-                    tooltip="Captions tried side by side: 1 is greedy and quick, 3 to 5 are often a little better.",
+                    tooltip="Number of captions searched side by side: 1 is greedy and fast, 3 to 5 are often"
+                    " slightly better.",
                 ),
                 io.Float.Input(
                     "repetition_penalty", default=1.0, min=0.5, max=3.0, step=0.05, round=0.01,
-                    tooltip="Above 1: words that are there already become less likely.",
+                    tooltip="Above 1, words already in the caption become less likely.",
                 ),
             ],
             outputs=[
                 io.String.Output(
-                    "caption", display_name="caption", is_output_list=True, tooltip="One caption an image."
+                    "caption", display_name="caption", is_output_list=True, tooltip="One caption per image."
                 )
             ],
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Caption Dataset Folder: captions for all pictures of a folder, where a trainer looks for them."""
+"""Caption Dataset Folder: captions for all pictures in a folder, where a trainer looks for them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from . import host, models, result_box
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
 
-# The captioner is the only model of a preset that writes sentences, which is what trainers want.
+# Trainers want sentences, and only the captioner of a preset writes them.
 _MODES = [mode.value for mode in MODES if "captioner" in MODES[mode].needs]
-# What can lie beside the pictures and needs no package of its own.
+# Targets that can stand beside the pictures and need no extra package.
 _TARGETS = [kind for kind in TARGET_KINDS if kind not in ("parquet", "webdataset")]
 
 
 class InterrogatorDataset(io.ComfyNode):
-    """Runs over a folder inside ComfyUI's input or output folder; goes on where it was stopped."""
+    """Captions a folder inside ComfyUI's input or output folder; continues a stopped run."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -34,49 +34,50 @@ class InterrogatorDataset(io.ComfyNode):
             node_id="InterrogatorDataset",
             display_name="Caption Dataset Folder",
             category="interrogator",
-            description="Captions every picture of a folder for training, and writes a report. Stopped, it goes on"
-            " where it was.",
+            description="Captions every picture in a folder for training and writes a report. A stopped run"
+            " continues where it left off.",
             is_output_node=True,
             not_idempotent=True,
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
                     "place", options=["input", "output"], default="input",
-                    tooltip="Which of ComfyUI's folders holds the pictures.",
+                    tooltip="Which of ComfyUI's folders contains the pictures.",
                 ),
                 io.String.Input(
                     "folder", default="", placeholder="my_dataset",
-                    tooltip="The folder of pictures inside it; folders in that one count too.",
+                    tooltip="The folder of pictures inside it, subfolders included.",
                 ),
                 io.Combo.Input(
                     "preset",
                     options=models.preset_names(),
                     default=catalog.DEFAULT_PRESET,
-                    tooltip="Which models to use. demo: tiny models in the package that know cartoon creatures only.",
+                    tooltip="Which models to use. demo: tiny built-in models that know only cartoon creatures.",
                 ),
                 io.Combo.Input(
                     "mode", options=_MODES, default="caption",
-                    tooltip="caption: the sentence alone. The others add phrases to it and take longer.",
+                    tooltip="caption: the caption alone. The other modes add phrases and take longer.",
                 ),
                 io.Combo.Input(
                     "quality", options=[quality.value for quality in QUALITIES], default="greedy",
                     tooltip=" ".join(f"{quality.value}: {traits.help}." for quality, traits in QUALITIES.items()),
                 ),
                 io.String.Input(
-                    "trigger", default="", tooltip="What the trained thing is called; put in front of every caption."
+                    "trigger", default="",
+                    tooltip="Trigger word for training; put first in every caption that lacks it.",
                 ),
                 io.String.Input(
                     "template", default="{prompt}",
-                    tooltip="Names in braces are filled in: prompt (the text of the mode), caption, trigger, a role"
-                    " (artists, mediums, movements, sites, flavors), any bank, folder or stem of the file.",
+                    tooltip="Names in braces are replaced: prompt (the text of the mode), caption, trigger, a role"
+                    " (artists, mediums, movements, sites, flavors), any bank, or the file's folder or stem.",
                 ),
                 io.Combo.Input(
                     "existing", options=list(POLICIES), default="skip",
-                    tooltip="What to do with captions that already exist.",
+                    tooltip="What to do with existing captions.",
                 ),
                 io.Combo.Input(
                     "target", options=_TARGETS, default="txt",
-                    tooltip="txt, caption: a file beside each picture. jsonl: metadata.jsonl as Hugging Face reads it."
+                    tooltip="txt, caption: a file beside each picture. jsonl: metadata.jsonl for Hugging Face."
                     " kohya-json, kohya-jsonl: for kohya's scripts. csv: one table.",
                 ),
                 io.Boolean.Input(
@@ -85,15 +86,15 @@ class InterrogatorDataset(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "download", default=False, optional=True,
-                    tooltip="Fetch models that are missing from the Hugging Face hub, once, into"
-                    " models/interrogator. Off: the network is never asked.",
+                    tooltip="Download missing models once from the Hugging Face hub into models/interrogator. If"
+                    " off, the network is never used.",
                 ),
             ],
             outputs=[
                 io.String.Output(
-                    "report", display_name="report", tooltip="How many were captioned, and what to look at."
+                    "report", display_name="report", tooltip="How many pictures were captioned, and what to review."
                 ),
-                io.String.Output("page", display_name="page", tooltip="The path of the report to open in a browser."),
+                io.String.Output("page", display_name="page", tooltip="The path of the report; open it in a browser."),
             ],
         )  # fmt: skip
 
@@ -113,7 +114,7 @@ class InterrogatorDataset(io.ComfyNode):
         dataset = interrogator.dataset
         settings = dataset.Settings(
             preset=preset, mode=mode, quality=quality, policy=existing,
-            wording=dataset.CaptionRules(trigger=trigger, template=template),
+            rules=dataset.CaptionRules(trigger=trigger, template=template),
         )  # fmt: skip
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 
@@ -133,7 +134,7 @@ def _folder(place: str, folder: str) -> Path:
     """The folder of this name inside ComfyUI's input or output folder.
 
     Raises:
-        ValueError: it does not exist, or lies outside.
+        ValueError: it does not exist, or is outside.
     """
     root = host.dataset_root(place).resolve()
     name = folder.strip()
@@ -143,14 +144,14 @@ def _folder(place: str, folder: str) -> Path:
     except (OSError, ValueError):  # no name that a folder can have
         inside, there = True, False
     if not name or not inside:
-        raise ValueError(f"{name!r} is no folder inside {root}: name one that holds the pictures.")
+        raise ValueError(f"{name!r} is not a folder inside {root}: name the folder of pictures.")
     if not there:
         raise ValueError(f"There is no folder {name[:200]!r} in {root}: put the pictures there.")
     return path
 
 
 def _fingerprint(folder: Path) -> str:
-    """What changes when a file of the folder does; runs' own files aside."""
+    """A digest that changes with any file in the folder, except those that runs write."""
     digest = hashlib.sha256()
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -173,7 +174,7 @@ def _models(settings: Settings, download: bool, node_id: str | None) -> Any:
 
 
 def _report(summary: Summary) -> str:
-    """How the run stands, and its findings, for people."""
+    """The state of the run and its findings, as text."""
     counts = summary.counts
     lines = [
         f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed, of {summary.total} pictures."

@@ -1,7 +1,7 @@
-"""What the nodes ask of ComfyUI: folders, device, memory, progress, cancelling. No other module does.
+"""Everything the nodes ask ComfyUI for: folders, devices, memory, progress, cancelling. No other module asks.
 
-Read in ComfyUI 0.8.0 and 0.33.0: folder_paths, comfy/model_management.py, comfy/model_patcher.py, comfy/utils.py,
-server.py.
+Based on the source of ComfyUI 0.8.0 and 0.33.0: folder_paths, comfy/model_management.py, comfy/model_patcher.py,
+comfy/utils.py, server.py.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ logger = logging.getLogger("interrogator")
 Progress = Callable[[int, int], None]
 
 FOLDER = "interrogator"
-# Where other packs put the same models; ours are looked for there, and never written there.
+# Where other packs keep the same models; we look for models there, and never write there.
 _SHARED_FOLDERS = ("blip", "LLM", "clip_interrogator")
-# A model that is moved layer by layer ends up on two devices, so it goes whole: any budget is enough.
+# A model moved layer by layer would end up on two devices, so it moves whole: any budget is enough.
 _WHOLE = 1e32
 
 
 def register_folders() -> None:
-    """Make our folders known, keeping what the user's extra_model_paths.yaml says of them. Creates nothing."""
+    """Register our folders, keeping those from the user's extra_model_paths.yaml. Creates nothing."""
     for name in (FOLDER, *_SHARED_FOLDERS):
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
 
@@ -62,7 +62,7 @@ def dataset_root(name: str) -> Path:
 
 
 def blocked() -> Any:
-    """An output that nothing downstream runs on."""
+    """An output that keeps the nodes after it from running."""
     return ExecutionBlocker(None)
 
 
@@ -79,7 +79,7 @@ def offload_device() -> torch.device:
 
 
 def precision(asked: str) -> str:
-    """The number format for a model: `auto` is what ComfyUI would take on this device."""
+    """The number format for a model: `auto` is what ComfyUI would choose for this device."""
     device = load_device()
     if asked != "auto" or management.is_device_cpu(device):
         return asked
@@ -89,7 +89,7 @@ def precision(asked: str) -> str:
 
 
 class _Box(torch.nn.Module):
-    """Holds a model for the patcher, which sets `device` on what it is given; models of transformers refuse that."""
+    """Wraps a model for the patcher, which sets `device` on it; models of transformers refuse that."""
 
     def __init__(self, inside: torch.nn.Module) -> None:
         super().__init__()
@@ -103,17 +103,17 @@ class _WholePatcher(ModelPatcher):
         return super().partially_load(device_to, _WHOLE, force_patch_weights)
 
     def partially_unload(self, *_: Any, **__: Any) -> int:
-        return 0  # nothing was freed: ComfyUI then unloads all of it
+        return 0  # nothing freed: ComfyUI then unloads the whole model
 
 
 class Memory:
-    """The weights of one model in the care of ComfyUI, which moves them out when others need the room."""
+    """The weights of one model, managed by ComfyUI, which moves them out when others need the memory."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._patcher = _WholePatcher(_Box(module), load_device=load_device(), offload_device=offload_device())
 
     def bring(self, working_bytes: int) -> None:
-        """Have the model where it computes, with room for so many bytes beside it. Call it right before every use."""
+        """Move the model to where it computes, with `working_bytes` free beside it. Call right before every use."""
         management.load_models_gpu([self._patcher], memory_required=working_bytes, force_full_load=True)
 
 
@@ -129,7 +129,7 @@ def progress() -> Progress:
 
 
 def download_progress(node_id: str | None, what: str) -> Progress:
-    """As `progress`, in bytes, with a line of text on the node."""
+    """Like `progress`, in bytes, with a line of text on the node."""
     show = progress()
     server = getattr(PromptServer, "instance", None)
 
@@ -144,7 +144,7 @@ def download_progress(node_id: str | None, what: str) -> Progress:
 
 @contextmanager
 def explain_out_of_memory() -> Iterator[None]:
-    """Say what to do where even the smallest piece of the work does not fit into memory."""
+    """Say what to do when even the smallest batch does not fit into memory."""
     try:
         yield
     except Exception as error:

@@ -33,53 +33,56 @@ class InterrogatorImage(io.ComfyNode):
             node_id="InterrogatorImage",
             display_name="Interrogate Image",
             category=CATEGORY,
-            description="Turns an image into the prompt that would make it: a caption and the phrases that fit best.",
+            description="Turns an image into the prompt that would make it: a caption and the phrases that fit it"
+            " best.",
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
+                io.Image.Input("image", tooltip="One image or a batch. Each image gets its own prompt."),
                 io.Combo.Input(
                     "preset",
                     options=models.preset_names(),
                     default=catalog.DEFAULT_PRESET,
-                    tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model that this Stable Diffusion reads"
-                    " prompts with. small: quick. demo: tiny models in the package that know cartoon creatures only.",
+                    tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model of that Stable Diffusion version."
+                    " small: fast. demo: tiny built-in models that know only cartoon creatures.",
                 ),
                 mode_input(),
                 io.Combo.Input(
                     "artists", options=list(ARTISTS), default="all", optional=True,
-                    tooltip="Names of artists in the prompt: all, those dead for 70 years or more, or none."
-                    " Banks that are connected have their own.",
+                    tooltip="Which artists the prompt may name: all, long_dead (dead for at least 70 years) or none."
+                    " Connected banks use their own setting.",
                 ),
                 io.Boolean.Input(
                     "negative", default=False, optional=True,
-                    tooltip="Also make a negative prompt: what the image is least like. Off: nothing that hangs on that"
-                    " output runs.",
+                    tooltip="Also make a negative prompt from what the image is least like. If off, nodes connected"
+                    " to that output do not run.",
                 ),
                 io.Boolean.Input(
                     "download", default=False, optional=True,
-                    tooltip="Fetch models that are missing from the Hugging Face hub, once, into"
-                    " models/interrogator. Off: the network is never asked.",
+                    tooltip="Download missing models once from the Hugging Face hub into models/interrogator. If"
+                    " off, the network is never used.",
                 ),
                 escape_input(),
                 io.String.Input(
                     "caption", optional=True, force_input=True,
-                    tooltip="A caption from another node, such as Florence-2 or JoyCaption, in place of BLIP's: one for"
-                    " all images, or one for each.",
+                    tooltip="A caption from another node, such as Florence-2 or JoyCaption, instead of BLIP's: one"
+                    " for all images, or one per image.",
                 ),
                 Banks.Input(
-                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks, in place of the preset's own."
+                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks, instead of the preset's."
                 ),
             ],
             outputs=[
-                io.String.Output("prompt", display_name="prompt", is_output_list=True, tooltip="One prompt an image."),
                 io.String.Output(
-                    "caption_out", display_name="caption", is_output_list=True, tooltip="One caption an image."
+                    "prompt", display_name="prompt", is_output_list=True, tooltip="One prompt per image."
+                ),
+                io.String.Output(
+                    "caption_out", display_name="caption", is_output_list=True, tooltip="One caption per image."
                 ),
                 io.String.Output(
                     "negative_out", display_name="negative", is_output_list=True,
-                    tooltip="One negative prompt an image, with the switch `negative` on.",
+                    tooltip="One negative prompt per image, if `negative` is on.",
                 ),
             ],
         )  # fmt: skip

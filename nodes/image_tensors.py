@@ -19,11 +19,11 @@ def pictures(batches: Iterable[Tensor]) -> list[Image.Image]:
     """The pictures of IMAGE batches, each [B, H, W, C] of values from 0 to 1 in any float dtype; C is 1, 3 or 4.
 
     Raises:
-        ValueError: there is no picture in them, or a tensor is no IMAGE.
+        ValueError: they contain no picture, or a tensor is not an IMAGE.
     """
     found = [_picture(image) for batch in batches for image in (batch[None] if batch.ndim == 3 else batch)]
     if not found:
-        raise ValueError("The image batch is empty: connect a node that gives at least one image.")
+        raise ValueError("The image batch is empty: connect a node that outputs at least one image.")
     return found
 
 
@@ -36,8 +36,7 @@ def _picture(image: Tensor) -> Image.Image:
     channels = image.shape[-1] if image.ndim == 3 else 0
     if channels not in _MODES or 0 in image.shape:
         raise ValueError(
-            f"This is no IMAGE: its shape is {list(image.shape)}, not [height, width, channels]."
-            " Connect an image output."
+            f"Not an IMAGE: its shape is {list(image.shape)}, not [height, width, channels]. Connect an image output."
         )
     levels = torch.nan_to_num(image.detach().float()).clamp(0, 1).mul(255).round().to(torch.uint8).cpu()  # [H, W, C]
     return Image.fromarray(levels.numpy().squeeze(-1) if channels == 1 else levels.numpy(), _MODES[channels])

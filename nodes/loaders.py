@@ -15,14 +15,14 @@ from .own_phrases import OWN, own_bank
 from .sockets import Banks, Captioner, Encoder, Tagger
 
 _PRECISION_TOOLTIP = (
-    "Number format. auto: what ComfyUI would take on this device, fp16 or bf16; fp32 on a CPU without bf16"
+    "Number format. auto: what ComfyUI would choose for this device, fp16 or bf16; fp32 on a CPU without bf16"
     " instructions."
 )
-# What the combo of taggers shows where there is none: a combo without an entry cannot be drawn.
+# The only entry of the combo when there are no taggers: a combo without entries cannot be drawn.
 _NO_TAGGER = "none found: put a tagger into models/interrogator/taggers"
 _DOWNLOAD_TOOLTIP = (
-    "Fetch the model from the Hugging Face hub if it is missing, once, into models/interrogator. Off: the network is"
-    " never asked."
+    "Download the model, if it is missing, once from the Hugging Face hub into models/interrogator. If off, the"
+    " network is never used."
 )
 
 
@@ -50,8 +50,8 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=models.names("captioner"), default="Salesforce/blip-image-captioning-large",
-                    tooltip="Known models, and those found in models/interrogator/captioners, blip, LLM and"
-                    " clip_interrogator. demo: a tiny one in the package that knows cartoon creatures only.",
+                    tooltip="Known models, and models found in models/interrogator/captioners, blip, LLM and"
+                    " clip_interrogator. demo: a tiny built-in model that knows only cartoon creatures.",
                 ),
                 _precision(),
                 _download(),
@@ -85,7 +85,7 @@ class InterrogatorLoadTagger(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=known, default=known[0],
-                    tooltip="Known models, and those found in models/interrogator/taggers.",
+                    tooltip="Known models, and models found in models/interrogator/taggers.",
                 ),
                 _precision(),
                 _download(),
@@ -97,7 +97,7 @@ class InterrogatorLoadTagger(io.ComfyNode):
     def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
         if model == _NO_TAGGER:
             folder = host.model_folders("tagger")[0]
-            raise ValueError(f"There is no tagger: put the folder of one into {folder}, then reload the page.")
+            raise ValueError(f"No tagger found: put the folder of a tagger into {folder}, then reload the page.")
         return io.NodeOutput(
             models.load("tagger", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
         )
@@ -117,13 +117,15 @@ class InterrogatorLoadEncoder(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=models.names("encoder"), default="ViT-L-14/openai",
-                    tooltip="ViT-L-14/openai for Stable Diffusion 1.x, ViT-H-14 for 2.x, ViT-bigG-14 for XL; also what"
-                    " is found in models/interrogator/encoders. demo: a tiny one in the package.",
+                    tooltip="ViT-L-14/openai for Stable Diffusion 1.x, ViT-H-14 for 2.x, ViT-bigG-14 for XL; also"
+                    " models found in models/interrogator/encoders. demo: a tiny built-in model.",
                 ),
                 _precision(),
                 _download(),
             ],
-            outputs=[Encoder.Output("encoder", display_name="encoder", tooltip="For every node that compares.")],
+            outputs=[
+                Encoder.Output("encoder", display_name="encoder", tooltip="For every node with an encoder input.")
+            ],
         )  # fmt: skip
 
     @classmethod
@@ -142,49 +144,50 @@ class InterrogatorLoadBanks(io.ComfyNode):
             node_id="InterrogatorLoadBanks",
             display_name="Load Phrase Banks",
             category="interrogator/loaders",
-            description="Chooses the phrases that prompts are made of: built-in banks, your own lines, your own lists.",
+            description="Chooses the phrases for prompts: built-in banks, lines you type, your own lists.",
             inputs=[
                 io.Combo.Input(
                     "artists", options=list(ARTISTS), default="all",
-                    tooltip="Names of artists: all, those dead for 70 years or more, or none.",
+                    tooltip="Which artists prompts may name: all, long_dead (dead for at least 70 years) or none.",
                 ),
                 io.Boolean.Input("mediums", default=True, tooltip="`an oil painting`, `a charcoal drawing` …"),
                 io.Boolean.Input("movements", default=True, tooltip="`art nouveau`, `bauhaus` …"),
                 io.Boolean.Input("sites", default=True, tooltip="`trending on artstation` …"),
                 io.String.Input(
                     "flavors", default="all",
-                    tooltip="all, none, or names of flavor banks with commas between: camera_and_lens, color,"
-                    " composition, detail_and_quality, era, figure_and_clothing, genre_and_aesthetic, lighting, mood,"
-                    " nature_and_weather, photography, rendering, setting, technique, texture_and_material.",
+                    tooltip="all, none, or names of flavor banks, separated by commas: camera_and_lens, color,"
+                    " composition, detail_and_quality, era, figure_and_clothing, genre_and_aesthetic, lighting,"
+                    " mood, nature_and_weather, photography, rendering, setting, technique, texture_and_material.",
                 ),
                 io.Boolean.Input(
-                    "negative", default=True, tooltip="What negative prompts are made of, beside flavors."
+                    "negative", default=True, tooltip="Phrases for negative prompts, in addition to flavors."
                 ),
                 io.String.Input(
-                    "lines", default="", multiline=True, placeholder="phrases of your own, one a line",
-                    tooltip="Phrases of your own, one a line; they fill the same slot as flavors.",
+                    "lines", default="", multiline=True, placeholder="your own phrases, one per line",
+                    tooltip="Your own phrases, one per line. They fill the same slot as flavors.",
                 ),
                 io.String.Input(
                     "file", default="", placeholder="my_list.txt",
-                    tooltip="A list of your own, or a folder of lists, in models/interrogator/banks or ComfyUI's input"
-                    " folder: one phrase a line.",
+                    tooltip="Your own list, or a folder of lists, in models/interrogator/banks or ComfyUI's input"
+                    " folder: one phrase per line.",
                 ),
                 io.String.Input(
-                    "block", default="", multiline=True, placeholder="words never to use, one a line",
-                    tooltip="Words or phrases, one a line: whatever holds one of them is left out of every bank.",
+                    "block", default="", multiline=True, placeholder="words never to use, one per line",
+                    tooltip="Words or phrases, one per line. Phrases that contain one of them are removed from every"
+                    " bank.",
                 ),
                 io.String.Input(
                     "quota", default="", placeholder="artists: 1, lighting: 2",
-                    tooltip="How many phrases of a bank one prompt takes at most, with commas between."
-                    " A role such as flavors means each of its banks.",
+                    tooltip="Maximum number of phrases a prompt takes from a bank; separate entries with commas. A"
+                    " role such as flavors applies to each of its banks.",
                 ),
             ],
-            outputs=[Banks.Output("banks", display_name="banks", tooltip="For every node that takes phrases.")],
+            outputs=[Banks.Output("banks", display_name="banks", tooltip="For every node with a banks input.")],
         )  # fmt: skip
 
     @classmethod
     def fingerprint_inputs(cls, file: str | None = None, **_: Any) -> Any:
-        """A list that was edited is read again; everything else is in the inputs."""
+        """Changes when a list is edited; everything else is in the inputs."""
         try:
             path = _list_path(file or "")
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -218,7 +221,7 @@ class InterrogatorLoadBanks(io.ComfyNode):
         if own.phrases:
             banks.append(own)
         if not banks:
-            raise ValueError("There are no phrases: switch a bank on, type lines, or name a file.")
+            raise ValueError("There are no phrases: switch on a bank, type lines, or name a file.")
         return io.NodeOutput(banks)
 
 
@@ -233,7 +236,7 @@ def _list_path(file: str) -> Path:
     """The list or folder of lists that a node names, in one of the folders that nodes may read.
 
     Raises:
-        ValueError: it is not there, or lies elsewhere; a graph from the web must not read any file of this machine.
+        ValueError: it does not exist, or is elsewhere: a graph from the web must not read any file on this machine.
     """
     name = file.strip()
     folders = [folder.resolve() for folder in host.list_folders()]
@@ -249,18 +252,20 @@ def _list_path(file: str) -> Path:
         except (OSError, ValueError):  # no name that a file can have
             continue
     if outside:
-        raise ValueError(f"{name!r} lies outside the folders that lists are read from: put it into {where}.")
+        raise ValueError(f"{name!r} is outside the folders for lists: put it into {where}.")
     raise ValueError(f"There is no list {name[:200]!r}: put it into {where}.")
 
 
 def _limits(text: str) -> dict[str, int]:
-    """`artists: 1, lighting: 2` as numbers by bank."""
+    """`artists: 1, lighting: 2` as a number per bank."""
     limits = {}
     for entry in text.replace("\n", ",").split(","):
         if not entry.strip():
             continue
         name, _, number = entry.partition(":")
         if not number.strip().isdecimal():
-            raise ValueError(f"The quota {entry.strip()!r} is no bank and number: write artists: 1, lighting: 2.")
+            raise ValueError(
+                f"Invalid quota {entry.strip()!r}: write banks and numbers, such as artists: 1, lighting: 2."
+            )
         limits[name.strip()] = int(number)
     return limits

@@ -102,17 +102,17 @@ def _passed(name: str) -> property:
 
 
 POOL = interrogator.ModelPool(keep=_KEPT, on_device=None, wrap=hosted)
-"""What is loaded stays for the next run; ComfyUI does all moving."""
+"""Loaded models, kept for the next run; ComfyUI moves them."""
 
 
 def load(role: Role, name: str, *, precision: str = "auto", download: bool, node_id: str | None) -> Any:
-    """A model by one of `names`, loaded now or in an earlier run.
+    """A model from `names`, loaded now or in an earlier run.
 
     Args:
-        node_id: the node that shows how far a download is.
+        node_id: the node that shows the progress of a download.
 
     Raises:
-        InterrogatorError: it is not on disk and may not be downloaded, or its files are no such model.
+        InterrogatorError: it is not on disk and may not be downloaded, or its files are not such a model.
     """
     folders = host.model_folders(role)
     with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
@@ -129,24 +129,26 @@ def load_preset(row: Preset, needs: Iterable[str], *, download: bool, node_id: s
         if role in needs:
             name = row.model(role)
             if name is None:
-                raise ValueError(f"Preset {row.name} has no {role}: choose another mode, or Interrogate (advanced).")
+                raise ValueError(
+                    f"Preset {row.name} has no {role}: choose another mode, or use Interrogate (advanced)."
+                )
             found[role] = load(role, name, download=download, node_id=node_id)
     return found
 
 
 def names(role: Role) -> list[str]:
-    """What a loader offers: the catalog's models of a role, and those in ComfyUI's folders."""
+    """The models that a loader offers: the catalog's for a role, and those in ComfyUI's folders."""
     known = [row.name for row in catalog.MODELS if row.role == role]
     return list(dict.fromkeys([*known, *_on_disk(role)]))
 
 
 def preset_names() -> list[str]:
-    """What nodes offer as presets."""
+    """The presets that nodes offer."""
     return [row.name for row in catalog.PRESETS]
 
 
 def embedding_cache() -> Any:
-    """The text embeddings that are kept between runs."""
+    """The text embeddings kept between runs."""
     return interrogator.EmbeddingCache(host.embeddings_folder())
 
 
@@ -155,7 +157,7 @@ def _on_disk(role: Role) -> dict[str, Path]:
 
 
 def _source(role: Role, name: str) -> str:
-    """What the library loads a model of this name by: the name itself, or the folder that it stands for."""
+    """The name by which the library loads a model: this name, or the folder it stands for."""
     if catalog.known_model(role, name) is not None:
         return name
     return str(_on_disk(role).get(name, name))

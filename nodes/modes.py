@@ -1,4 +1,4 @@
-"""The mode input that several nodes share: each mode with the options that it has."""
+"""The mode input that several nodes share: each mode with its options."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class ModeChoice:
 
     @classmethod
     def of(cls, value: dict[str, Any] | None, offered: Sequence[Mode]) -> ModeChoice:
-        """What stands in a mode input: `{"mode": "best", "beams": 1, …}`. ComfyUI leaves out what it does not know.
+        """The value of a mode input: `{"mode": "best", "beams": 1, …}`. ComfyUI leaves out what it does not know.
 
         Raises:
-            ValueError: no mode is chosen; an older or foreign graph may name one that is not there.
+            ValueError: no mode is chosen, as when an older or foreign graph names a mode that does not exist.
         """
         options = dict(value or {})
         name = options.pop("mode", None)
         if not name:
-            raise ValueError(f"This mode is unknown: choose from {', '.join(mode.value for mode in offered)}.")
+            raise ValueError(f"Unknown mode: choose from {', '.join(mode.value for mode in offered)}.")
         return cls(Mode.of(name), {option: given for option, given in options.items() if given is not None})
 
 
@@ -48,12 +48,12 @@ _ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
 
 
 def mode_input() -> Any:
-    """The mode with the options that most people want."""
+    """The modes with the options that most people need."""
     return _mode_input(TAGLESS, _LEFT_OUT)
 
 
 def full_mode_input() -> Any:
-    """Every mode with every option there is."""
+    """Every mode with all its options."""
     return _mode_input(tuple(MODES), {})
 
 
@@ -77,9 +77,9 @@ def _option(name: str, mode: Mode) -> Any:
 
 
 def _max_phrases(mode: Mode) -> Any:
-    most = "Most phrases to take; the prompt may hold fewer, because it has to fit the CLIP model's context."
+    most = "Maximum number of phrases. The prompt may contain fewer, because it must fit the CLIP model's context."
     if mode is Mode.CLASSIC:
-        most = "Most flavors to take, beside one medium, artist, site and movement."
+        most = "Maximum number of flavors, in addition to one medium, artist, site and movement."
     return io.Int.Input(
         "max_phrases", default=MODES[mode].phrases, min=0, max=64, step=1, optional=True, tooltip=most
     )  # fmt: skip
@@ -88,14 +88,15 @@ def _max_phrases(mode: Mode) -> Any:
 def _min_phrases() -> Any:
     return io.Int.Input(
         "min_phrases", default=8, min=0, max=64, step=1, optional=True,
-        tooltip="Steps of the search that may lower the similarity. More than max_phrases: all of them.",
+        tooltip="How many of the first phrases may lower the similarity. Above max_phrases: all of them.",
     )  # fmt: skip
 
 
 def _beams() -> Any:
     return io.Int.Input(
         "beams", default=1, min=1, max=16, step=1, optional=True,
-        tooltip="Prompts grown side by side. 1 is greedy; n beams take n times as long and never end less similar.",
+        tooltip="Number of prompts grown side by side. 1 is greedy; n beams take n times as long and are never less"
+        " similar.",
     )  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def _avoid_repeats() -> Any:
 def _min_angle() -> Any:
     return io.Float.Input(
         "min_angle", default=0.0, min=0.0, max=90.0, step=0.5, round=0.01, optional=True,
-        tooltip="Degrees. Skip phrases whose embedding is within this angle of one already taken. 0 is off.",
+        tooltip="In degrees. Skip phrases whose embedding is within this angle of one already taken. 0 turns this"
+        " off.",
     )  # fmt: skip
 
 

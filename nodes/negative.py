@@ -1,4 +1,4 @@
-"""Negative Prompt: what an image is least like."""
+"""Negative Prompt: the phrases that an image is least like."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ class InterrogatorNegative(io.ComfyNode):
             node_id="InterrogatorNegative",
             display_name="Negative Prompt",
             category="interrogator",
-            description="Makes a negative prompt for an image: the phrases that it is least like.",
+            description="Makes a negative prompt from the phrases that an image is least like.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.Image.Input("image", tooltip="One image or a batch; every image gets a prompt of its own."),
+                io.Image.Input("image", tooltip="One image or a batch. Each image gets its own prompt."),
                 Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
-                Banks.Input("banks", tooltip="From Load Phrase Banks; its flavors and its bank negative are used."),
+                Banks.Input(
+                    "banks", tooltip="From Load Phrase Banks. The node uses its flavors and its bank negative."
+                ),
                 io.Int.Input(
-                    "max_phrases", default=32, min=1, max=64, step=1, tooltip="Phrases at most, as far as they fit."
+                    "max_phrases", default=32, min=1, max=64, step=1,
+                    tooltip="Maximum number of phrases; fewer if they do not fit.",
                 ),
                 escape_input(),
             ],
             outputs=[
                 io.String.Output(
-                    "prompt", display_name="prompt", is_output_list=True, tooltip="One negative prompt an image."
+                    "prompt", display_name="prompt", is_output_list=True, tooltip="One negative prompt per image."
                 )
             ],
         )  # fmt: skip

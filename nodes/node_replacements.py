@@ -1,4 +1,4 @@
-"""Old graphs run on: our nodes stand in for those of abandoned packs, where those packs are not installed."""
+"""Old graphs keep running: our nodes replace those of abandoned packs that are not installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 
 async def register() -> None:
-    """Tell ComfyUI which nodes ours replace; does nothing where it cannot replace nodes (before 0.14)."""
+    """Tell ComfyUI which nodes ours replace; does nothing before ComfyUI 0.14, which cannot replace nodes."""
     if not hasattr(io, "NodeReplace"):
         return
     from comfy_api.latest import ComfyAPI

@@ -1,4 +1,4 @@
-"""Phrases that are typed into a node."""
+"""Phrases typed into a node."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from ..interrogator import PhraseBank
 
 OWN = "own"
-"""The name of their bank; they fill the same slot as flavors."""
+"""The name of their bank, which fills the same slot as flavors."""
 
 
 def own_bank(lines: str | None) -> PhraseBank:
-    """The bank of phrases typed one a line; it may be empty."""
+    """The bank of phrases typed one per line; may be empty."""
     return interrogator.PhraseBank.from_phrases(OWN, (lines or "").splitlines())

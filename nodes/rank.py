@@ -1,4 +1,4 @@
-"""Rank Phrases: which of many phrases are most like an image."""
+"""Rank Phrases: the phrases most similar to an image."""
 
 from __future__ import annotations
 
@@ -24,33 +24,35 @@ class InterrogatorRank(io.ComfyNode):
             node_id="InterrogatorRank",
             display_name="Rank Phrases",
             category="interrogator",
-            description="Ranks phrases by how much an image is like them.",
+            description="Ranks phrases by their similarity to an image.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.Image.Input("image", tooltip="One image or a batch; phrases are ranked for each."),
+                io.Image.Input("image", tooltip="One image or a batch. Phrases are ranked for each image."),
                 Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
                 io.String.Input(
-                    "lines", default="", multiline=True, placeholder="one phrase a line",
-                    tooltip="Phrases of your own, one a line. With banks connected they are ranked together.",
+                    "lines", default="", multiline=True, placeholder="one phrase per line",
+                    tooltip="Your own phrases, one per line. If banks are connected, all phrases are ranked"
+                    " together.",
                 ),
-                io.Int.Input("top", default=10, min=1, max=1000, step=1, tooltip="How many phrases to give."),
+                io.Int.Input("top", default=10, min=1, max=1000, step=1, tooltip="How many phrases to return."),
                 Banks.Input(
-                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks; negative ones are left out."
+                    "banks", optional=True, tooltip="Phrases from Load Phrase Banks, without the bank negative."
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "text", display_name="text", is_output_list=True,
-                    tooltip="The phrases, most similar first, one a line; one text an image.",
+                    tooltip="The phrases, most similar first, one per line; one text per image.",
                 ),
                 io.String.Output(
                     "scores", display_name="scores", is_output_list=True,
-                    tooltip="The same as a JSON list of text, bank and similarity; one an image. For Assemble Prompt.",
+                    tooltip="The same as a JSON list of text, bank and similarity, one per image. For Assemble"
+                    " Prompt.",
                 ),
                 io.Image.Output(
                     "picture", display_name="picture", is_output_list=True,
-                    tooltip="The ranking drawn as bars, one an image.",
+                    tooltip="The ranking as a bar chart, one per image.",
                 ),
             ],
         )  # fmt: skip
@@ -65,7 +67,7 @@ class InterrogatorRank(io.ComfyNode):
         if own.phrases:
             chosen.append(own)
         if not chosen:
-            raise ValueError("There is nothing to rank: type phrases, one a line, or connect Load Phrase Banks.")
+            raise ValueError("There is nothing to rank: type phrases, one per line, or connect Load Phrase Banks.")
 
         cache = models.embedding_cache()
         ci = interrogator.Interrogator(None, only(encoder), chosen, cache)

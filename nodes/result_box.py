@@ -1,4 +1,4 @@
-"""What a node shows in its result box: a list with one entry an image, read by web/js/interrogator.js."""
+"""What a node shows in its result box: a list with one entry per image, read by web/js/interrogator.js."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "interrogator"
 
 @dataclass(frozen=True)
 class Bar:
-    """One line with a bar: a phrase, the bank it stands in, and its cosine similarity with the image."""
+    """One line with a bar: a phrase, its bank, and its cosine similarity to the image."""
 
     text: str
     bank: str
@@ -24,11 +24,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Result:
-    """What is shown of one image; empty parts are left out.
+    """What the box shows for one image; empty parts are left out.
 
     Attributes:
         text: what the copy button copies.
-        caption: a line below it, left out where it is the text.
+        caption: a line below it, left out if it equals the text.
         negative: a line below it.
         similarity: of the text and the image.
         phrases: the bars.
@@ -52,7 +52,7 @@ def as_json(phrases: Sequence[Any]) -> str:
 
 
 def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:
-    """Interrogations as they are shown, with their prompts as the node gives them, and negative ones if there are."""
+    """Interrogations as the box shows them, with the prompts that the node outputs, and negative prompts if any."""
     unlike = list(negatives) or [""] * len(results)
     return [
         Result(prompt, result.caption, negative, result.similarity, bars(result.phrases))
@@ -61,5 +61,5 @@ def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequ
 
 
 def ui(results: Sequence[Result]) -> dict[str, list[Any]]:
-    """The `ui` of a node's output; `text` is what other front ends look for."""
+    """The `ui` of a node's output; other front ends read `text`."""
     return {KEY: [asdict(result) for result in results], "text": [result.text for result in results]}

@@ -22,7 +22,8 @@ class InterrogatorSimilarity(io.ComfyNode):
             node_id="InterrogatorSimilarity",
             display_name="Image-Text Similarity",
             category="interrogator",
-            description="Cosine similarity of an image and a text: higher is more alike, about 0.1 to 0.35 for CLIP.",
+            description="Cosine similarity of an image and a text: higher means more alike, about 0.1 to 0.35 with"
+            " CLIP.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
@@ -30,13 +31,13 @@ class InterrogatorSimilarity(io.ComfyNode):
                 Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
                 io.String.Input(
                     "text", default="", multiline=True, placeholder="a prompt",
-                    tooltip="One text for all images, or a list with one for each.",
+                    tooltip="One text for all images, or a list with one text per image.",
                 ),
             ],
             outputs=[
                 io.Float.Output(
                     "similarity", display_name="similarity", is_output_list=True,
-                    tooltip="One number an image, from -1 to 1.",
+                    tooltip="One number per image, from -1 to 1.",
                 )
             ],
         )  # fmt: skip
@@ -46,7 +47,7 @@ class InterrogatorSimilarity(io.ComfyNode):
         images = pictures(image)
         texts = [(given or "").strip() for given in paired(text, len(images), "texts")]
         if not all(texts):
-            raise ValueError("There is no text to compare with: type one, or connect one.")
+            raise ValueError("There is no text to compare with: type or connect one.")
         ci = interrogator.Interrogator(None, only(encoder), [])
         column = {text: index for index, text in enumerate(dict.fromkeys(texts))}
         with host.explain_out_of_memory():

@@ -75,7 +75,7 @@ def tokens(task: Task) -> int:
 
 def ours(captioner: BlipCaptioner, folder: Path, out: Path, length: int) -> dict[str, str]:
     """A run of ours with a captioner that is loaded; captions by the name of the picture."""
-    settings = Settings(preset="demo", captioner=captioner.name, max_tokens=length)
+    settings = Settings(preset="demo", captioner=captioner.name, max_new_tokens=length)
     Run([folder], settings, out).work(lambda: Models(settings, captioner), len)
     return {path.stem: path.read_text(encoding="utf-8").strip() for path in out.glob("*.txt")}
 

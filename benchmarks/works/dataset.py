@@ -101,7 +101,7 @@ def draw(folder: Path, count: int) -> None:
 
 
 def _settings(blip: Path) -> Settings:
-    return Settings(preset="demo", captioner=str(blip), max_tokens=_TOKENS)
+    return Settings(preset="demo", captioner=str(blip), max_new_tokens=_TOKENS)
 
 
 def _row(work: str, asked: str, measured: str, reached: bool) -> Row:

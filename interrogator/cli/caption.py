@@ -115,24 +115,24 @@ def _settings(args: argparse.Namespace) -> Settings:
     Raises:
         RequestError: they do not go together, or an option has no effect with the others.
     """
-    wording = CaptionRules(
+    rules = CaptionRules(
         args.trigger, args.template, args.text_prefix, args.text_suffix, stripped_words(args), tuple(args.replace),
         tuple(args.replace_regex), tuple(args.forbid), tuple(args.require), args.token_limit, _own_banks(args),
     )  # fmt: skip
     given: Mapping[str, Any] = {
-        "second_encoder": args.second_encoder, "matcher": args.matcher, "tagger": args.tagger,
+        "reranker": args.second_encoder, "matcher": args.matcher, "tagger": args.tagger,
         "checkpoint": None if args.checkpoint is None else str(args.checkpoint), **search_options(args),
     }  # fmt: skip
     settings = Settings(
         preset=args.preset, captioner=args.captioner, encoder=args.encoder,
         banks=tuple(args.bank) if args.bank else None, block=tuple(blocked_phrases(args)), quota=dict(args.quota),
         artists=args.artists, without_banks=tuple(args.no_bank), mode=args.mode, quality=args.quality,
-        samples=args.samples, several=args.several, seed=args.seed, max_tokens=args.max_caption_tokens,
+        samples=args.samples, captions_per_image=args.several, seed=args.seed, max_new_tokens=args.max_caption_tokens,
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
-        escape=args.escape, dtype=args.dtype, wording=wording, policy=args.existing, separator=args.separator,
+        escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    check_model_options(args, settings.needs)
+    check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name
     return settings
 
 

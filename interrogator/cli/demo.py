@@ -24,21 +24,22 @@ def demo(args: argparse.Namespace) -> int:
     """Write pictures, a prompt beside each, prompts.jsonl and index.html to a folder."""
     if args.count < 1:
         raise RequestError(f"--count must be at least 1, not {args.count}")
+    out = Path(args.out)
     drawn = [demo_models.creature(seed) for seed in range(args.seed, args.seed + args.count)]
     try:
-        args.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         files = [f"creature-{seed}.png" for seed in range(args.seed, args.seed + args.count)]
         for file, (image, _) in zip(files, drawn, strict=True):
-            image.save(args.out / file)
+            image.save(out / file)
         exhibits = _interrogate(args.cache_dir, files, [image for image, _ in drawn], [t.caption for _, t in drawn])
-        _write(args.out, exhibits)
+        _write(out, exhibits)
     except OSError as error:
-        raise RequestError(f"cannot write to {args.out}: {error.strerror or error}") from error
+        raise RequestError(f"cannot write to {out}: {error.strerror or error}") from error
     for exhibit in exhibits:
         put(f"{exhibit.file}\t{exhibit.results['best'].prompt}")
     right = sum(exhibit.results["best"].caption == exhibit.truth for exhibit in exhibits)
     say(f"{right} of {len(exhibits)} captions match the drawing word for word")
-    say(f"open {(args.out / 'index.html').resolve()} in a browser")
+    say(f"open {(out / 'index.html').resolve()} in a browser")
     return 0
 
 

@@ -156,7 +156,7 @@ def _sentence(text: str) -> str:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, default=Path("interrogator-demo"), metavar="DIR",
+        "--out", default="interrogator-demo", metavar="DIR",
         help="folder for pictures and page (default: interrogator-demo)",
     )  # fmt: skip
     parser.add_argument("--count", type=int, default=8, metavar="N", help="number of pictures (default: 8)")

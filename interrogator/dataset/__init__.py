@@ -1,4 +1,21 @@
-"""Captioning whole datasets: sources in, captions where a trainer looks for them, and a report to look at."""
+"""Captioning whole datasets: sources in, captions where a trainer looks for them, and a report on them.
+
+run              Run: plan, caption, write, report; start here
+settings         Settings: everything that decides what is written
+stored_settings  settings as run.json holds them, and the digest that names a run
+records          Item and Record: a picture when it is found, and when it is done
+worker           the work of one process, shard by shard
+finish           tables, findings and report of a whole run
+context          everything that a run works with
+progress         how far a run is
+sources          where pictures come from
+captioning       from pictures to the models' texts
+text             rules for texts
+targets          where captions go
+state            what a run keeps on disk
+engines          runs in several processes
+review           findings and report
+"""
 
 from __future__ import annotations
 

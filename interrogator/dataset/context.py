@@ -36,19 +36,19 @@ class RunContext:
         """Whether every picture has a caption file of its own, written as soon as its shard is captioned."""
         return self.target.kind in ("txt", "caption")
 
-    def stays(self, before: str | None) -> bool:
-        """Whether the text that stands there already is left alone, whatever a new caption would be."""
-        text = None if before is None else text_of(before)
+    def keeps(self, existing: str | None) -> bool:
+        """Whether an existing text is left alone, whatever the new caption would be."""
+        text = None if existing is None else text_of(existing)
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
 
     def has_text(self, item: Item) -> bool:
-        """Whether any text stands where an item's caption belongs."""
+        """Whether there is any text where an item's caption belongs."""
         if not (self.beside and self.writes_sidecars):
             return self.target.existing(item) is not None
         path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
         return path is not None and os.path.exists(path)  # without reading it
 
     def is_gone(self, record: Record) -> bool:
-        """Whether a record's picture had a file on this machine that is there no more."""
+        """Whether the file of a record's picture, on this machine, no longer exists."""
         path = self.sources[record.source].path(Item(record.key, record.source))
         return path is not None and not os.path.lexists(path)

@@ -1,4 +1,4 @@
-"""What is made of a whole run, by the process that finds nothing left to do: tables, findings, report."""
+"""What the process that finds nothing left to do makes of a whole run: tables, findings, report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Summary:
         run: its folder.
         total: pictures in the plan.
         counts: pictures by status: done, kept, failed; those not reached yet are in none.
-        findings: what to look at; None while shards are left. Of a run that was finished before, without `ids`.
+        findings: what to look at; None while shards are left. Without `ids` where the run was finished earlier.
         report: the page; None while shards are left.
     """
 
@@ -46,100 +46,102 @@ class Summary:
     report: Path | None = None
 
 
-def put_back(place: RunContext, shards: Iterable[Shard], watched: Watched) -> bool:
-    """Write captions again that are gone though their pictures are there; whether any were.
+def put_back(context: RunContext, shards: Iterable[Shard], watched: Watched) -> bool:
+    """Write captions again that are gone though their pictures exist; whether there were any.
 
-    Their text is that of the records: the same settings and weights would write it again.
+    Their text comes from the records: the same settings and weights would write it again.
     """
 
-    def is_missing(told: Mapping[str, Any]) -> bool:
-        return told["status"] == "done" and not place.has_text(Item(told["key"], told["source"]))
+    def is_missing(fields: Mapping[str, Any]) -> bool:
+        return fields["status"] == "done" and not context.has_text(Item(fields["key"], fields["source"]))
 
     found = False
     for shard in shards:
-        missing = [record for record in place.parts.read(shard, is_missing) if not place.is_gone(record)]
+        missing = [record for record in context.parts.read(shard, is_missing) if not context.is_gone(record)]
         if missing:
-            place.target.write(missing)
+            context.target.write(missing)
             found = True
         watched.again()
     return found
 
 
-def finished(place: RunContext, is_changed: bool, began: float, watched: Watched) -> Summary:
-    """Write what is made of the whole run, if nothing is left of it and that was not done yet; how it stands.
+def finish(context: RunContext, is_changed: bool, began: float, watched: Watched) -> Summary:
+    """Write tables and report if nothing is left of the run and that was not done yet; how the run stands.
 
     Args:
-        is_changed: captions were put back, so write it again.
-        began: when this process began to work on the run; temporary files that are older are nobody's.
+        is_changed: captions were put back, so write them again.
+        began: when this process began to work on the run; older temporary files belong to nobody.
 
-    Raises OSError.
+    Raises:
+        OSError: the disk is full or gone.
+        RunStopped: a source changed meanwhile.
     """
-    files, plan = place.files, place.plan
-    done = place.parts.done(plan)
+    files, plan = context.files, context.plan
+    done = context.parts.done(plan)
     if len(done) < len(plan.shards) or not done:
-        return Summary(files.path, len(plan), place.parts.counts(done))
+        return Summary(files.path, len(plan), context.parts.counts(done))
     page = files.path / PAGE
     with exclusive(files.path / _LOCK, watched.again):
         findings = None
-        revision = place.revision.number
+        revision = context.revision.number
         if is_changed or files.finished(revision) < len(done) or not page.exists():
-            if has_changed_containers(plan, place.sources):
+            if has_changed_containers(plan, context.sources):
                 raise RunStopped(
-                    "the source changed while the run was working; what is done is kept, and the same command looks "
-                    "anew at what is there"
+                    "the source changed during the run; finished captions are kept, and the same command looks at it "
+                    "anew"
                 )
-            _write_target(place, done, watched)
-            findings = _write_report(place, done, watched)
-            sweep(place, began)
+            _write_target(context, done, watched)
+            findings = _write_report(context, done, watched)
+            sweep(context, began)
             files.finish(len(done), revision)
     return Summary(
-        files.path, len(plan), place.parts.counts(done), findings or _read_findings(files.path / SUMMARY), page
+        files.path, len(plan), context.parts.counts(done), findings or _read_findings(files.path / SUMMARY), page
     )
 
 
-def _write_target(place: RunContext, done: Sequence[Shard], watched: Watched) -> None:
-    """Give the target all records; those it could not take have failed."""
-    placed = _told(place.parts.placed(done), watched)
-    left = place.target.finish(_as_they_stand(place, placed))
+def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
+    """Give the target all records; those that it rejects have failed."""
+    placed = _watched(context.parts.placed(done), watched)
+    left = context.target.finish(_for_target(context, placed))
     if left:
-        _amend(place, done, left)
+        _amend(context, done, left)
 
 
-def _as_they_stand(place: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:
-    """Records for the target. What it was given before is kept, not written again: somebody may have changed it."""
-    finished = place.files.finished(place.revision.number)
-    settled = frozenset() if finished else place.revision.settled()
+def _for_target(context: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:
+    """Records for the target. Those it got earlier are kept, not written again: somebody may have edited them."""
+    finished = context.files.finished(context.revision.number)
+    settled = frozenset() if finished else context.revision.settled()
     for shard, record in placed:
         is_given = shard.number < finished or bool(settled) and mark(record) in settled
         if not is_given or record.status != "done":
             yield record
-        elif not place.is_gone(record):
+        elif not context.is_gone(record):
             yield replace(record, status="kept")
 
 
-def _amend(place: RunContext, done: Sequence[Shard], left: Iterable[Rejected]) -> None:
+def _amend(context: RunContext, done: Sequence[Shard], left: Iterable[Rejected]) -> None:
     reasons = {(each.source, each.key): each.reason for each in left}
     for shard in done:
-        records = place.parts.read(shard)
+        records = context.parts.read(shard)
         amended = [
             failed(record, reasons[record.name]) if record.name in reasons and record.status != "failed" else record
             for record in records
         ]
         if amended != records:
-            place.parts.write(shard, amended)
-            place.parts.finish(shard, amended)
+            context.parts.write(shard, amended)
+            context.parts.finish(shard, amended)
 
 
-def _write_report(place: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
-    findings = find((record for _, record in _told(place.parts.placed(done), watched)), place.settings.wording)
-    album = Album(place.thumbnails, lambda: _told(place.parts.placed(done), watched))
-    title = ", ".join(source.uri for source in place.sources)
-    write_report(place.files.path, album, findings, place.files.told(), album.thumbnail, title)
+def _write_report(context: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
+    findings = find((record for _, record in _watched(context.parts.placed(done), watched)), context.settings.rules)
+    album = Album(context.thumbnails, lambda: _watched(context.parts.placed(done), watched))
+    title = ", ".join(source.uri for source in context.sources)
+    write_report(context.files.path, album, findings, context.files.read(), album.thumbnail, title)
     return findings
 
 
-def _told(placed: Iterable[Placed], watched: Watched) -> Iterator[Placed]:
-    """The same, with a word to the watcher now and then."""
+def _watched(placed: Iterable[Placed], watched: Watched) -> Iterator[Placed]:
+    """The same, with a call of the watcher now and then."""
     for number, each in enumerate(placed):
         if number % _AT_ONCE == 0:
             watched.again()
@@ -147,14 +149,14 @@ def _told(placed: Iterable[Placed], watched: Watched) -> Iterator[Placed]:
 
 
 def _read_findings(path: Path) -> Findings | None:
-    """What summary.json says; None if it cannot be read."""
+    """The findings in summary.json; None if it cannot be read."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(path.read_text(encoding="utf-8"))
         found = tuple(
             Finding(**{**each, "keys": tuple(each["keys"]), "groups": tuple(map(tuple, each["groups"]))})
-            for each in told["findings"]
+            for each in summary["findings"]
         )
-        scores = {name: ScoreSummary(**score) for name, score in told["scores"].items()}
-        return Findings(told["total"], told["statuses"], told["reasons"], scores, found)
+        scores = {name: ScoreSummary(**score) for name, score in summary["scores"].items()}
+        return Findings(summary["total"], summary["statuses"], summary["reasons"], scores, found)
     except (OSError, ValueError, KeyError, TypeError):
         return None

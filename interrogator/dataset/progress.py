@@ -1,4 +1,4 @@
-"""Telling how far a run is."""
+"""How far a run is."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ Watch = Callable[[int, int, int], None]
 
 
 class Watched:
-    """Counts the pictures of this process, and tells the watcher, also from inside the models."""
+    """Counts the pictures of this process and calls the watcher, also from inside the models."""
 
     def __init__(self, watch: Watch | None, total: int) -> None:
         self._watch = watch
         self._total = total
         self._done = self._failed = 0
-        self._begun = 0  # pictures of the shard at hand that are as good as through
+        self._begun = 0  # pictures of the current shard that are as good as done
 
     def add(self, pictures: int, failed: int) -> None:
-        """So many more pictures are through, and so many of them failed."""
+        """Count pictures that are done, and those of them that failed."""
         self._done += pictures
         self._failed += failed
         self._begun = 0
         self.again()
 
     def within(self, done: int, total: int) -> None:
-        """So many of the pictures that the models have in hand are done, of `total`; never fewer than was told."""
+        """Report that the models are done with so many of the pictures they have in hand; never fewer than before."""
         self._begun = max(self._begun, min(done, total))
         self.again()
 
     def again(self, *_: int) -> None:
-        """Tell the same numbers again, so that the watcher may stop the work; takes the place of a progress."""
+        """Report the same numbers again, so that the watcher may stop the work; serves as a progress."""
         if self._watch:
             self._watch(self._done + self._begun, self._total, self._failed)
 

@@ -1,4 +1,4 @@
-"""What a run knows of one picture: found as an `Item`, told as a `Record`."""
+"""What a run knows of one picture: an `Item` when it is found, a `Record` when it is done."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from ..models import Tag
+
 Status = Literal["done", "kept", "failed"]
-"""done: captioned in this run; kept: what was there before stays; failed: see the reason."""
+"""done: captioned in this run; kept: the existing text stays; failed: see the reason."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Record:
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex; "" where it could not be read.
-        looks: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
-        before: the text that stood there before this run; None if nothing did.
+        dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
+        existing: the text that was in the caption's file, row or column before this run; None if there was none.
+        tags: that the tagger holds true of the picture, the most probable first; () where no tagger was asked.
     """
 
     key: str
@@ -76,8 +79,9 @@ class Record:
     width: int = 0
     height: int = 0
     sha256: str = ""
-    looks: str = ""
-    before: str | None = None
+    dhash: str = ""
+    existing: str | None = None
+    tags: tuple[Tag, ...] = ()
 
     @property
     def name(self) -> tuple[int, str]:
@@ -85,17 +89,21 @@ class Record:
         return self.source, self.key
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON holds them."""
-        return {**vars(self), "scores": dict(self.scores)}
+        """The fields as JSON holds them; a tag is [text, probability, category]."""
+        tags = [[tag.text, tag.probability, tag.category] for tag in self.tags]
+        return {**vars(self), "scores": dict(self.scores), "tags": tags}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
-        """A record from `as_dict`; fields it lacks have their defaults, those nobody knows are passed over."""
-        given = {name: value for name, value in values.items() if name in _FIELDS}
+        """A record from `as_dict`, also of the first release; fields that are missing take their defaults."""
+        given = {_FIRST_NAMES.get(name, name): value for name, value in values.items()}
+        given = {name: value for name, value in given.items() if name in _FIELDS}
         for name in ("captions", "flags"):
             if name in given:
                 given[name] = tuple(given[name])
-        return cls(**given)
+        return cls(**{**given, "tags": tuple(Tag(*tag) for tag in given.get("tags", ()))})
 
 
+# What the first release called fields.
+_FIRST_NAMES = {"looks": "dhash", "before": "existing"}
 _FIELDS = frozenset(name.name for name in fields(Record))

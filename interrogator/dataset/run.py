@@ -1,9 +1,9 @@
-"""A run: plan, caption shard by shard, put captions where they belong, report. Whatever stops it, it goes on there.
+"""A run: plan, caption shard by shard, write the captions, report. Whatever interrupts it, it continues from there.
 
-A run that is asked for once more, with the same sources, settings and place, is the same run: it captions what is left,
-also pictures that were added since. What is done stays as it is, whatever somebody made of the captions; only captions
-that are gone, while their pictures are there, are put back from the records, without the models. To have all written
-anew, undo the run first, or ask for something else, such as another seed.
+Asking again for the same sources, settings and target continues the same run: it captions what is left, and pictures
+that were added since. What is done stays as it is, edits included; only captions that are gone while their pictures
+exist are written again from the records, without the models. To have all captions written anew, undo the run first, or
+ask for something else, such as another seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from ..errors import RequestError
 from ..locks import exclusive
 from .context import RunContext
-from .finish import Summary, finished, put_back
+from .finish import Summary, finish, put_back
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
@@ -49,9 +49,12 @@ class Engine(Protocol):
 
     def __call__(
         self, run: Run, shards: Sequence[Shard], models: Callable[[], Captions], count: Callable[[str], int],
-        tell: Callable[[int, int], None], threads: int | None,
+        add: Callable[[int, int], None], threads: int | None,
     ) -> None:  # fmt: skip
-        """Arguments as of `Run.work`; `tell(pictures, failed)` several times a second: so many since, may raise."""
+        """Caption shards; arguments as of `Run.work`.
+
+        add: called several times a second with the pictures done since, and those of them that failed; may raise.
+        """
 
 
 class Run:
@@ -59,37 +62,37 @@ class Run:
 
     Attributes:
         folder: its own, under `.interrogator` where the captions go.
-        plan, parts: what is to be done, and what is done.
+        plan, parts: what is to do, and what is done.
     """
 
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
     ) -> None:  # fmt: skip
-        """Open sources and target; nothing is written.
+        """Open sources and target; writes nothing.
 
         Args:
             sources: folders, tars, parquet files, lists; paths or URLs.
             out: where captions go; None is beside the pictures.
             target: one of `targets.KINDS`.
             column: of captions, in targets with columns.
-            kind: what the sources are, where looking does not tell.
-            shard_size: pictures that a crash costs at most.
+            kind: what the sources are, where that cannot be found out.
+            shard_size: pictures; a crash repeats at most one shard.
 
         Raises:
-            RequestError: a source or target that is none, or no place for the run's own folder.
+            RequestError: a source or target that cannot be opened, or no folder for the run's own files.
         """
         if not sources:
             raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
         if shard_size < 1:
-            raise RequestError(f"a shard holds at least 1 picture, not {shard_size}")
+            raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
         self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         uris = [source.uri for source in self.sources]
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
-        self.target: Target = open_target(target, out, self.sources, column, settings.several > 1)
+        self.target: Target = open_target(target, out, self.sources, column, settings.captions_per_image > 1)
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
@@ -106,15 +109,15 @@ class Run:
         """A run by its folder, as `Summary.run` names it.
 
         Raises:
-            RequestError: that is no folder of a run, it was undone, or its sources have moved.
+            RequestError: the folder holds no run, the run was undone, or its sources have moved.
         """
         settings, asked = read_run(folder)
         try:
             run = cls(settings=settings, **asked)
         except TypeError as error:
-            raise RequestError(f"{folder} is no folder of a run that this version can read ({error})") from error
+            raise RequestError(f"{folder} holds no run that this version can read ({error})") from error
         if run.folder.resolve() != Path(folder).resolve():
-            raise RequestError(f"{folder} was moved: a run belongs to {run.folder}")
+            raise RequestError(f"{folder} was moved; its run belongs to {run.folder}")
         return run
 
     def items(self) -> Iterator[Item]:
@@ -123,7 +126,7 @@ class Run:
             yield from source.items()
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
-        """What would become of the pictures, without doing it: captioned, kept, failed, or done by this run already."""
+        """Count pictures by what a run would do: caption them, keep their texts, fail, or nothing (done already)."""
         comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
         counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
         items = self.items()
@@ -140,53 +143,56 @@ class Run:
     ) -> Summary:  # fmt: skip
         """Caption what is left, and report.
 
-        Several processes share a run: the first writes the plan, each captions every `world_size`-th shard, and the
-        one that finds nothing left writes tables and report. They add pictures to the plan, and try failed ones again,
+        Several processes may share a run: the first writes the plan, each captions every `world_size`-th shard, and the
+        one that finds nothing left writes tables and report. They add pictures to the plan, and retry failed ones,
         only when nothing was left of it.
 
         Args:
             models: loads what writes captions; called only if something is left to caption.
             count: tokens of a text.
-            retry_failed: try those again that failed before.
-            rank, world_size: which process of how many this is.
-            threads: that read and decode pictures; None is as many as there are processors.
-            engine: who captions the shards; None is this process.
+            retry_failed: retry images that failed in an earlier run.
+            rank, world_size: number of this process, from 0, and of all processes.
+            threads: number of image-reading threads; None is one for each processor.
+            engine: captions the shards; None is this process.
 
         Raises:
-            RequestError: another run holds the folder, or an undo was stopped half way.
-            RunStopped: the disk is full or gone; what is done is kept.
+            RequestError: another run holds the folder, an undo was interrupted, or an earlier release began this run
+                and meant something else by its template.
+            RunStopped: the disk is full or gone; finished captions are kept.
         """
-        if world_size < 1 or not 0 <= rank < world_size:
-            raise RequestError(f"rank {rank} is not one of {world_size}: ranks are counted from 0")
+        if world_size < 1:
+            raise RequestError(f"world_size must be at least 1, not {world_size}")
+        if not 0 <= rank < world_size:
+            raise RequestError(f"rank must be from 0 to {world_size - 1}, not {rank}")
         if threads is not None and threads < 1:
-            raise RequestError(f"pictures are read by at least 1 thread, not {threads}")
+            raise RequestError(f"threads must be at least 1, not {threads}")
         began = time.time()
         with stopping_cleanly(self._home), RunLock(self._home, rank, world_size, self.folder.name):
-            self._read()  # what it was before the folder was held counts no more
-            self._files.check_whole()
+            self._read()  # another process may have worked on it until now
+            self._check_can_continue()
             self._make_plan(retry_failed, world_size == 1, Watched(watch, len(self.plan)))
             own = [shard for shard in self.plan.shards if shard.number % world_size == rank]
             watched = Watched(watch, sum(shard.count for shard in own))
             done = self.parts.done(self.plan)
             is_done = {shard.number for shard in done}
-            before = [shard for shard in own if shard.number in is_done]
-            watched.add(sum(shard.count for shard in before), sum(map(self.parts.failures, before)))
-            is_changed = put_back(self._place, before, watched)
+            earlier = [shard for shard in own if shard.number in is_done]
+            watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
+            is_changed = put_back(self._context, earlier, watched)
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
             elif left:
                 engine(self, left, models, count, watched.add, threads)
-            return finished(self._place, is_changed, began, watched)
+            return finish(self._context, is_changed, began, watched)
 
     def prepare(self, retry_failed: bool = False) -> int:
-        """Write the plan, as `work` does first; how many shards are left to caption.
+        """Write the plan, as `work` does first; how many shards are left to caption. Raises as `work`.
 
-        For one that starts several processes to work on them. Raises as `work`.
+        For a caller that starts several processes to work on them.
         """
         with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
-            self._files.check_whole()
+            self._check_can_continue()
             self._make_plan(retry_failed, True, Watched(None, 0))
             return len(self.plan.shards) - len(self.parts.done(self.plan))
 
@@ -194,9 +200,9 @@ class Run:
         self, numbers: Sequence[int], models: Callable[[], Captions], count: Callable[[str], int],
         threads: int | None = None, watch: Watch | None = None,
     ) -> tuple[int, int]:  # fmt: skip
-        """For an engine: caption shards, by number, of a run that another process holds; pictures and failures.
+        """For an engine: caption shards, by number, of a run that another process holds; counts pictures and failures.
 
-        Shards that are done by now are passed over. Raises what `models`, the disk and the watcher raise.
+        Shards that are done by now are skipped. Raises what `models`, the disk and the watcher raise.
         """
         self._read()
         shards = [self.plan.shards[number] for number in numbers]
@@ -205,28 +211,28 @@ class Run:
         return sum(shard.count for shard in shards), sum(map(self.parts.failures, shards))
 
     def undo(self) -> list[Rejected]:
-        """Put the texts back that stood there before the run; those changed by somebody since stay and are returned.
+        """Put back the texts that existed before the run; those edited since stay and are returned.
 
-        The run's folder gets another name, so that the same run begins anew when it is asked for again.
+        The run's folder gets another name, so that asking for the same run again starts anew.
 
         Raises:
             RequestError: another run holds the folder.
-            RunStopped: the disk is full or gone; undo again to go on.
+            RunStopped: the disk is full or gone; undo again to continue.
         """
         with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
             self._files.begin_undo()
-            self._place.revision.withdraw(self.target)
+            self._context.revision.withdraw(self.target)
             left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
             self._files.end_undo()
             self._read()
         return left
 
     def _read(self) -> None:
-        """Read how the run stands."""
+        """Read plan and parts from the disk."""
         revision = Revision.current(self.folder)
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
-        self._place = RunContext(
+        self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
             revision.thumbnails(), revision,
         )  # fmt: skip
@@ -234,16 +240,30 @@ class Run:
     def _expected(self, item: Item) -> str:
         if item.problem:
             return "failed"
-        return "kept" if self._place.stays(self.target.existing(item)) else "caption"
+        return "kept" if self._context.keeps(self.target.existing(item)) else "caption"
+
+    def _check_can_continue(self) -> None:
+        """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
+        self._files.check_whole()
+        settings = self.settings.first_release()
+        if settings is None:
+            return
+        earlier = RunFolder(self._home / settings.digest(self._asked))
+        if earlier.is_unfinished_first_release():
+            raise RequestError(
+                f"{earlier.path} is an unfinished run of an earlier release, where {{caption}} meant the whole prompt; "
+                f"continue it with the template {settings.rules.template!r}, or undo it with "
+                f"`interrogator caption --undo {earlier.path}`"
+            )
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
-        """Plan what the sources hold and the plan does not; all of it anew where they hold something else by now."""
+        """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
         with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
-            self._place.revision.withdraw(self.target)
+            self._context.revision.withdraw(self.target)
             if not alone and len(self.parts.done(self.plan)) < len(self.plan.shards):
-                # Others may be at work on it: what came can wait, but not what is wrong.
+                # Other processes may be working on it: new pictures can wait, a wrong plan cannot.
                 if has_changed_containers(self.plan, self.sources):
                     self._renew_plan(watched)
                 return
@@ -255,7 +275,7 @@ class Run:
             if glance.is_stale():
                 self._renew_plan(watched, retry_failed)
             else:
-                self._tell_change(describe_changes(glance.gone()[0], glance.new, 0))
+                self._report_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
                 self._repeat_failed()
                 self.plan.extend(self.items(), self._caption_file)
@@ -268,25 +288,25 @@ class Run:
         self.plan.repeat(failed, self.items(), self._caption_file)
 
     def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
-        """Plan the run anew, with the records that it has; see `renew`."""
-        worker = Worker(self._place, len, Watched(None, 0))
+        """Plan the run anew and keep its records; see `renew`."""
+        worker = Worker(self._context, len, Watched(None, 0))
         done = set(self.parts.done(self.plan))
         for shard in self.parts.written(self.plan):
             if shard not in done:  # a process stopped between the two
-                worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
-        sentence = renew(self._place, self._caption_file, watched.again, retry_failed)
+                worker.deliver(shard, self.parts.read(shard), time.monotonic())
+        sentence = renew(self._context, self._caption_file, watched.again, retry_failed)
         self._read()
-        self._place.revision.withdraw(self.target)
-        self._tell_change(sentence)
+        self._context.revision.withdraw(self.target)
+        self._report_change(sentence)
 
-    def _tell_change(self, sentence: str) -> None:
+    def _report_change(self, sentence: str) -> None:
         if sentence:
             self._files.add_change(sentence)
             logger.warning(sentence)
 
     def _caption_file(self, item: Item) -> str:
-        """Where an item's caption file will be; "" where it cannot get in the way of another's."""
-        if not self._place.writes_sidecars:
+        """The path of an item's caption file; "" where it cannot collide with another's."""
+        if not self._context.writes_sidecars:
             return ""
         if self._beside:
             return str(self.sources[item.source].sidecar(item, ".txt") or "")
@@ -297,22 +317,22 @@ class Run:
         threads: int | None,
     ) -> None:  # fmt: skip
         """Finish what a stopped process had captioned, then caption the rest."""
-        worker = Worker(self._place, count, watched)
+        worker = Worker(self._context, count, watched)
         written = set(self.parts.written(self.plan))
         for shard in shards:
             if shard in written:
-                worker.put_in_place(shard, self.parts.read(shard), time.monotonic())
+                worker.deliver(shard, self.parts.read(shard), time.monotonic())
         left = [shard for shard in shards if shard not in written]
         if not any(map(worker.wants, left)):
             worker.work(left, NullWriter(), threads)
         else:
             writer = models()
             if not self._files.add_models(described(writer)):
-                logger.warning("other weights than those that this run began with; see run.json")
+                logger.warning("this run began with other weights; see run.json")
             worker.work(left, writer, threads)
 
 
 def described(writer: Captions) -> dict[str, Any]:
-    """What a writer says of its models, if it says anything."""
+    """The models of a writer, if it describes them."""
     describe = getattr(writer, "described", None)
     return {} if describe is None else dict(describe())

@@ -253,7 +253,7 @@ test("markup stays text, wherever it stands", () => {
     status: "failed",
     caption: HOSTILE,
     captions: [HOSTILE, "another"],
-    before: `${HOSTILE} once`,
+    existing: `${HOSTILE} once`,
     reason: HOSTILE,
     flags: [HOSTILE],
     findings: ["f"],

@@ -17,17 +17,17 @@ from interrogator.dataset.captioning.result import Candidate, CaptionResult
 
 
 class StandIn:
-    """Says what a picture is called and what colour it has, so a caption at the wrong picture would show.
+    """Writes the name and the color of a picture, so that a caption at the wrong picture shows.
 
     log: a file that gets a line for each picture captioned, to count what was done twice.
     seconds: taken for each picture.
     """
 
-    def __init__(self, log: Path | None = None, seconds: float = 0.0, say: str = "a thing called") -> None:
+    def __init__(self, log: Path | None = None, seconds: float = 0.0, phrase: str = "a thing called") -> None:
         self.prepare = {"captioner": lambda image: image.getpixel((0, 0))}
         self._log = log
         self._seconds = seconds
-        self._say = say
+        self._phrase = phrase
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
         found = []
@@ -36,7 +36,8 @@ class StandIn:
             if progress is not None:
                 progress(len(found), len(pictures))
             colour = "-".join(map(str, picture.ready["captioner"]))
-            found.append(CaptionResult([Candidate(f"{self._say} {picture.item.key} in {colour}")]))
+            text = f"{self._phrase} {picture.item.key} in {colour}"
+            found.append(CaptionResult([Candidate(text)], text))
         if self._log is not None:
             with open(self._log, "a", encoding="utf-8") as log:
                 log.writelines(f"{picture.item.key}\n" for picture in pictures)
@@ -59,7 +60,7 @@ def draw(folder: Path, names: Sequence[str]) -> None:
 
 def names(number: int) -> list[str]:
     """Names of so many pictures, in three folders."""
-    return [f"{'abc'[place % 3]}/{place:04d}.png" for place in range(number)]
+    return [f"{'abc'[index % 3]}/{index:04d}.png" for index in range(number)]
 
 
 def texts(folder: Path, endings: Sequence[str] = (".txt", ".jsonl", ".caption")) -> dict[str, bytes]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
 
 import interrogator
+from interrogator import catalog
 from interrogator.cli import main
+from interrogator.cli.parser import build_parser
 from interrogator.cli.terminal import Bar
+from interrogator.hub import FileSet
+from interrogator.models import Located, Tag
+from interrogator.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +45,51 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERROGATOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+class ColorTagger:
+    """A tagger that knows three colors, and says that a picture is of the one it has most of."""
+
+    family, module, device, dtype, working_bytes = "colors", None, "cpu", "float32", 1
+
+    def __init__(self, located: Located) -> None:
+        self.name, self.origin = located.name, located
+
+    @classmethod
+    def from_files(cls, located: Located, device: Any, dtype: Any) -> ColorTagger:
+        return cls(located)
+
+    def prepare(self, image: Image.Image) -> Any:
+        return image.resize((1, 1)).getpixel((0, 0))
+
+    def tag(self, prepared: Sequence[Any], progress: Progress | None = None) -> list[list[Tag]]:
+        categories = (("red", "general"), ("green", "general"), ("blue (color)", "character"))
+        return [
+            [Tag(text, value / 255, category) for (text, category), value in zip(categories, color, strict=True)]
+            for color in prepared
+        ]
+
+
+@pytest.fixture
+def tagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of a tagger, whose family is one module and one row."""
+    loads, marker = {"tagger": f"{__name__}:ColorTagger"}, catalog.Marker("colors.json")
+    row = catalog.Family("colors", loads, FileSet(required=("colors.json",)), marker)
+    monkeypatch.setattr(catalog, "FAMILIES", (*catalog.FAMILIES, row))
+    (tmp_path / "tagger").mkdir()
+    (tmp_path / "tagger" / "colors.json").write_text("{}", encoding="utf-8")
+    return str(tmp_path / "tagger")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A red and a blue picture, the second in a folder inside, and a text."""
+    folder = tmp_path / "colors"
+    (folder / "inside").mkdir(parents=True)
+    Image.new("RGB", (8, 8), (255, 120, 0)).save(folder / "red [1].png")
+    Image.new("RGB", (8, 8), (0, 0, 250)).save(folder / "inside" / "blue.png")
+    (folder / "notes.txt").write_text("a text", encoding="utf-8")
+    return folder
 
 
 def demo(folder: Path, *arguments: str) -> list[str]:
@@ -64,7 +120,7 @@ class TestPrompt:
         images = [str(folder / name) for name in ("1.png", "broken.jpg")]
         assert main(demo(folder, "prompt", *images, "--mode", "best", "--json", "--max-phrases", "3")) == 1
         good, bad = map(json.loads, capsys.readouterr().out.splitlines())
-        assert set(good) == {"image", "prompt", "caption", "similarity", "phrases", "mode"}
+        assert set(good) == {"image", "prompt", "caption", "similarity", "phrases", "mode", "tags"}
         assert good["mode"] == "best" and len(good["phrases"]) <= 3
         assert bad["image"] == images[1] and "broken.jpg" in bad["error"] and "prompt" not in bad
 
@@ -86,6 +142,8 @@ class TestPrompt:
             assert main([*command, *options]) == 0
             return {phrase["text"] for phrase in json.loads(capsys.readouterr().out)["phrases"]}
 
+        assert main([*command, "--mode", "best", "--min-phrases", "0", "--max-phrases", "0"]) == 0
+        assert json.loads(capsys.readouterr().out)["prompt"] == "a cat"
         assert taken("--mode", "fast") == {"a soft light", "light, soft", "neon"}
         assert "neon" in taken("--mode", "fast", "--avoid-repeats") != taken("--mode", "fast")
         assert len(taken("--mode", "fast", "--min-angle", "180")) == 1
@@ -96,6 +154,16 @@ class TestPrompt:
         options = ["--mode", "caption", "--max-caption-tokens", "3", "--caption-beams", "2"]
         assert main(demo(folder, "prompt", image, *options)) == 0
         assert 0 < len(capsys.readouterr().out.split()) <= 3
+
+    def test_words_are_stripped_by_option_and_by_list(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "list.txt").write_text("# mine\nyellow\n", encoding="utf-8")
+        command = demo(folder, "prompt", str(folder / "1.png"), "--mode", "caption")
+        assert main(command) == 0
+        assert "yellow" in (whole := capsys.readouterr().out) and "render" in whole
+        assert main([*command, "--strip", "render of", "--strip-list", str(tmp_path / "list.txt")]) == 0
+        assert capsys.readouterr().out == whole.replace("render of ", "").replace("yellow ", "")
 
     def test_a_pipe_that_closes_early_is_no_error(self, folder: Path) -> None:
         command = [sys.executable, "-m", "interrogator", *demo(folder, "prompt", "--mode", "caption")]
@@ -117,6 +185,16 @@ class TestRank:
         numbers = [float(line[0]) for line in lines]
         assert numbers == sorted(numbers, reverse=True)
 
+    def test_several_images_make_a_table(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        images = [str(folder / name) for name in ("1.png", "broken.jpg", "2.png")]
+        assert main(demo(folder, "rank", *images, "--top", "3")) == 1
+        out, err = capsys.readouterr()
+        lines = [line.split("\t") for line in out.splitlines()]
+        ci = interrogator.load("demo", captioner="none", cache_dir=folder / "cache")
+        expected = [(image, phrase.text) for image in (images[0], images[2]) for phrase in ci.rank(image, top=3)]
+        assert [(line[0], line[3]) for line in lines] == expected
+        assert "broken.jpg" in err and "1 of 3 images failed" in err
+
     def test_json_has_the_fields_of_the_python_result(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(demo(folder, "rank", str(folder / "1.png"), "--top", "1", "--json")) == 0
         assert set(json.loads(capsys.readouterr().out)) == {"image", "text", "bank", "similarity"}
@@ -126,6 +204,92 @@ class TestRank:
     ) -> None:
         assert main(["rank", str(folder / "broken.jpg"), "--preset", "sd15"]) == 1
         assert "broken.jpg" in capsys.readouterr().err
+
+
+class TestTag:
+    def test_tags_come_with_probability_and_category(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["tag", str(pictures / "red [1].png"), "--tagger", tagger]) == 0
+        assert capsys.readouterr().out == "1.0000\tgeneral\tred\n0.4706\tgeneral\tgreen\n"
+
+    def test_thresholds_decide_which_hold(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def tags(*options: str) -> list[list[str]]:
+            assert main(["tag", str(pictures), "--tagger", tagger, "--json", *options]) == 0
+            records = map(json.loads, capsys.readouterr().out.splitlines())
+            return [[tag["text"] for tag in record["tags"]] for record in records]
+
+        assert tags() == [["blue (color)"], ["red", "green"]]
+        assert tags("--threshold", "0.5") == [["blue (color)"], ["red"]]
+        assert tags("--character-threshold", "0.99") == [[], ["red", "green"]]
+
+    @pytest.mark.parametrize("option", ["--threshold", "--character-threshold"])
+    def test_a_threshold_is_a_probability(self, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tag", "x.png", "--tagger", "x", option, "2"]) == 2
+        assert f"{option} must be a probability" in capsys.readouterr().err
+
+    def test_tags_make_a_prompt(self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["prompt", str(pictures), "--mode", "tags", "--tagger", tagger, "--escape"]
+        assert main(command) == 0
+        assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == [
+            "blue \\(color\\)",
+            "red, green",
+        ]
+        assert main([*command, "--json"]) == 0
+        record = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert [tag["text"] for tag in record["tags"]] == ["blue (color)"]
+
+    def test_tags_caption_a_folder(self, tagger: str, pictures: Path) -> None:
+        assert main(["caption", str(pictures), "--mode", "tags", "--tagger", tagger, "--device", "cpu"]) == 0
+        assert (pictures / "red [1].txt").read_text(encoding="utf-8") == "red, green\n"
+        assert (pictures / "inside" / "blue.txt").read_text(encoding="utf-8") == "blue (color)\n"
+
+    def test_an_unknown_tagger_is_wrong_usage(self, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tag", str(pictures), "--tagger", "nosuch"]) == 2
+        assert "unknown tagger 'nosuch'; name a folder" in capsys.readouterr().err
+
+
+class TestInputs:
+    def images(self, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        return [json.loads(line)["image"] for line in capsys.readouterr().out.splitlines()]
+
+    def test_a_folder_stands_for_its_pictures_in_order(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["tag", str(pictures), "--tagger", tagger, "--json"]) == 0
+        assert self.images(capsys) == [str(pictures / "inside" / "blue.png"), str(pictures / "red [1].png")]
+
+    def test_a_pattern_stands_for_what_it_matches_unless_a_file_has_that_name(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        red, blue = str(pictures / "red [1].png"), str(pictures / "inside" / "blue.png")
+        assert main(["tag", str(pictures / "**" / "*.png"), red, "--tagger", tagger, "--json"]) == 0
+        assert self.images(capsys) == [blue, red, red]
+
+    def test_a_folder_or_pattern_makes_a_table_even_of_one_picture(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for argument in (pictures / "inside", pictures / "inside" / "*"):
+            assert main(["tag", str(argument), "--tagger", tagger]) == 0
+            assert capsys.readouterr().out.startswith(f"{pictures / 'inside' / 'blue.png'}\t")
+
+    def test_a_dash_stands_for_standard_input(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = (pictures / "red [1].png").read_bytes()
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False))
+        assert main(["tag", "-", "--tagger", tagger]) == 0
+        assert "red" in capsys.readouterr().out
+        assert main(["tag", "-", "--tagger", tagger]) == 1
+        assert "standard input: is empty" in capsys.readouterr().err
+
+    def test_what_stands_for_nothing_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "empty").mkdir()
+        assert main(["tag", str(tmp_path / "empty"), str(tmp_path / "*.png"), "--tagger", "x"]) == 1
+        err = capsys.readouterr().err
+        assert "this folder has no pictures" in err and "no file matches this pattern" in err
 
 
 @pytest.mark.models
@@ -152,27 +316,84 @@ class TestDemo:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "words"),
     [
-        (["prompt", __file__, "--preset", "sd51"], 2, "sd15"),
-        (["prompt", __file__, "--bank", "mediumz"], 2, "mediums"),
-        (["prompt", __file__, "--encoder", "ViT-L-15/openai"], 2, "ViT-L-14"),
-        (["prompt", __file__, "--encoder", "ViT-L-14/openia"], 2, "openai"),
-        (["prompt", __file__, "--quota", "nonsense=3"], 2, "nonsense"),
-        (["prompt", __file__, "--beams", "0"], 2, "beams must be at least 1"),
-        (["prompt", __file__, "--min-angle", "181"], 2, "from 0 to 180 degrees"),
-        (["prompt", __file__, "--min-angle", "nan"], 2, "from 0 to 180 degrees"),
-        (["prompt", __file__, "--max-phrases", "-1"], 2, "must not be negative"),
-        (["banks", "check", "absent.txt"], 2, "absent.txt"),
-        (["cache", "import", "absent.safetensors", "--lists", ".", "--encoder", "ViT-L-15"], 2, "ViT-L-15"),
+        (["prompt", "PICTURE", "--preset", "sd51"], "choose from demo, small, sd15"),
+        (["prompt", "PICTURE", "--bank", "mediumz"], "mediums"),
+        (["prompt", "PICTURE", "--encoder", "ViT-L-15/openai"], "ViT-L-14"),
+        (["prompt", "PICTURE", "--encoder", "ViT-L-14/openia"], "openai"),
+        (["prompt", "PICTURE", "--quota", "nonsense=3"], "nonsense"),
+        (["prompt", "PICTURE", "--beams", "0"], "beams must be at least 1"),
+        (["prompt", "PICTURE", "--min-angle", "181"], "from 0 to 180 degrees"),
+        (["prompt", "PICTURE", "--min-angle", "nan"], "from 0 to 180 degrees"),
+        (["prompt", "PICTURE", "--max-phrases", "-1"], "must not be negative"),
+        (["prompt", "PICTURE", "--mode", "fast", "--beams", "2"], "mode fast has no --beams"),
+        (["prompt", "PICTURE", "--mode", "caption", "--avoid-repeats"], "mode caption has no --avoid-repeats"),
+        (["prompt", "PICTURE", "--mode", "best", "--tagger", "x"], "--tagger has no effect"),
+        (["prompt", "PICTURE", "--mode", "negative", "--captioner", "x"], "--captioner has no effect"),
+        (["prompt", "PICTURE", "--mode", "tags"], "needs a tagger: name one with --tagger"),
+        (["rank", "PICTURE", "--top", "0"], "at least 1, not 0"),
+        (["banks", "check", "absent.txt"], "absent.txt"),
+        (["cache", "import", "absent.safetensors", "--lists", ".", "--encoder", "ViT-L-15"], "ViT-L-15"),
     ],
 )
-def test_wrong_usage_is_status_2_and_one_line(
-    arguments: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]
+def test_wrong_usage_is_one_line(
+    arguments: list[str], words: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments) == status
+    status = main([str(folder / "1.png") if each == "PICTURE" else each for each in arguments])
     out, err = capsys.readouterr()
+    assert status == 2
     assert out == "" and words in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.models
+def test_an_unknown_dtype_is_refused_with_those_there_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(demo(folder, "prompt", str(folder / "1.png"), "--dtype", "fp8")) == 1
+    assert "unknown dtype 'fp8'; choose from auto, fp32, bf16, fp16" in capsys.readouterr().err
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    found: dict[str, set[object]] = {}
+    for command, action in every_option(build_parser()):
+        for flag in action.option_strings:
+            kind = (type(action), action.type, action.metavar, action.nargs, action.const)
+            found.setdefault(flag, set()).add(kind)
+        assert action.help or command == "", f"{command} does not say what {action.option_strings or action.dest} is"
+    assert {flag for flag, kinds in found.items() if len(kinds) > 1} == set()
+    assert {"--strip", "--strip-list", "--no-bank", "--beams"} <= found.keys()
+
+
+def every_option(parser: argparse.ArgumentParser, command: str = "") -> Iterator[tuple[str, argparse.Action]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                yield from every_option(sub, f"{command} {name}".strip())
+        else:
+            yield command, action
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        (["prompt", "PICTURE", "--mode", "caption"], r"open_clip\b"),
+        # The tables of names in transformers.models.auto come with open_clip.
+        (["rank", "PICTURE"], r"transformers\.models\.(?!auto\b)\w+\.modeling_|transformers\.models\.blip\b"),
+        (["tag", "absent.png", "--tagger", "x"], r"open_clip\b|transformers\b"),
+    ],
+)
+def test_a_command_loads_only_the_libraries_of_its_models(command: list[str], absent: str, folder: Path) -> None:
+    arguments = [str(folder / "1.png") if each == "PICTURE" else each for each in command]
+    if command[0] != "tag":
+        arguments = demo(folder, *arguments)
+    code = "import json, sys; from interrogator.cli import main; main(sys.argv[1:]); print(json.dumps([*sys.modules]))"
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    loaded = json.loads(run.stdout.splitlines()[-1])
+    assert "interrogator.cli" in loaded
+    assert [name for name in loaded if re.match(absent, name)] == []
 
 
 @pytest.mark.parametrize("arguments", [["prompt"], ["prompt", "x.png", "--mode", "bset"], ["nonsense"], []])
@@ -183,9 +404,9 @@ def test_what_the_parser_refuses_is_status_2(arguments: list[str]) -> None:
 
 
 def test_missing_models_are_named_file_by_file_with_the_folder_for_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prompt", __file__, "--preset", "sd15"]) == 1
+    assert main(["prompt", str(folder / "1.png"), "--preset", "sd15"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     for name in (
         "open_clip_model.safetensors", "timm--vit_large_patch14_clip_224.openai",
@@ -221,13 +442,22 @@ class TestBanks:
 
 class TestModels:
     def test_list_says_what_is_on_disk(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        place = tmp_path / "home/models/timm--vit_large_patch14_clip_224.openai"
-        place.mkdir(parents=True)
-        (place / "open_clip_model.safetensors").write_bytes(b"weights")
+        home = tmp_path / "home/models/timm--vit_large_patch14_clip_224.openai"
+        home.mkdir(parents=True)
+        (home / "open_clip_model.safetensors").write_bytes(b"weights")
         assert main(["models", "list", "--json"]) == 0
         models = {m["model"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
-        assert models["ViT-L-14/openai"]["folder"] == str(place)
-        assert models["ViT-H-14/laion2b_s32b_b79k"]["folder"] is None
+        here, absent = models["ViT-L-14/openai"], models["ViT-H-14/laion2b_s32b_b79k"]
+        assert (here["role"], here["family"], here["on_disk"], here["folder"]) == (
+            "encoder",
+            "open_clip",
+            True,
+            str(home),
+        )
+        assert (absent["on_disk"], absent["folder"]) == (False, None)
+        assert main(["models"]) == 0
+        text = capsys.readouterr().out
+        assert "encoder, family open_clip" in text and f"on disk: {home}" in text and "not on disk" in text
 
     def test_path_is_where_files_may_be_put(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["models", "path"]) == 0
@@ -286,13 +516,14 @@ def test_a_bar_takes_up_new_totals_and_draws_nothing_without_a_terminal(capsys: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal; run the tests on Linux or macOS")
-def test_a_person_at_a_terminal_is_asked_before_a_download(tmp_path: Path) -> None:
+def test_a_person_at_a_terminal_is_asked_before_a_download(folder: Path, tmp_path: Path) -> None:
     import pty
 
     master, slave = pty.openpty()
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path)}
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | nowhere
-    command = [sys.executable, "-m", "interrogator", "prompt", __file__, "--mode", "caption", "--preset", "small"]
+    command = [sys.executable, "-m", "interrogator", "prompt", str(folder / "1.png")]
+    command += ["--mode", "caption", "--preset", "small"]
 
     def answered(answer: bytes) -> str:
         os.write(master, answer)

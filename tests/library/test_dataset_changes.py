@@ -156,7 +156,7 @@ def assert_right(home: Path, kind: str, target: str = "parquet", **values: Any) 
     standing = {item.key: (found.target.existing(item) or "").strip() for item in items if not item.problem}
     assert standing == expected
     for shard, record in found.parts.placed(found.parts.done(found.plan)):
-        shot = found._place.thumbnails.of(shard.number, record.name)
+        shot = found._context.thumbnails.of(shard.number, record.name)
         assert record.status != "done" or shot and near(shot, expected[record.key])
     if kind != "folder":
         assert captions_in(home / "out", target) == sorted(expected.values())

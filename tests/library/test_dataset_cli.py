@@ -12,7 +12,8 @@ import pytest
 
 import interrogator
 from interrogator.cli import main
-from interrogator.cli.caption import Place, place
+from interrogator.cli.process_rank import ProcessRank, find_process_rank
+from interrogator.dataset import Settings, Wording
 from interrogator.errors import RequestError
 
 from .waiting import LAST_RESORT
@@ -59,19 +60,19 @@ class TestCaption:
         assert "captioner " in err and "3 captioned, 0 kept, 0 failed" in err
         assert Path(out.strip()).name == "report.html" and Path(out.strip()).exists()
         assert sidecars(folder).keys() == {"1.txt", "2.txt", "3.txt"}
-        told = json.loads(Path(out.strip()).with_name("run.json").read_text(encoding="utf-8"))
-        assert told["models"][0]["captioner"]["device"] == "cpu" and told["models"][0]["captioner"]["weights"]
+        result = json.loads(Path(out.strip()).with_name("run.json").read_text(encoding="utf-8"))
+        assert result["models"][0]["captioner"]["device"] == "cpu" and result["models"][0]["captioner"]["weights"]
 
     def test_append_jsonl_and_undo(self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (folder / "1.txt").write_text("mine\n", encoding="utf-8")
         assert main(caption(folder, "--existing", "append", "--trigger", "sks", "--json")) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["done"] == told["total"] == 3 and told["failed"] == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["done"] == result["total"] == 3 and result["failed"] == 0
         assert sidecars(folder)["1.txt"].startswith("mine, sks, ")
-        assert main(["caption", "--undo", told["run"], "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == {"run": told["run"], "left": []}
+        assert main(["caption", "--undo", result["run"], "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"run": result["run"], "left": []}
         assert sidecars(folder) == {"1.txt": "mine\n"}
-        assert main(["caption", "--undo", told["run"]]) == 2
+        assert main(["caption", "--undo", result["run"]]) == 2
 
         out = tmp_path / "out"
         assert main(caption(folder, "--target", "jsonl", "--out", out, "--column", "caption")) == 0
@@ -91,10 +92,10 @@ class TestCaption:
         (folder / "1.txt").write_text("mine", encoding="utf-8")
         (folder / "x.jpg").mkdir()
         assert main(caption(folder, "--dry-run")) == 0
-        assert capsys.readouterr().out == "2 to caption, 1 stay as they are, 1 cannot be captioned\n"
+        assert capsys.readouterr().out == "2 to caption, 1 to keep, 1 unreadable\n"
         assert main(caption(folder, "--dry-run", "--json")) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert (told["caption"], told["kept"], told["failed"], told["done"]) == (2, 1, 1, 0)
+        result = json.loads(capsys.readouterr().out)
+        assert (result["caption"], result["kept"], result["failed"], result["done"]) == (2, 1, 1, 0)
         assert not (folder / ".interrogator").exists() and sidecars(folder) == {"1.txt": "mine"}
 
     def test_failures_are_named_at_the_end_twenty_of_them(
@@ -106,7 +107,7 @@ class TestCaption:
         assert main(caption(folder)) == 1
         err = capsys.readouterr().err.splitlines()
         named = [line for line in err if line.startswith("interrogator: ")]
-        assert len(named) == 20 and "and 6 more, in the report" in err
+        assert len(named) == 20 and "and 6 more, listed in the report" in err
         assert named[0].startswith("interrogator: aa\\udcff\\n\\x1b.png: ")
         assert err[-1] == "3 captioned, 0 kept, 26 failed"
         assert main(caption(folder)) == 1  # they still are
@@ -123,6 +124,48 @@ class TestCaption:
         monkeypatch.setenv("WORLD_SIZE", "2")
         assert main(caption(folder, *size)) == 0
         assert "3 captioned" in capsys.readouterr().err
+
+    def test_a_prompt_mode_takes_what_prompt_takes(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "words.txt").write_text("a (rare) thing\nthing, rare\nneon\n", encoding="utf-8")
+        cache = ("--cache-dir", str(tmp_path / "cache"))
+        options = ["--mode", "best", "--beams", "2", "--min-phrases", "1", "--max-phrases", "3", "--avoid-repeats"]
+        options += [
+            "--min-angle",
+            "1",
+            "--bank",
+            str(tmp_path / "words.txt"),
+            "--bank",
+            "mediums",
+            "--no-bank",
+            "mediums",
+        ]
+        options += ["--escape", *cache]
+        prompts = {}
+        for name in ("1", "2", "3"):
+            assert main(["prompt", str(folder / f"{name}.png"), "--preset", "demo", "--device", "cpu", *options]) == 0
+            prompts[f"{name}.txt"] = capsys.readouterr().out
+        assert main(caption(folder, *options)) == 0
+        assert sidecars(folder) == prompts
+
+    def test_brackets_are_escaped_in_what_the_models_say(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "words.txt").write_text("a (rare) thing\n", encoding="utf-8")
+        options = ("--mode", "fast", "--bank", tmp_path / "words.txt", "--cache-dir", tmp_path / "cache")
+        template = ("--template", "({prompt}:1.1)")
+        assert main(caption(folder, *options, *template, "--escape")) == 0
+        assert all(text.endswith(", a \\(rare\\) thing:1.1)\n") for text in sidecars(folder).values())
+        assert all(text.startswith("(") for text in sidecars(folder).values())
+
+    def test_stripped_words_and_a_checkpoint(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "strip.txt").write_text("background\n", encoding="utf-8")
+        assert main(caption(folder, "--strip", "of a", "--strip-list", tmp_path / "strip.txt")) == 0
+        assert not any("background" in text or " of a " in text for text in sidecars(folder).values())
+        command = caption(folder, "--score", "--encoder", "ViT-B-32", "--checkpoint", tmp_path / "absent.safetensors")
+        assert main([*command, "--existing", "overwrite"]) == 1
+        assert "absent.safetensors" in capsys.readouterr().err
 
     def test_a_bank_of_ones_own_in_a_template(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "places.txt").write_text("in a forest\n", encoding="utf-8")
@@ -146,8 +189,16 @@ class TestWrongUsage:
             (("pictures", "--template", "{nonsense}"), "nonsense"),
             (("pictures", "--replace-regex", "(=x"), "broken"),
             (("pictures", "--rank", "0"), "go together"),
-            (("pictures", "--rank", "2", "--world-size", "2"), "counted from 0"),
-            (("pictures", "--checkpoint", "x"), "not for caption"),
+            (("pictures", "--rank", "2", "--world-size", "2"), "rank 2 is out of range"),
+            (("pictures", "--checkpoint", "x"), "--checkpoint has no effect"),
+            (("pictures", "--matcher", "x"), "--matcher has no effect"),
+            (("pictures", "--second-encoder", "x", "--quality", "best-of-n"), "--second-encoder has no effect"),
+            (("pictures", "--tagger", "x", "--mode", "best"), "--tagger has no effect"),
+            (("pictures", "--max-phrases", "3"), "mode caption has no --max-phrases"),
+            (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
+            (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
+            (("pictures", "--mode", "best", "--min-angle", "nan"), "from 0 to 180"),
+            (("pictures", "--mode", "tags"), "has no tagger"),
             (("pictures", "--out", "s3://bucket/x"), "this machine"),
             (("pictures", "--column", "file_name", "--target", "jsonl"), "column"),
             (("--undo", "pictures"), "no folder of a run"),
@@ -216,25 +267,82 @@ def test_at_a_terminal_the_device_is_said_first_and_a_bar_follows(folder: Path) 
     assert lines.count("3 captioned, 0 kept, 0 failed") == 2
 
 
+ASKED = {
+    "sources": ["/a"], "kind": None, "out": None, "target": "txt", "column": "text", "shard_size": 64,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("settings", "digest"),
     [
-        ({}, Place(0, 1, 0)),
-        ({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}, Place(3, 8, 1)),
-        ({"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "6", "SLURM_LOCALID": "2"}, Place(5, 6, 2)),
+        (Settings(preset="demo"), "65d6ed5f4afc"),
+        (
+            Settings(
+                preset="demo", mode="best", max_phrases=5, seed=3,
+                wording=Wording(template="{trigger} { prompt }, {mediums}", trigger="sks", strip=("a",)),
+            ),
+            "7737b2accf2c",
+        ),
+        (
+            Settings(
+                preset="small", quality="best-of-n", several=2, banks=("mediums",), quota={"mediums": 2}, block=("x",),
+                wording=Wording(template="{caption}, photo"),
+            ),
+            "1d7404fd3c34",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_of_the_first_release_is_found_again(settings: Settings, digest: str) -> None:
+    """The digests are those of 0.1.0, where {caption} stood for the text of the mode."""
+    assert settings.digest(ASKED) == digest
+    content = json.loads(json.dumps(settings.as_dict()))
+    for name in (
+        "tagger",
+        "checkpoint",
+        "without_banks",
+        "min_phrases",
+        "beams",
+        "avoid_repeats",
+        "min_angle",
+        "escape",
+    ):
+        del content[name]
+    content["wording"]["template"] = content["wording"]["template"].replace("prompt", "caption")
+    assert Settings.from_dict(content).digest(ASKED) == digest
+
+
+def test_what_is_new_has_a_digest_of_its_own() -> None:
+    plain = Settings(mode="best")
+    digests = {plain.digest(ASKED)}
+    for changed in (
+        {"tagger": "x"}, {"checkpoint": "x"}, {"without_banks": ("x",)}, {"min_phrases": 1}, {"beams": 2},
+        {"avoid_repeats": True}, {"min_angle": 1.0}, {"escape": True}, {"wording": Wording(template="{caption}")},
+    ):  # fmt: skip
+        settings = Settings(**{"mode": "best", **changed})
+        assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
+        digests.add(settings.digest(ASKED))
+    assert len(digests) == 10
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ProcessRank(0, 1, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}, ProcessRank(3, 8, 1)),
+        ({"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "6", "SLURM_LOCALID": "2"}, ProcessRank(5, 6, 2)),
         # A batch script that runs the command once, though it has four tasks to give to srun.
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, Place(0, 1, 0)),
-        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, Place(1, 2, 1)),
-        ({"RANK": "x", "WORLD_SIZE": "8"}, Place(0, 1, 0)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, ProcessRank(0, 1, 0)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, ProcessRank(1, 2, 1)),
+        ({"RANK": "x", "WORLD_SIZE": "8"}, ProcessRank(0, 1, 0)),
     ],
 )
-def test_schedulers_say_which_process_this_is(told: dict[str, str], expected: Place) -> None:
-    assert place(None, None, told) == expected
-    assert place(1, 3, told) == Place(1, 3, 1)
+def test_schedulers_say_which_process_this_is(environment: dict[str, str], expected: ProcessRank) -> None:
+    assert find_process_rank(None, None, environment) == expected
+    assert find_process_rank(1, 3, environment) == ProcessRank(1, 3, 1)
 
 
 def test_a_rank_that_is_none_is_refused() -> None:
     with pytest.raises(RequestError):
-        place(None, None, {"RANK": "8", "WORLD_SIZE": "8"})
+        find_process_rank(None, None, {"RANK": "8", "WORLD_SIZE": "8"})
     with pytest.raises(RequestError):
-        place(0, 0, {})
+        find_process_rank(0, 0, {})

@@ -67,9 +67,9 @@ def test_the_same_caption() -> None:
 def test_the_same_picture_and_pictures_that_look_alike() -> None:
     same, other = {"sha256": "1" * 64}, {"sha256": "2" * 64}
     records = [
-        done("a", "1", **same, looks="0" * 16), done("b", "2", **same, looks="0" * 16),
-        done("c", "3", **other, looks="f" + "0" * 15), done("d", "4", looks="f" * 16), done("e", "5", looks="f" * 16),
-        done("f", "6", sha256="3" * 64, looks="0f" * 8), done("g", "7", sha256="3" * 64, looks="0f" * 8),
+        done("a", "1", **same, dhash="0" * 16), done("b", "2", **same, dhash="0" * 16),
+        done("c", "3", **other, dhash="f" + "0" * 15), done("d", "4", dhash="f" * 16), done("e", "5", dhash="f" * 16),
+        done("f", "6", sha256="3" * 64, dhash="0f" * 8), done("g", "7", sha256="3" * 64, dhash="0f" * 8),
     ]  # fmt: skip
     told = found(records)
     assert told["same_picture"].groups == (("a", "b"), ("f", "g"))
@@ -88,7 +88,7 @@ def test_names_that_collide() -> None:
 
 
 def test_what_one_caption_shows() -> None:
-    wording = CaptionRules(trigger="sks", max_tokens=5, required=("cat",), forbidden=("dog",))
+    wording = CaptionRules(trigger="sks", token_limit=5, required=("cat",), forbidden=("dog",))
     records = [
         done("fine", "sks, a cat"),
         done("trigger", "a cat"),

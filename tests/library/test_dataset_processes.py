@@ -144,7 +144,7 @@ def test_what_stops_a_process_is_told_by_name_and_the_run_goes_on_from_there(
         if done:
             raise KeyboardInterrupt
 
-    with pytest.raises(RequestError, match="at least 1 worker"):
+    with pytest.raises(RequestError, match="workers must be at least 1"):
         work_in_processes(run(folder), loaders(), count, 0)
     with pytest.raises(ModelNotFoundError, match="not there"):
         work_in_processes(run(folder), lambda rank: no_models, count, 2)
@@ -153,7 +153,7 @@ def test_what_stops_a_process_is_told_by_name_and_the_run_goes_on_from_there(
     with pytest.raises(KeyboardInterrupt):
         work_in_processes(run(folder), loaders(held="b"), count, 2, stop)
     assert len(texts(folder)) <= PICTURES // 3
-    with pytest.raises(RunStopped, match="died 5 times without getting on"):
+    with pytest.raises(RunStopped, match="died 5 times without finishing"):
         work_in_processes(run(folder), loaders(deadly="c/0095.png"), count, 2)
     for _, process in processes(started):
         assert not os.path.exists(f"/proc/{process}"), "nobody goes on in secret"

@@ -63,8 +63,8 @@ class TestARun:
         found = records(run(tmp_path))
         assert [record["key"] for record in found] == sorted(names(20))
         first = found[0]
-        assert first["width"] == first["height"] == 8 and len(first["sha256"]) == 64 and len(first["looks"]) == 16
-        assert first["tokens"] == 6 and first["before"] is None
+        assert first["width"] == first["height"] == 8 and len(first["sha256"]) == 64 and len(first["dhash"]) == 16
+        assert first["tokens"] == 6 and first["existing"] is None
         assert not left_behind(tmp_path)
 
     def test_tells_how_far_it_is_within_a_shard(self, tmp_path: Path) -> None:
@@ -190,18 +190,18 @@ class TestPolicies:
             lines = [{"file_name": "a.png", "text": "old one"}, {"file_name": "b.png", "text": ""}]
             (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         before = texts(tmp_path)
-        wording = CaptionRules(replace_regex=((r"^a thing.*", "new"),))
+        rules = CaptionRules(replace_regex=((r"^a thing.*", "new"),))
         for _ in range(2):  # the second time, nothing is left to do
-            work(tmp_path, policy=policy, target=target, wording=wording)
+            work(tmp_path, policy=policy, target=target, rules=rules)
             if target == "txt":
                 found = [(tmp_path / f"{stem}.txt").read_text().strip() for stem in "abc"]
             else:
                 found = [row["text"] for row in rows(tmp_path)]
             assert found == self.EXPECTED[policy]
-        told = records(run(tmp_path, policy, target, wording=wording))
-        assert [record["before"] for record in told] == (["old one\n", " \n", None] if target == "txt" else
+        told = records(run(tmp_path, policy, target, rules=rules))
+        assert [record["existing"] for record in told] == (["old one\n", " \n", None] if target == "txt" else
                                                          ["old one", "", None])  # fmt: skip
-        assert run(tmp_path, policy, target, wording=wording).undo() == []
+        assert run(tmp_path, policy, target, rules=rules).undo() == []
         after = texts(tmp_path)
         assert {name: text for name, text in after.items() if text} == before
 
@@ -371,7 +371,7 @@ class TestUndo:
         folder = run(tmp_path, "overwrite").folder
         assert Run.reopened(folder).undo() == []
         assert texts(tmp_path) == before
-        with pytest.raises(RequestError, match="no folder of a run"):
+        with pytest.raises(RequestError, match="holds no run"):
             Run.reopened(folder)
         with pytest.raises(RequestError, match="undone already"):
             Run.reopened(f"{folder}-undone-1")
@@ -522,7 +522,7 @@ class TestSeveralProcesses:
         assert [path.name for path in tmp_path.iterdir()] == ["00000.jsonl"]
 
     def test_one_key_twice_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(RequestError, match=r"a\.png is there twice"):
+        with pytest.raises(RequestError, match=r"lists a\.png twice"):
             Plan(tmp_path, 2).extend([Item("a.png"), Item("b.png"), Item("a.png")])
         assert list(tmp_path.iterdir()) == []
 
@@ -684,7 +684,7 @@ class TestTheDisk:
             except RunStopped as stopped:
                 finished = None
                 stops += 1
-                assert "the disk is full; what is done is kept" in str(stopped) and "\n" not in str(stopped)
+                assert "the disk is full; finished captions are kept" in str(stopped) and "\n" not in str(stopped)
             now = texts(pictures)
             assert all(now[name] in (before.get(name), after[name]) for name in now)
             assert before.keys() <= now.keys()

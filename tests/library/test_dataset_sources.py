@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interrogator.dataset.records import Item
-from interrogator.dataset.sources import Source, open_source, stem, stem_collisions
+from interrogator.dataset.sources import Source, open_source
 from interrogator.errors import ImageReadError, RequestError, RunStopped
 
 
@@ -259,12 +259,6 @@ def test_any_name_on_disk_is_a_key_that_finds_it(
     assert contents(source) == expected
 
 
-def test_stem_collisions_name_the_pictures_that_want_one_caption_file() -> None:
-    items = [Item(key) for key in ("a.jpg", "a.png", "b.jpg", "d/a.jpg", "a.b.jpg", "x.parquet#1", "x.parquet#2")]
-    assert stem_collisions([*items, Item("b.png", source=1)]) == [["a.jpg", "a.png"]]
-    assert stem("a.b/c") == "a.b/c" and stem("x/a.tar.PNG") == "x/a.tar" and stem("a.weird") == "a.weird"
-
-
 # --- Hugging Face's imagefolder --------------------------------------------------------------------------------------
 
 
@@ -409,7 +403,6 @@ def test_keys_extensions_and_captions_follow_webdataset(tmp_path: Path) -> None:
         ("x.tar/c.png", None),
     ]
     assert list(contents(source).values()) == [b"1", b"2", b"5", b"6", b"7"]
-    assert stem_collisions(source.items()) == []
 
 
 def test_many_tars_by_braces_folder_and_missing_ones(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_undo_puts_every_byte_back(tmp_path: Path) -> None:
     target = open_target("txt", None, [source])
     before = {item.key: target.existing(item) for item in source.items()}
     assert text_of(before["b.png"] or "").startswith("old")
-    records = [done(key, f"new {key}", before=text) for key, text in before.items() if key != "e.png"]
+    records = [done(key, f"new {key}", existing=text) for key, text in before.items() if key != "e.png"]
     records = [Record.from_dict(json.loads(json.dumps(record.as_dict()))) for record in records]
     assert target.write(records) == []
     (tmp_path / "c.txt").write_text("edited by hand")
@@ -264,14 +264,14 @@ def test_rows_and_columns_of_others_are_kept(tmp_path: Path, hub: str) -> None:
     )
     target = open_target("jsonl", None, [source])
     assert target.existing(Item("b.png")) == "old b"
-    target.finish([done("a.png", "new a"), done("b.png", "new b", before="old b"), failed("c.png"), failed("d.png")])
+    target.finish([done("a.png", "new a"), done("b.png", "new b", existing="old b"), failed("c.png"), failed("d.png")])
     assert read_rows(tmp_path / "metadata.jsonl") == [
         {"file_name": "a.png", "text": "new a", "score": None, "tags": None},
         {"file_name": "b.png", "text": "new b", "score": 2.5, "tags": None},
         {"file_name": "c.png", "text": "old c", "score": None, "tags": ["x"]},
         {"file_name": "gone.png", "text": "gone", "score": 1, "tags": None},
     ]
-    target.restore([done("a.png", "new a"), done("b.png", "new b", before="old b"), failed("c.png")])
+    target.restore([done("a.png", "new a"), done("b.png", "new b", existing="old b"), failed("c.png")])
     assert [row["text"] for row in read_rows(tmp_path / "metadata.jsonl")] == ["old b", "old c", "gone"]
     pictures(tmp_path, "gone.png")
     assert sorted(load("imagefolder", hub, data_dir=str(tmp_path))["text"]) == ["gone", "old b", "old c"]
@@ -308,7 +308,11 @@ def test_undo_leaves_a_caption_that_somebody_changed_and_says_so(tmp_path: Path)
         '{"file_name": "a.png", "text": "old a"}\n{"file_name": "b.png", "text": "old b"}\n', encoding="utf-8"
     )
     target = open_target("jsonl", None, [source])
-    records = [done("a.png", "new a", before="old a"), done("b.png", "new b", before="old b"), done("c.png", "new c")]
+    records = [
+        done("a.png", "new a", existing="old a"),
+        done("b.png", "new b", existing="old b"),
+        done("c.png", "new c"),
+    ]
     target.finish(records)
     path.write_text(path.read_text(encoding="utf-8").replace("new b", "mine"), encoding="utf-8")
     left = target.restore(records)
@@ -324,7 +328,7 @@ def test_undo_puts_a_list_of_captions_back_as_a_list(tmp_path: Path) -> None:
     path = tmp_path / "metadata.jsonl"
     path.write_text('{"file_name": "a.png", "text": ["one", "two"]}\n', encoding="utf-8")
     target = open_target("jsonl", None, [source])
-    record = done("a.png", "new", before=target.existing(Item("a.png")))
+    record = done("a.png", "new", existing=target.existing(Item("a.png")))
     target.finish([record])
     assert read_rows(path) == [{"file_name": "a.png", "text": ["new"]}]
     assert target.restore([record]) == []
@@ -412,7 +416,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     (tmp_path / "meta_cap.json").write_text(json.dumps(old))
     target = open_target("kohya-json", None, [source])
     assert [target.existing(Item(key)) for key in ("a.png", "c.png", "d.png")] == ["by stem", None, "old d"]
-    records = [done("a.png", "new a", width=2, height=2, before="by stem"), done("sub/b.png", "new “b”")]
+    records = [done("a.png", "new a", width=2, height=2, existing="by stem"), done("sub/b.png", "new “b”")]
     records += [done("c.png", "new c"), failed("d.png"), failed("e.jpg")]
     assert target.finish(iter(records)) == []
     written = json.loads((tmp_path / "meta_cap.json").read_text(encoding="utf-8"))
@@ -491,7 +495,7 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
         done("a.png", "two\nlines", scores=scores, flags=("review",), tokens=3, width=2, height=2, sha256="ab"),
         failed("b.png"),
         kept("c.png"),
-        Record("d.png", "done", caption="1", captions=("1", "2"), before="old"),
+        Record("d.png", "done", caption="1", captions=("1", "2"), existing="old"),
     ]
     assert target.finish(iter(records)) == []
     first = pq.read_table(tmp_path / "captions.parquet").to_pylist()
@@ -524,7 +528,7 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
     later.finish([failed("a.png"), done("b.png", "at last"), done("new.png", "n")])
     texts = {row["key"]: row["text"] for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
     assert texts == {"b.png": "at last", "new.png": "n", "a.png": "two\nlines", "c.png": None, "d.png": "1"}
-    later.restore([done("b.png", "at last"), done("a.png", "two\nlines", before="older"), done("d.png", "other")])
+    later.restore([done("b.png", "at last"), done("a.png", "two\nlines", existing="older"), done("d.png", "other")])
     texts = {row["key"]: row["text"] for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
     assert texts == {"a.png": "older", "new.png": "n", "c.png": None, "d.png": "1"}
 
@@ -648,7 +652,7 @@ def test_any_name_and_text_comes_back_from_every_kind(
         target = open_target(kind, folder / kind, [source])
         befores = {item.key: target.existing(item) for item in items}
         assert set(befores.values()) == {None}
-        records = [done(item.key, texts[item.key], before=befores[item.key]) for item in items]
+        records = [done(item.key, texts[item.key], existing=befores[item.key]) for item in items]
         left = {some.key for some in target.write(records) + target.finish(iter(records))}
         assert not left or kind == "webdataset"  # two names may have one key there
         fresh = open_target(kind, folder / kind, [source])

@@ -39,7 +39,7 @@ def count(text: str) -> int:
 
 
 def text_of(caption: str, phrases: tuple[RankedPhrase, ...] = (), **options: Any) -> str:
-    return render(caption, phrases, ITEM, CaptionRules(**options), count, (640, 480)).text
+    return render(caption, ITEM, CaptionRules(**options), count, (640, 480), phrases=phrases).text
 
 
 @pytest.mark.parametrize(
@@ -112,29 +112,29 @@ def test_templates() -> None:
     assert text_of("a cat", (MEDIUM,), trigger="sks", template=template) == full
     assert text_of("a cat", template="{caption}, {mediums}, {mine}", banks=("mine",)) == "a cat"
     assert text_of("a {braced} cat", template="{caption}!") == "a {braced} cat!"
-    nothing = render("", (), ITEM, CaptionRules(template="{caption}, {mediums}"), count)
+    nothing = render("", ITEM, CaptionRules(template="{caption}, {mediums}"), count)
     assert nothing.text == "" and nothing.flags == ("empty_caption",)
 
 
 def test_names_that_are_no_text_can_be_written() -> None:
-    odd = render("a cat", (), Item("a\udcff.png"), CaptionRules(template="{stem}, {caption}"), count)
+    odd = render("a cat", Item("a\udcff.png"), CaptionRules(template="{stem}, {caption}"), count)
     assert odd.text == "a?, a cat"
 
 
 def test_what_is_too_long_is_cut() -> None:
     cut = render(
-        "one two, three four", (), ITEM, CaptionRules(trigger="sks", prefix="art,", suffix="end", max_tokens=4), count
+        "one two, three four", ITEM, CaptionRules(trigger="sks", prefix="art,", suffix="end", token_limit=4), count
     )
     assert cut.text == "art, sks, one two" and cut.flags == ("over_limit",) and cut.tokens == 4
-    behind = CaptionRules(trigger="sks dog", template="{caption}, {trigger}", max_tokens=3)
-    assert render("one two three", (), ITEM, behind, count).text == "one, sks dog"
-    tight = render("a", (), ITEM, CaptionRules(trigger="x y z", max_tokens=1), count)
+    behind = CaptionRules(trigger="sks dog", template="{caption}, {trigger}", token_limit=3)
+    assert render("one two three", ITEM, behind, count).text == "one, sks dog"
+    tight = render("a", ITEM, CaptionRules(trigger="x y z", token_limit=1), count)
     assert tight.text == "x y z" and tight.tokens == 3
 
 
 def test_flags() -> None:
-    wording = CaptionRules(trigger="sks", template="{trigger}x {caption}", required=("cat",), forbidden=("dog",))
-    flags = render("a dog dog dog", (), ITEM, wording, count).flags
+    rules = CaptionRules(trigger="sks", template="{trigger}x {caption}", required=("cat",), forbidden=("dog",))
+    flags = render("a dog dog dog", ITEM, rules, count).flags
     assert flags == ("missing_trigger", "missing_word", "forbidden_word", "repeats")
     assert set(flags) <= set(FLAGS)
 
@@ -143,24 +143,24 @@ def test_flags() -> None:
     CAPTIONS, st.sampled_from(["", "sks", "ohwx man"]), st.sampled_from(["", "art,", "a photo of"]), st.integers(0, 12)
 )
 def test_laws_of_a_caption(caption: str, trigger: str, prefix: str, limit: int) -> None:
-    wording = CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k", max_tokens=limit)
-    made = render(caption, (), ITEM, wording, count)
+    rules = CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k", token_limit=limit)
+    made = render(caption, ITEM, rules, count)
     assert made.text == tidy(made.text) and made.tokens == count(made.text)
     assert not trigger or holds(made.text, trigger)
     assert made.text.startswith(prefix.rstrip(","))
     if limit:
         assert made.tokens <= max(limit, count(f"{prefix} {trigger}"))
-    without_limit = render(caption, (), ITEM, CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k"), count)
+    without_limit = render(caption, ITEM, CaptionRules(trigger=trigger, prefix=prefix, suffix=", 4k"), count)
     assert ("over_limit" in made.flags) == (0 < limit < without_limit.tokens)
     if "over_limit" not in made.flags:
         assert made.text == without_limit.text
 
 
 @given(CAPTIONS, st.integers(0, 12))
-def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> None:
-    wording = CaptionRules(trigger="sks", max_tokens=limit)
-    once = render(caption, (), ITEM, wording, count).text
-    assert render(once, (), ITEM, wording, count).text == once
+def test_rules_applied_twice_change_nothing(caption: str, limit: int) -> None:
+    rules = CaptionRules(trigger="sks", token_limit=limit)
+    once = render(caption, ITEM, rules, count).text
+    assert render(once, ITEM, rules, count).text == once
 
 
 @pytest.mark.parametrize(
@@ -170,31 +170,31 @@ def test_wording_a_worded_caption_changes_nothing(caption: str, limit: int) -> N
         ({"template": "{caption"}, "unmatched"),
         ({"template": " , "}, "empty"),
         ({"trigger": ","}, "trigger"),
-        ({"max_tokens": -1}, "negative"),
-        ({"strip": "arafed"}, "list"),
+        ({"token_limit": -1}, "at least 0"),
+        ({"strip": "arafed"}, "tuple"),
         ({"prefix": None}, "text"),
         ({"forbidden": ("",)}, "empty"),
         ({"replace": (("", "x"),)}, "pair"),
         ({"replace": ("ab",)}, "pair"),
-        ({"replace_regex": (("(", "x"),)}, "broken"),
-        ({"replace_regex": (("a", r"\1"),)}, "broken"),
+        ({"replace_regex": (("(", "x"),)}, "cannot replace"),
+        ({"replace_regex": (("a", r"\1"),)}, "cannot replace"),
         ({"forbidden": ("red",), "required": ("red fox",)}, "forbidden"),
         ({"forbidden": ("sks",), "trigger": "sks"}, "trigger"),
     ],
 )
-def test_a_wording_is_checked_when_made(options: dict[str, Any], message: str) -> None:
+def test_rules_are_checked_when_made(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         CaptionRules(**options)
 
 
 def test_choosing_among_candidates() -> None:
-    wording = CaptionRules(required=("cat", "photo"), forbidden=("dog",), prefix="a photo of", strip=("hairy",))
+    rules = CaptionRules(required=("cat", "photo"), forbidden=("dog",), prefix="a photo of", strip=("hairy",))
     candidates = ["a cat and a dog", "a bird", "a hairy cat", "a red cat"]
-    assert choose(candidates, [0.9, 0.8, 0.5, 0.5], wording) == 2
-    assert choose(candidates, [0.9, 0.8, float("nan"), -9.0], wording) == 3
-    assert choose(["a dog"], [1.0], wording) is None and choose([], [], wording) is None
+    assert choose(candidates, [0.9, 0.8, 0.5, 0.5], rules) == 2
+    assert choose(candidates, [0.9, 0.8, float("nan"), -9.0], rules) == 3
+    assert choose(["a dog"], [1.0], rules) is None and choose([], [], rules) is None
     with pytest.raises(RequestError, match="2 captions"):
-        choose(["a", "b"], [1.0], wording)
+        choose(["a", "b"], [1.0], rules)
 
 
 @pytest.mark.parametrize(

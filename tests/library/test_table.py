@@ -78,7 +78,7 @@ BANKS = (
 )
 
 
-def test_places_go_bank_after_bank() -> None:
+def test_indices_go_bank_after_bank() -> None:
     table = table_of(*BANKS)
     assert list(table.texts) == [phrase for bank in BANKS for phrase in bank.phrases] and len(table.texts) == 14
     assert [bank.name for bank in table.banks] == [bank.name for bank in BANKS for _ in bank.phrases]

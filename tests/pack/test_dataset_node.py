@@ -80,7 +80,7 @@ def test_a_template_fetches_phrases_and_a_table_is_written(loaded: Pack, folder:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../elsewhere", "/etc", "nowhere", "x" * 300, "a\0b"])
 def test_folders_that_are_not_inside_or_not_there_are_one_sentence(loaded: Pack, folder: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"^(There is no folder|.* is no folder inside).*\.$"):
+    with pytest.raises(ValueError, match=r"^(There is no folder|.* is not a folder inside).*\.$"):
         run(loaded.nodes[NODE], **{**ASKED, "folder": name})
 
 

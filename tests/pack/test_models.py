@@ -244,7 +244,7 @@ def test_without_a_tagger_the_loader_says_where_to_put_one(new_comfyui: Callable
     (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
     assert len(model.options) == 1 and "models/interrogator/taggers" in model.default
     folder = pack.comfyui.models / "interrogator" / "taggers"
-    with pytest.raises(ValueError, match=r"^There is no tagger: .*\.$") as caught:
+    with pytest.raises(ValueError, match=r"^No tagger found: .*\.$") as caught:
         run(loader)
     assert str(folder) in str(caught.value)
 

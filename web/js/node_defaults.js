@@ -18,7 +18,7 @@ export const SETTINGS = [
     id: DOWNLOAD,
     category: ["Interrogator", "New nodes", "Download"],
     name: "Allow downloads",
-    tooltip: "New nodes may fetch models that are missing from the Hugging Face hub. Off: the network is never asked.",
+    tooltip: "New nodes may download missing models from the Hugging Face hub. If off, the network is never used.",
     type: "boolean",
     defaultValue: false,
   },

@@ -40,7 +40,7 @@ class Picture:
             of twelve megapixels would be two gigabytes.
         width, height: pixels, upright.
         sha256: of the file's bytes, hex.
-        looks: see `difference_hash`.
+        dhash: see `difference_hash`.
         animated: whether the file holds more pictures than this first one.
     """
 
@@ -50,7 +50,7 @@ class Picture:
     width: int = 0
     height: int = 0
     sha256: str = ""
-    looks: str = ""
+    dhash: str = ""
     animated: bool = False
 
 

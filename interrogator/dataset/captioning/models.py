@@ -14,15 +14,16 @@ from ...embeddings import EmbeddingCache
 from ...model_pool import ModelPool
 from ...models import Captioner, Encoder, Matcher, Tag, Tagger
 from ...modes import Mode
-from ...pipeline import Interrogator, RankedPhrase
+from ...pipeline import Interrogation, Interrogator, RankedPhrase
 from ...pipeline.loader import embedding_cache, locate_all
 from ...progress import Progress
+from ...prompts import join
 from ...reading import Candidate, Reading
 from ...taggers import select_tags
 from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
-from ..text import choose
+from ..text import choose, holds
 from .images import Picture
 from .result import CaptionResult
 from .roles import Roles, prepared
@@ -40,6 +41,7 @@ class Models:
 
     Attributes:
         prepare: by role what its model wants of a picture; called in threads, once a picture.
+        banks: for the modes and templates that take phrases.
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class Models:
         self.settings = settings
         self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool())
         self.prepare = self.roles.prepare
-        self._interrogator = Interrogator(captioner, encoder, banks, cache)
+        self.banks = list(banks)
+        self._interrogator = Interrogator(captioner, encoder, self.banks, cache)
 
     @classmethod
     def load(
@@ -85,7 +88,7 @@ class Models:
             models["reranker"] = pool.load("encoder", names["reranker"], **options)
         banks: list[PhraseBank] = []
         if "encoder" in names:
-            block = (*settings.block, *settings.wording.forbidden)
+            block = (*settings.block, *settings.rules.forbidden)
             names_or_paths, artists = settings.banks or row.banks, cast("Artists", settings.artists)
             banks = load_banks(names_or_paths, block, settings.quota, artists, settings.without_banks)
         return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, **models)
@@ -123,7 +126,7 @@ class Models:
         flags: tuple[str, ...] = ()
         if candidates:
             scores = [-float(number) for number in range(len(candidates))]
-            chosen = choose([each.text for each in candidates], scores, self.settings.wording)
+            chosen = choose([each.text for each in candidates], scores, self.settings.rules)
             best = candidates[chosen or 0]
             candidates = [best, *(each for each in candidates if each is not best)]
             flags = ("review",) if best.scores.get("itm", 1.0) < MATCHES else ()
@@ -131,13 +134,13 @@ class Models:
 
     def _result(self, reading: Reading, progress: Progress | None) -> CaptionResult:
         """The texts of the settings' mode, and what the template names beside them."""
-        tags = select_tags(reading.tags or ())
-        texts: Sequence[Candidate] = reading.captions[: self.settings.several] or (Candidate(""),)
+        tags = self._tags(reading)
+        texts: Sequence[Candidate] = reading.captions[: self.settings.captions_per_image] or (Candidate(""),)
         phrases: list[RankedPhrase] = []
-        if self.settings.mode != Mode.CAPTION.value:
-            if self.roles.encoder is not None:
-                self.roles.use("encoder")
-            composed = self._interrogator.compose(reading, self.settings.mode, progress=progress, **self._search())
+        if self.settings.mode == Mode.TAGS.value:
+            texts = (Candidate(join(*(tag.text for tag in tags))),)
+        elif self.settings.mode != Mode.CAPTION.value:
+            composed = self._compose(reading, progress)
             # What was found of the caption alone stays, but for its similarity, which is now the prompt's.
             scores = {name: score for name, score in texts[0].scores.items() if name != "clip"}
             if composed.similarity is not None:
@@ -147,10 +150,18 @@ class Models:
         result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
         return result.escaped() if self.settings.escape else result
 
-    def _search(self) -> dict[str, Any]:
-        """The options of the search."""
+    def _tags(self, reading: Reading) -> list[Tag]:
+        """The tags that hold, less those with a forbidden word."""
+        settings = self.settings
+        tags = select_tags(reading.tags or (), settings.tag_threshold, settings.character_threshold)
+        return [tag for tag in tags if not any(holds(tag.text, word) for word in settings.rules.forbidden)]
+
+    def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
+        """The prompt of a mode that takes phrases."""
+        self.roles.use("encoder")
         names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
-        return {name: getattr(self.settings, name) for name in names}
+        search: dict[str, Any] = {name: getattr(self.settings, name) for name in names}
+        return self._interrogator.compose(reading, self.settings.mode, progress=progress, **search)
 
     def _template_phrases(
         self, reading: Reading, taken: Sequence[RankedPhrase], progress: Progress | None

@@ -60,7 +60,7 @@ class Roles:
     def _check_abilities(self, captioner: Captioner) -> None:
         settings = self.settings
         wanted = {ability: f"quality {settings.quality}" for ability in QUALITIES[Quality(settings.quality)].abilities}
-        if settings.wording.forbidden:
+        if settings.rules.forbidden:
             wanted |= {"sampling": "forbidden words", "forbidden words": "forbidden words"}
         if settings.caption_prefix:
             wanted["prefix"] = "a caption prefix"

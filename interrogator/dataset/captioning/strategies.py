@@ -27,7 +27,7 @@ Strategy = Callable[[Roles, Sequence[Picture], Rows, "Progress | None"], list[li
 
 
 def _greedy(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    if not roles.settings.wording.forbidden:
+    if not roles.settings.rules.forbidden:
         return _scored(roles, _captions(roles, pictures, progress, batch_size=_AT_ONCE), rows, progress)
     # Greedy by the sampler, which knows words that may not be written.
     options = _sampling(roles, 1, temperature=0.0, min_new_tokens=0)
@@ -35,7 +35,7 @@ def _greedy(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Pro
 
 
 def _beam(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    least = min(_LEAST_TOKENS, roles.settings.max_tokens)
+    least = min(_LEAST_TOKENS, roles.settings.max_new_tokens)
     found = _captions(roles, pictures, progress, num_beams=_BEAMS, min_new_tokens=least)
     return _scored(roles, found, rows, progress)
 
@@ -60,7 +60,7 @@ def _capfilt(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Pr
 def _laion_coco(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
     options = _sampling(
         roles, LAION_COCO.count, top_p=LAION_COCO.top_p, top_k=LAION_COCO.top_k,
-        min_new_tokens=min(LAION_COCO.min_new_tokens, roles.settings.max_tokens),
+        min_new_tokens=min(LAION_COCO.min_new_tokens, roles.settings.max_new_tokens),
     )  # fmt: skip
     sampled = _sampled(roles, pictures, options, progress)
     short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, rows, progress)]
@@ -87,7 +87,7 @@ def _captions(
     """The one caption of each picture."""
     settings = roles.settings
     options = CaptionOptions(
-        max_new_tokens=settings.max_tokens, repetition_penalty=settings.repetition_penalty,
+        max_new_tokens=settings.max_new_tokens, repetition_penalty=settings.repetition_penalty,
         prefix=settings.caption_prefix, **given,
     )  # fmt: skip
     captioner = roles.use("captioner")
@@ -98,9 +98,9 @@ def _captions(
 def _sampling(roles: Roles, count: int, **given: Any) -> SamplingOptions:
     settings = roles.settings
     return SamplingOptions(
-        count=count, seed=settings.seed, max_new_tokens=settings.max_tokens, prefix=settings.caption_prefix,
-        repetition_penalty=settings.repetition_penalty, forbidden=settings.wording.forbidden, batch_size=_AT_ONCE,
-        **{"min_new_tokens": min(_LEAST_TOKENS, settings.max_tokens), **given},
+        count=count, seed=settings.seed, max_new_tokens=settings.max_new_tokens, prefix=settings.caption_prefix,
+        repetition_penalty=settings.repetition_penalty, forbidden=settings.rules.forbidden, batch_size=_AT_ONCE,
+        **{"min_new_tokens": min(_LEAST_TOKENS, settings.max_new_tokens), **given},
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from uuid import uuid4
 from ... import errors
 from ...errors import InterrogatorError, RequestError, RunStopped
 from ..state.run_folder import stopping_cleanly
-from .progress_poll import Following
+from .progress_poll import ProgressPoll
 
 if TYPE_CHECKING:
     from ..run import Captions, Run
@@ -40,7 +40,7 @@ _PORTIONS = 4
 # worker may also be lost with its machine, so one is not enough.
 _TRIES = 5
 _PRESENCE = "ray-{}"
-_HEED = 1.0  # seconds between two looks of a worker whether its driver is there
+_CHECK_SECONDS = 1.0  # between two checks of a worker that its driver is there
 _OBJECT_STORE = 128 << 20  # bytes: only the numbers of shards go through it
 
 
@@ -49,8 +49,8 @@ class RayWorkers:
     """An engine for `Run.work`: workers on this machine, or on the cluster that RAY_ADDRESS names.
 
     Attributes:
-        workers: at most so many at a time; None is one for each GPU, or one for each machine where there is none.
-        say: is told once, in one sentence, which workers there are.
+        workers: at most; None is one for each GPU, or one for each machine where there is none.
+        say: called once with a sentence about the workers.
     """
 
     workers: int | None = None
@@ -59,21 +59,21 @@ class RayWorkers:
     def __post_init__(self) -> None:
         """Raises RequestError: fewer than one worker, or Ray Data is not installed."""
         if self.workers is not None and self.workers < 1:
-            raise RequestError(f"there has to be at least 1 worker, not {self.workers}")
+            raise RequestError(f"workers must be at least 1, not {self.workers}")
         _ray()
 
     def __call__(
         self, run: Run, shards: Sequence[Shard], models: Callable[[], Captions], count: Callable[[str], int],
-        tell: Callable[[int, int], None], threads: int | None,
+        add: Callable[[int, int], None], threads: int | None,
     ) -> None:  # fmt: skip
         """Caption shards of a run that is planned and held by this process.
 
         Args:
             models: loads what writes captions; pickled, and called once in each worker.
             count: tokens of a text; pickled, too.
-            tell: is told several times a second how many pictures were done since, and how many of them failed; may
-                raise to stop the work.
-            threads: of each worker that read pictures; None is one for each processor that it has.
+            add: called several times a second with the pictures done since, and those of them that failed; may raise
+                to stop the work.
+            threads: image-reading threads of each worker; None is one for each of its processors.
 
         Raises:
             RequestError: there are fewer processors than workers.
@@ -85,14 +85,14 @@ class RayWorkers:
             if self.say:
                 self.say(share.described())
             portions = _portions(shards, share.workers)
-            with Following() as following, _present(run.folder.absolute()) as presence:
+            with ProgressPoll() as poll, _present(run.folder.absolute()) as presence:
                 job = _Job(presence, models, count, threads or share.cpus)
-                following.tell(lambda: _rows(ray, portions, job, share), tell)
+                poll.report(lambda: _rows(ray, portions, job, share), add)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker is given when it starts."""
+    """What a worker gets when it starts."""
 
     presence: Path
     models: Callable[[], Captions]
@@ -102,16 +102,16 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Share:
-    """What each worker has of the machines."""
+    """The workers, and the processors and GPUs of each."""
 
     workers: int
     cpus: int
     gpus: int
 
     def described(self) -> str:
-        """In words, for a person."""
+        """One sentence for people."""
         gpus = "a GPU and " if self.gpus else ""
-        return f"Ray: workers {self.workers}, each with {gpus}processors {self.cpus}"
+        return f"Ray: {self.workers} workers, each with {gpus}{self.cpus} processors"
 
 
 class _Worker:
@@ -140,10 +140,10 @@ class _Worker:
 
         job = self._job
         if not job.presence.exists():
-            raise RunStopped(f"{job.presence} is not there: all machines of a cluster need storage that they share")
+            raise RunStopped(f"{job.presence} does not exist here: all machines of a cluster need shared storage")
         with stopping_cleanly(job.presence), _tried(job.presence, numbers):
             self._run = self._run or Run.reopened(job.presence.parent)
-            return self._run.caption(numbers, self._loaded, job.count, job.threads, _Heed(job.presence))
+            return self._run.caption(numbers, self._loaded, job.count, job.threads, _DriverWatch(job.presence))
 
     def _loaded(self) -> Captions:
         if self._models is None:
@@ -151,16 +151,16 @@ class _Worker:
         return self._models
 
 
-class _Heed:
-    """A watch that stops a worker whose driver has gone away."""
+class _DriverWatch:
+    """A watch that stops a worker whose driver is gone."""
 
     def __init__(self, presence: Path) -> None:
         self._presence = presence
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def __call__(self, *_: int) -> None:
-        if time.monotonic() - self._looked > _HEED:
-            self._looked = time.monotonic()
+        if time.monotonic() - self._checked_at > _CHECK_SECONDS:
+            self._checked_at = time.monotonic()
             if not self._presence.exists():
                 raise RunStopped("the run was stopped")
 
@@ -180,7 +180,7 @@ def _present(run: Path) -> Iterator[Path]:
 
 @contextmanager
 def _tried(folder: Path, numbers: Sequence[int]) -> Iterator[None]:
-    """Count, in a file that outlives this process, how often somebody began with these shards and did not end.
+    """Count, in a file that outlives this process, how often a worker began these shards without ending them.
 
     Raises:
         RunStopped: that was too often.
@@ -191,8 +191,8 @@ def _tried(folder: Path, numbers: Sequence[int]) -> Iterator[None]:
         count = tries.tell()
     if count > _TRIES:
         raise RunStopped(
-            f"{_TRIES} workers died of one of the shards {numbers[0]} to {numbers[-1]}, perhaps for want of memory; "
-            "what is done is kept"
+            f"{_TRIES} workers died of one of the shards {numbers[0]} to {numbers[-1]}, perhaps for lack of memory; "
+            "finished captions are kept"
         )
     try:
         yield
@@ -201,18 +201,18 @@ def _tried(folder: Path, numbers: Sequence[int]) -> Iterator[None]:
 
 
 def _ray() -> Any:
-    # What is set before the import counts: nothing is reported to anyone unless somebody asked for it.
+    # Read at import: Ray sends no usage reports unless somebody asked for them.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray.data
     except ImportError as error:
-        raise RequestError(f"this needs Ray Data: pip install image-interrogator[ray] ({error})") from error
+        raise RequestError(f"Ray Data is not installed; pip install image-interrogator[ray] ({error})") from error
     return ray
 
 
 @contextmanager
 def _started() -> Iterator[Any]:
-    """Ray as it runs already, the cluster of RAY_ADDRESS, or one on this machine; what was begun here is ended here."""
+    """The Ray that is running, the cluster of RAY_ADDRESS, or a new one here; what was started here is shut down."""
     ray = _ray()
     if ray.is_initialized():
         yield ray
@@ -241,7 +241,7 @@ def _share(ray: Any, asked: int | None) -> _Share:
     workers = asked or len(machines)
     cpus = min(int(machine["CPU"]) for machine in machines) // math.ceil(workers / len(machines))
     if cpus < 1:
-        raise RequestError(f"{workers} workers are more than Ray has processors for")
+        raise RequestError(f"Ray has too few processors for {workers} workers")
     return _Share(workers, cpus, 0)
 
 
@@ -253,7 +253,7 @@ def _portions(shards: Sequence[Shard], workers: int) -> list[list[int]]:
 
 
 def _rows(ray: Any, portions: list[list[int]], job: _Job, share: _Share) -> Iterator[tuple[int, int]]:
-    """Caption portions on the workers; pictures and failures of each as it is done. Raises what a worker told."""
+    """Caption portions on the workers; pictures and failures of each as it is done. Raises what a worker reported."""
     done = ray.data.from_items([{"shards": portion} for portion in portions], override_num_blocks=len(portions))
     done = done.map_batches(
         _Worker,
@@ -263,7 +263,7 @@ def _rows(ray: Any, portions: list[list[int]], job: _Job, share: _Share) -> Iter
         num_cpus=share.cpus,
         num_gpus=share.gpus or None,
     )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # there is a progress of our own
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # we show progress ourselves
     done.context.enable_progress_bars = False
     done.context.print_on_execution_start = False
     for row in done.iter_rows():

@@ -1,6 +1,17 @@
-"""Where pictures come from: folders, Hugging Face imagefolders, webdataset tars, parquet files and lists of paths."""
+"""Where pictures come from: folders, Hugging Face imagefolders, webdataset tars, parquet files and lists of paths.
 
-from .kinds import KINDS, Kind, open_source
-from .source import Source, picture_extensions, stem, stem_collisions
+opener       from an address to a source, by looking at what is there; start here
+source       what every source is, and how a name becomes a key
+folder       a folder of pictures
+imagefolder  a folder with Hugging Face's metadata files
+webdataset   tars of samples
+parquet      parquet files that hold or name pictures
+path_list    a text file with one path or URL per line
+links        the pictures that a table or list names
+io/          reading what sources are made of
+"""
 
-__all__ = ["KINDS", "Kind", "Source", "open_source", "picture_extensions", "stem", "stem_collisions"]
+from .opener import open_source
+from .source import Source, picture_extensions, stem
+
+__all__ = ["Source", "open_source", "picture_extensions", "stem"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
+from .io.errors import read_errors
 from .io.storage import Storage, read_picture
 from .source import is_picture, stem
 
@@ -66,7 +67,7 @@ class FolderSource:
         try:
             with self._storage.open(self._storage.join(self._root, stem(key) + self._captions_from)) as file:
                 return caption_text(file.read(_LONGEST_CAPTION))
-        except Exception:  # noqa: BLE001  every file system has errors of its own
+        except read_errors():
             return None
 
 

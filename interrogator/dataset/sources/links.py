@@ -33,7 +33,7 @@ class Links:
             return Path(storage_of(name)[1]) if name.startswith("file://") and self._allowed(name) else None
         return Path(self._whole(name)) if isinstance(self._storage, Local) else None
 
-    def problem(self, name: str) -> tuple[int, str, str]:
+    def inspect(self, name: str) -> tuple[int, str, str]:
         """Size, problem and version of a file on this machine, without opening it; (0, "", "") for one elsewhere."""
         if not self._allowed(name):
             return 0, "is a path of this machine in a list from elsewhere", ""

@@ -9,14 +9,14 @@ from typing import Any
 
 from ...errors import ImageReadError, RequestError, RunStopped
 from ..records import Item
-from .io.folder_walk import reason
+from .io.errors import read_errors, reason
 from .io.parquet_table import Cells, Table, check_pyarrow
 from .io.storage import Storage
-from .source import UniqueKeys, clean_key, container_version, has_changed, is_other, member_version
+from .source import UniqueKeys, changed_error, clean_key, container_version, is_replaced, member_version
 
 
 class ParquetSource:
-    """The rows of one or many parquet files. A place is (row, number of the file).
+    """The rows of one or many parquet files. A position is (row, number of the file).
 
     Pictures are in a column `image` (bytes, or a struct of bytes and path as Hugging Face writes it; any one column of
     that struct will do), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
@@ -69,14 +69,14 @@ class ParquetSource:
     def read(self, items: Sequence[Item]) -> Iterator[tuple[Item, bytes | Exception]]:
         for item in items:
             if item.problem or len(item.position) != 2:
-                yield item, ImageReadError(item.key, item.problem or "has no place in a table")
+                yield item, ImageReadError(item.key, item.problem or "is in no table that was listed")
                 continue
             value: bytes | Exception
             try:
                 value = self._member(item) if self.container(item) else self._named(item)
             except RunStopped as stopped:
                 value = stopped
-            except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
+            except (RequestError, *read_errors()) as error:
                 value = ImageReadError(item.key, f"its row cannot be read ({reason(error)})")
             yield item, value
 
@@ -93,12 +93,12 @@ class ParquetSource:
         table, cell = self._cells.cell(item.position[0], self._numbers[name], version)
         value = self._picture(item, table, cell.as_py())
         self._check(item, name, table.version)
-        self._check(item, name, self.version(name) if self.folder else version)  # it may be written in its place
+        self._check(item, name, self.version(name) if self.folder else version)  # it may have been replaced meanwhile
         return value
 
     def _check(self, item: Item, name: str, version: str) -> None:
-        if is_other(version, item):
-            raise has_changed(self.uri, name)
+        if is_replaced(version, item):
+            raise changed_error(self.uri, name)
 
     def _named(self, item: Item) -> bytes | Exception:
         """A picture that a table names; its row is looked for where the table was written again since."""
@@ -111,11 +111,11 @@ class ParquetSource:
         if self._rows is None:
             self._rows = {each.key: each.position for each in self.items() if each.position}
         if item.key not in self._rows:
-            return ImageReadError(item.key, "is in the table no more")
+            return ImageReadError(item.key, "is no longer in the table")
         row, number = self._rows[item.key]
         table, cell = self._cells.cell(row, number, self.version(self._files[number]))
         if _differs(item, table, cell.as_py()):
-            raise has_changed(self.uri, table.name)
+            raise changed_error(self.uri, table.name)
         return self._picture(item, table, cell.as_py())
 
     def _items_of(self, number: int, version: str, table: Table, keys: UniqueKeys) -> Iterator[Item]:
@@ -126,7 +126,7 @@ class ParquetSource:
                 for name, caption in table.names_and_captions(group):
                     yield self._item(table, version, (row, number), name, caption, keys)
                     row += 1
-            except Exception as error:  # noqa: BLE001  arrow and every file system have errors of their own
+            except read_errors() as error:
                 if row < first + count:
                     key = keys.take(f"{table.name}#{row}")[0]
                     problem = f"rows {row} to {first + count - 1} cannot be read ({reason(error)})"
@@ -134,20 +134,20 @@ class ParquetSource:
             row = first + count
 
     def _item(
-        self, table: Table, version: str, place: tuple[int, int], name: str | None, caption: str | None,
+        self, table: Table, version: str, position: tuple[int, int], name: str | None, caption: str | None,
         keys: UniqueKeys,
     ) -> Item:  # fmt: skip
-        row = place[0]
+        row = position[0]
         if table.columns.image:
             key = keys.take(f"{table.name}/{clean_key(name)}" if name else f"{table.name}#{row}")[0]
-            return Item(key, self.number, place, caption=caption, version=member_version(version, row))
+            return Item(key, self.number, position, caption=caption, version=member_version(version, row))
         if not name:
             key = keys.take(f"{table.name}#{row}")[0]
-            return Item(key, self.number, place, caption=caption, problem=f"its {table.columns.leaf} is empty")
+            return Item(key, self.number, position, caption=caption, problem=f"its {table.columns.leaf} is empty")
         key, again = keys.take(table.links.key(name))
-        size, problem, version = table.links.problem(name)
+        size, problem, version = table.links.inspect(name)
         problem = "is in the table more than once" if again else problem
-        return Item(key, self.number, place, size, caption, problem, version)
+        return Item(key, self.number, position, size, caption, problem, version)
 
     def _picture(self, item: Item, table: Table, value: Any) -> bytes | ImageReadError:
         if isinstance(value, dict):

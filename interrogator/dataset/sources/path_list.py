@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
-from .io.folder_walk import reason
+from .io.errors import read_errors, reason
 from .io.storage import Storage
 from .links import Links
 from .source import UniqueKeys, stem
@@ -23,7 +23,7 @@ _HEADINGS = frozenset(
 
 
 class ListSource:
-    """The pictures that a list names, in its order; of a csv file the first column. A place is (row,).
+    """The pictures that a list names, in its order; of a csv file the first column. A position is (row,).
 
     Paths are relative to the list file; bytes that are no UTF-8 stay as they are. Empty lines are passed over. A file
     that is missing, or named a second time, is an item with a problem.
@@ -46,7 +46,7 @@ class ListSource:
         for row, name in enumerate(self._names):
             if not name:
                 continue
-            size, problem, version = self._links.problem(name)
+            size, problem, version = self._links.inspect(name)
             key, again = keys.take(self._links.key(name))
             problem = "is listed more than once" if again else problem
             yield Item(key, self.number, (row,), size, None, problem, version)
@@ -86,7 +86,7 @@ def _names(storage: Storage, path: str, uri: str) -> list[str]:
     try:
         with storage.open(path) as file:
             text = file.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    except Exception as error:  # noqa: BLE001  every file system has errors of its own
+    except read_errors() as error:
         raise RequestError(f"{uri}: cannot be read ({reason(error)})") from error
     if not uri.lower().endswith(".csv"):
         return [line.removesuffix("\r") for line in text.split("\n")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +44,8 @@ class Source(Protocol):
         """The files' bytes in the order of `items`, or an ImageReadError that says why not.
 
         Fastest for many items at once in the order of `items()`: tars and tables are then read in one go. Threads may
-        each iterate a call of their own. A RunStopped in place of bytes says that a container is another one by now
-        than when its items were listed: nothing that is read from it then is sure to be the item's.
+        each iterate a call of their own. A RunStopped instead of bytes says that a container was replaced after its
+        items were listed: what is read from it then may be another item's.
         """
 
     def container(self, item: Item) -> str:
@@ -80,14 +80,6 @@ def stem(key: str) -> str:
     return folder + slash + name.rpartition(".")[0] if is_picture(name) else key
 
 
-def stem_collisions(items: Iterable[Item]) -> list[list[str]]:
-    """Keys that want one caption file, such as a.jpg beside a.png; both as the file system here compares names."""
-    by_stem: dict[tuple[int, str], list[str]] = {}
-    for item in items:
-        by_stem.setdefault((item.source, os.path.normcase(stem(item.key))), []).append(item.key)
-    return [keys for keys in by_stem.values() if len(keys) > 1]
-
-
 def clean_key(name: str) -> str:
     """A path or URL as a key that stays inside whatever folder it is joined to: no root, no `..`, no empty part."""
     scheme, separator, rest = name.partition("://")
@@ -105,16 +97,16 @@ def container_version(item: Item) -> str:
     return item.version.rpartition("@")[0]
 
 
-def is_other(version: str, item: Item) -> bool:
-    """Whether a container of this version is another one than the item was listed from; one that is gone is not."""
+def is_replaced(version: str, item: Item) -> bool:
+    """Whether a container, now of this version, was replaced since the item was listed; one that is gone was not."""
     return bool(version and item.version) and version != container_version(item)
 
 
-def has_changed(uri: str, container: str) -> RunStopped:
-    """What stops a run whose container was written again since it was listed."""
+def changed_error(uri: str, container: str) -> RunStopped:
+    """The error that stops a run whose container was written again since it was listed."""
     return RunStopped(
-        f"{uri}: {container} changed while the run was reading it; what is done is kept, and the same command looks "
-        "anew at what is there"
+        f"{uri}: {container} changed while the run was reading it; finished captions are kept: run the same command "
+        "again to continue with its new content"
     )
 
 

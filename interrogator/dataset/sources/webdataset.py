@@ -13,17 +13,17 @@ from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .folder import caption_text
 from .imagefolder import row_caption
-from .io.folder_walk import reason
-from .io.handle_pool import Kept
-from .io.storage import MOST_BYTES, Storage, too_large
+from .io.errors import read_errors, reason, too_large
+from .io.handle_pool import HandlePool
+from .io.storage import MOST_BYTES, Storage
 from .io.tar import Member, TarDamage, members, open_tar
 from .source import (
     UniqueKeys,
+    changed_error,
     clean_key,
     container_version,
-    has_changed,
-    is_other,
     is_picture,
+    is_replaced,
     member_version,
     picture_extensions,
 )
@@ -33,7 +33,7 @@ _MOST_SHARDS = 1_000_000
 
 
 class WebdatasetSource:
-    """The pictures of one or many tars. A key is `shard.tar/` and the name in the tar; a place is (offset, length).
+    """The pictures of one or many tars. A key is `shard.tar/` and the name in the tar; a position is (offset, length).
 
     `Item.caption` is the sample's .txt, .caption or .json ("text" or "caption" in it), in this order. A tar that is
     missing, cut off or damaged is an item with a problem under the name of the tar; so are names that lead outside,
@@ -51,7 +51,7 @@ class WebdatasetSource:
         self._storage = storage
         self._shards = dict.fromkeys(shards)
         self._root = root
-        self._kept: Kept[_Tar] = Kept()  # packed ones only
+        self._open_tars: HandlePool[_Tar] = HandlePool()  # packed ones only
 
     @property
     def containers(self) -> Collection[str]:
@@ -72,7 +72,7 @@ class WebdatasetSource:
             version = self.version(shard)  # before it is read, so that what is written meanwhile has another
             try:
                 file, length = open_tar(self._storage, self._storage.join(self._root, shard))
-            except Exception as error:  # noqa: BLE001  every file system has errors of its own
+            except read_errors() as error:
                 yield Item(keys.take(shard)[0], self.number, problem=f"cannot be opened ({reason(error)})")
                 continue
             with file:
@@ -83,7 +83,7 @@ class WebdatasetSource:
         try:
             for item in items:
                 if item.problem or len(item.position) != 2:
-                    yield item, ImageReadError(item.key, item.problem or "has no place in a tar")
+                    yield item, ImageReadError(item.key, item.problem or "is in no tar that was listed")
                     continue
                 data: bytes | Exception
                 try:
@@ -94,11 +94,11 @@ class WebdatasetSource:
                         tar = None
                         tar = self._tar(shard, version, offset)
                     data = tar.read(item)
-                    if is_other(self._version_now(tar), item):
-                        data = has_changed(self.uri, shard)
+                    if is_replaced(self._version_now(tar), item):
+                        data = changed_error(self.uri, shard)
                 except MemoryError:
                     data = ImageReadError(item.key, "is too large for the free memory")
-                except Exception as error:  # noqa: BLE001  every file system has errors of its own
+                except (RequestError, *read_errors()) as error:
                     data = ImageReadError(item.key, f"cannot be read ({reason(error)})")
                 yield item, data
         finally:
@@ -164,11 +164,11 @@ class WebdatasetSource:
             problem = ""
             if again or extensions.count(extension) > 1:
                 problem = "is in the tar more than once, which webdataset refuses"
-            place = (member.offset, member.size)
-            yield Item(key, self.number, place, member.size, caption, problem, member_version(version, member.offset))
+            position, own_version = (member.offset, member.size), member_version(version, member.offset)
+            yield Item(key, self.number, position, member.size, caption, problem, own_version)
 
     def _tar(self, shard: str, version: str, offset: int) -> _Tar:
-        kept = self._kept.take(lambda tar: tar.fits(shard, version, offset))
+        kept = self._open_tars.take(lambda tar: tar.fits(shard, version, offset))
         if kept is not None:
             return kept
         there = self.version(shard)
@@ -181,7 +181,7 @@ class WebdatasetSource:
 
     def _leave(self, tar: _Tar | None) -> None:
         if tar is not None and tar.packed:
-            self._kept.give(tar)
+            self._open_tars.give(tar)
         elif tar is not None:
             tar.close()
 
@@ -196,9 +196,9 @@ class _Tar(NamedTuple):
 
     def fits(self, shard: str, version: str, offset: int) -> int | None:
         """How far it was read; None if the offset cannot be reached from there, or it is another tar."""
-        position = self.file.tell() if self.packed else 0
+        read_up_to = self.file.tell() if self.packed else 0
         is_same = shard == self.shard and version in (self.version, "")
-        return position if is_same and position <= offset else None
+        return read_up_to if is_same and read_up_to <= offset else None
 
     def read(self, item: Item) -> bytes | ImageReadError:
         offset, length = item.position

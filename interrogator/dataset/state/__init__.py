@@ -1,9 +1,12 @@
-"""What a run keeps on disk, so that it can be taken up again.
+"""What a run keeps on disk, so that it can continue.
 
 run_folder    the folder of a run
 plan          which pictures, in which shards
 parts         what is done, one file a shard
+revision      the plan after the sources changed
+comparison    what the sources hold now against what was planned
+renewal       a new plan with the records of the one before
 locks         one run at a time in a folder
-cleanup       files that a killed process left
+cleanup       temporary files that a killed process left
 fingerprints  which weights wrote the captions
 """

@@ -1,4 +1,4 @@
-"""Files that a killed process had not given their names yet."""
+"""Temporary files that a killed process left."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from ..context import RunContext
 from .run_folder import HOME
 
 
-def sweep(place: RunContext, before: float) -> None:
-    """Remove what such processes left in the run's folder and where captions go.
+def sweep(context: RunContext, before: float) -> None:
+    """Remove temporary files from the run's folder and from where captions go.
 
-    Another process may be writing for this run. Files changed since `before` stay: they may be another run's.
+    No other process may be writing for this run. Files changed since `before` (seconds, `time.time`) stay: they may be
+    another run's.
     """
-    for folder in {*_folders_under(place.files.path), *_caption_folders(place)}:
+    for folder in {*_folders_under(context.files.path), *_caption_folders(context)}:
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 if is_temp(entry.name) and entry.stat(follow_symlinks=False).st_mtime < before:
                     _remove(entry)
 
 
-def _caption_folders(place: RunContext) -> Iterator[str]:
-    top = place.files.path.parent.parent
+def _caption_folders(context: RunContext) -> Iterator[str]:
+    top = context.files.path.parent.parent
     yield str(top)
-    if not place.writes_sidecars:
+    if not context.writes_sidecars:
         return
-    if not place.beside:
+    if not context.beside:
         yield from _folders_under(top)
         return
-    for item in place.plan.items():
-        path = place.sources[item.source].path(item)
+    for item in context.plan.items():
+        path = context.sources[item.source].path(item)
         if path is not None:
             yield os.path.dirname(path)
 

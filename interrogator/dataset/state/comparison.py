@@ -262,7 +262,7 @@ class Comparison:
             if planned.is_used:
                 continue
             record = self._record(planned)
-            if record.before is not None or not self._is_free(item, own):
+            if record.existing is not None or not self._is_free(item, own):
                 continue  # the caption may hold words that stood there before: it is made anew
             planned.is_used = planned.is_moved = True
             now = self._target.existing(item_of(record)) if record.status == "done" else None
@@ -275,7 +275,7 @@ class Comparison:
     def _is_free(self, item: Item, own: _Planned | None) -> bool:
         """Whether nothing stood where an item's caption belongs, the caption of an earlier picture there aside."""
         if own is not None and own.offset >= 0:
-            return self._record(own).before is None
+            return self._record(own).existing is None
         return self._target.existing(item) is None
 
     def _is_proven(self, planned: _Planned, item: Item) -> bool:

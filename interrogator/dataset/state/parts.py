@@ -1,12 +1,12 @@
 """What is done of a run: one part file a shard, and a stats file that is written last.
 
     RUN/parts/00007.jsonl        the records of shard 7, one a line
-    RUN/parts/00007.stats.json   says that shard 7 is done: its captions stand where they belong
-    RUN/parts/00007.known.jsonl  records of some of its items that were there before it was planned; see renewal.py
+    RUN/parts/00007.stats.json   marks shard 7 as done: its captions are where they belong
+    RUN/parts/00007.known.jsonl  records of some of its items, carried over from an earlier plan; see renewal.py
 
-Both are written aside and renamed. Between the two, captions are put where they belong (beside the pictures, say).
-So whatever moment a process is killed in: without a part file the shard is captioned again; with a part file and no
-stats its captions are put in place again, from the part, which is the same text; with stats nothing is to be done.
+Part and stats are written aside and renamed. Between the two, captions go where they belong (beside the pictures, say).
+So whenever a process is killed: without a part file the shard is captioned again; with a part file and no stats its
+captions are delivered again, from the part, which is the same text; with stats there is nothing left to do.
 The rule of the stats file is img2dataset's (github.com/rom1504/img2dataset).
 """
 
@@ -36,7 +36,7 @@ class Parts:
         self.folder = folder
 
     def is_written(self, shard: Shard) -> bool:
-        """Whether the shard is captioned; its captions may not be in place yet."""
+        """Whether the shard is captioned; its captions may not be delivered yet."""
         return self._part(shard.number).exists()
 
     def written(self, plan: Plan) -> list[Shard]:
@@ -57,14 +57,14 @@ class Parts:
         write_whole(self._part(shard.number), b"".join(map(line, records)))
 
     def finish(self, shard: Shard, records: Sequence[Record], **facts: Any) -> None:
-        """Say that a shard is done, and how its records stand. Raises OSError."""
+        """Mark a shard as done, with counts of its records. Raises OSError."""
         stats = {"pictures": shard.count, "counts": counted(records), **facts}
         write_whole(self._stats(shard.number), json.dumps(stats, indent=1).encode())
 
-    def read(self, shard: Shard, wanted: Callable[[Mapping[str, Any]], bool] = lambda told: True) -> list[Record]:
-        """The records of a shard that is written; those whose fields are `wanted`."""
-        told = map(json.loads, self._part(shard.number).read_text(encoding="ascii").splitlines())
-        return [Record.from_dict(each) for each in told if wanted(each)]
+    def read(self, shard: Shard, wanted: Callable[[Mapping[str, Any]], bool] = lambda fields: True) -> list[Record]:
+        """The records of a shard that is written; those whose fields, as JSON holds them, are `wanted`."""
+        lines = map(json.loads, self._part(shard.number).read_text(encoding="ascii").splitlines())
+        return [Record.from_dict(fields) for fields in lines if wanted(fields)]
 
     def keep(self, shard: Shard, records: Sequence[Record]) -> None:
         """Keep the records of some of a shard's items until the others have theirs. Raises OSError."""
@@ -74,10 +74,10 @@ class Parts:
     def known(self, shard: Shard) -> dict[tuple[int, str], Record]:
         """The records that were kept for a shard, by name."""
         try:
-            told = self._known(shard.number).read_text(encoding="ascii").splitlines()
+            lines = self._known(shard.number).read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
             return {}
-        records = map(Record.from_dict, map(json.loads, told))
+        records = map(Record.from_dict, map(json.loads, lines))
         return {record.name: record for record in records}
 
     def located(self, shard: Shard) -> Iterator[tuple[int, Record]]:

@@ -82,37 +82,40 @@ class Plan:
         return sum(shard.count for shard in self.shards if not shard.again)
 
     def extend(
-        self, items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: "", before: Plan | None = None,
+        self, items: Iterable[Item], caption_file: Callable[[Item], str] = lambda item: "", earlier: Plan | None = None,
         unless: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         """Add the items that the plan does not hold yet.
 
         Args:
-            place_of: where the caption of an item will be, "" for a place of its own. Of two items with one place the
-                second is planned with that problem.
-            before: a plan that this one takes the place of; its items keep the places of their captions.
-            unless: asked when all items have been taken; adds nothing if so.
+            caption_file: the path of an item's caption file, "" where it cannot collide with another's. Of two items
+                with one file the second is planned with that as its problem.
+            earlier: the plan that this one replaces; its items keep their caption files.
+            unless: asked when all items are taken; adds nothing if so.
 
         Raises:
-            RequestError: two items of one source have one key; a caption could not be told from the other's.
+            RequestError: two items of one source have one key.
             OSError: the plan cannot be written.
         """
-        self._add(self._placed(self._fresh(items), place_of, before), False, unless)
+        self._add(self._with_caption_files(self._fresh(items), caption_file, earlier), False, unless)
 
     def repeat(
-        self, names: Iterable[tuple[int, str]], items: Iterable[Item], place_of: Callable[[Item], str] = lambda item: ""
+        self,
+        names: Iterable[tuple[int, str]],
+        items: Iterable[Item],
+        caption_file: Callable[[Item], str] = lambda item: "",
     ) -> None:
         """Plan the items of these names once more, to be tried again.
 
         Args:
             items: as the sources have them now: what was in the way of one may be gone.
-            place_of: as in `extend`.
+            caption_file: as in `extend`.
 
         Raises OSError.
         """
         wanted = set(names)
         now = {item.name: item for item in items if item.name in wanted}
-        self._add(self._tried_again(wanted, now, place_of), True)
+        self._add(self._tried_again(wanted, now, caption_file), True)
 
     def items(self) -> Iterator[Item]:
         """All items, in order, each once."""
@@ -123,37 +126,39 @@ class Plan:
     def _fresh(self, items: Iterable[Item]) -> Iterator[Item]:
         """Those of the items that are not planned."""
         planned = set(map(mark, self.items()))
-        seen: set[bytes] = set()
+        taken: set[bytes] = set()
         for item in items:
             name = mark(item)
             if name in planned:
                 continue
-            if name in seen:
-                raise RequestError(f"{item.key} is there twice")
-            seen.add(name)
+            if name in taken:
+                raise RequestError(f"the source lists {item.key} twice")
+            taken.add(name)
             yield item
 
-    def _placed(self, fresh: Iterable[Item], place_of: Callable[[Item], str], before: Plan | None) -> Iterator[Item]:
-        """The same; those whose place is taken by another item, planned or not, with that problem."""
+    def _with_caption_files(
+        self, fresh: Iterable[Item], caption_file: Callable[[Item], str], earlier: Plan | None
+    ) -> Iterator[Item]:
+        """The same; those whose caption file belongs to another item, planned or not, with that as its problem."""
         taken: set[bytes] | None = None
-        owners = set() if before is None else {mark(item) for item in before.items() if not item.problem}
+        owners = set() if earlier is None else {mark(item) for item in earlier.items() if not item.problem}
         for item in fresh:
             if taken is None:
-                taken = (before or self)._taken(place_of)
-            yield item if mark(item) in owners else _claimed(item, taken, place_of)
+                taken = (earlier or self)._taken(caption_file)
+            yield item if mark(item) in owners else _claimed(item, taken, caption_file)
 
     def _tried_again(
-        self, wanted: set[tuple[int, str]], now: Mapping[tuple[int, str], Item], place_of: Callable[[Item], str]
+        self, wanted: set[tuple[int, str]], now: Mapping[tuple[int, str], Item], caption_file: Callable[[Item], str]
     ) -> Iterator[Item]:
-        taken = self._taken(place_of) if wanted else set()
+        taken = self._taken(caption_file) if wanted else set()
         for item in self.items():
             if item.name in wanted:
                 found = now.get(item.name, item)
-                # One that had no problem has its place already.
-                yield _claimed(found, taken, place_of) if item.problem else found
+                # One without problem has its file already.
+                yield _claimed(found, taken, caption_file) if item.problem else found
 
-    def _taken(self, place_of: Callable[[Item], str]) -> set[bytes]:
-        return {_digest(place_of(item)) for item in self.items() if not item.problem}
+    def _taken(self, caption_file: Callable[[Item], str]) -> set[bytes]:
+        return {_digest(caption_file(item)) for item in self.items() if not item.problem}
 
     def _add(self, items: Iterator[Item], again: bool, unless: Callable[[], bool] = lambda: False) -> None:
         """Write a file of items, if there are any. If another process was faster, its file counts, not this one."""
@@ -222,13 +227,13 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _claimed(item: Item, taken: set[bytes], place_of: Callable[[Item], str]) -> Item:
-    """The item, whose place is taken from now on; with a problem if it was before."""
-    place = "" if item.problem else place_of(item)
-    if place and _digest(place) in taken:
+def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str]) -> Item:
+    """The item, whose caption file is taken from now on; with a problem if it was taken already."""
+    file = "" if item.problem else caption_file(item)
+    if file and _digest(file) in taken:
         return replace(item, problem="another picture has the same caption file")
-    if place:
-        taken.add(_digest(place))
+    if file:
+        taken.add(_digest(file))
     return item
 
 

@@ -12,42 +12,42 @@ from .revision import Revision
 
 
 def renew(
-    place: RunContext, place_of: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
+    context: RunContext, caption_file: Callable[[Item], str], again: Callable[[], object], retry_failed: bool = False
 ) -> str:
     """Write the next revision of a run; one sentence on what changed, "" if no picture did.
 
-    NullWriter else may be planning; captions at other pictures are not taken back yet, see `Revision.withdraw`.
+    No other process may be planning. Captions at other pictures are not taken back yet; see `Revision.withdraw`.
 
     Args:
-        place_of: where the caption of an item will be, as in `Plan.extend`.
+        caption_file: as in `Plan.extend`.
         again: called while pictures are read; may raise to stop.
-        retry_failed: plan those that failed as if nobody had tried.
+        retry_failed: plan those that failed like new ones.
 
     Raises OSError, and RunStopped where a source changes at this moment.
     """
-    comparison = Comparison(place.plan, place.parts, place.sources, place.target, again, retry_failed)
-    draft = place.revision.draft()
+    comparison = Comparison(context.plan, context.parts, context.sources, context.target, again, retry_failed)
+    draft = context.revision.draft()
     try:
-        plan = draft.plan(place.plan.shard_size)
-        plan.extend(comparison.listed(), place_of, place.plan)
+        plan = draft.plan(context.plan.shard_size)
+        plan.extend(comparison.listed(), caption_file, context.plan)
         settled: list[bytes] = []
         for shard in plan.shards:
             matches = comparison.match(shard.items())
-            _carry_over(place, draft, shard, matches)
-            settled += _settled(place, matches)
+            _carry_over(context, draft, shard, matches)
+            settled += _settled(context, matches)
         draft.complete(comparison.withdrawals(), settled)
     finally:
         draft.discard()
     return comparison.described()
 
 
-def _carry_over(place: RunContext, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:
+def _carry_over(context: RunContext, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:
     """Write what is known of a shard: all of it, or the records that it will not have to make."""
     known = [match for match in matches if match is not None]
     if not known:
         return
     parts, records = draft.parts(), [match.record for match in known]
-    shots = {match.record.name: place.thumbnails.of(match.shard, match.name) for match in known}
+    shots = {match.record.name: context.thumbnails.of(match.shard, match.name) for match in known}
     draft.thumbnails().write(shard.number, {name: shot for name, shot in shots.items() if shot is not None})
     if len(known) < shard.count:
         parts.keep(shard, records)
@@ -56,9 +56,9 @@ def _carry_over(place: RunContext, draft: Revision, shard: Shard, matches: Seque
         parts.finish(shard, records)
 
 
-def _settled(place: RunContext, matches: Sequence[Match | None]) -> list[bytes]:
-    """Marks of the records that the target was given before, under the name that they have now."""
-    finished, settled = place.files.finished(place.revision.number), place.revision.settled()
+def _settled(context: RunContext, matches: Sequence[Match | None]) -> list[bytes]:
+    """Marks of the records that the target already has under their present name."""
+    finished, settled = context.files.finished(context.revision.number), context.revision.settled()
     return [
         mark(match.record)
         for match in matches

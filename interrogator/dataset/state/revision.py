@@ -1,7 +1,7 @@
 """The plan of a run after its sources changed, and what was carried over to it.
 
     RUN/plan, RUN/parts                the first plan; see plan.py and parts.py
-    RUN/revision-00001/plan, parts     the plan that took its place, and so on; the one with the highest number counts
+    RUN/revision-00001/plan, parts     the plan that replaced it, and so on; the one with the highest number counts
     RUN/revision-00001/withdrawn.jsonl captions that no longer belong where they stand; gone once they are taken back
     RUN/revision-00001/settled         sixteen bytes for each record that the target holds under the same name already
 
@@ -60,7 +60,7 @@ class Revision:
         return cls(run, max(_numbers(run), default=0))
 
     def is_current(self) -> bool:
-        """Whether no other has taken its place."""
+        """Whether no other has replaced it."""
         return max(_numbers(self._run), default=0) == self.number
 
     def plan(self, shard_size: int) -> Plan:
@@ -73,7 +73,7 @@ class Revision:
         return Thumbnails(self.folder / "parts")
 
     def draft(self) -> Revision:
-        """The next one, in a folder that nobody looks into yet. Raises OSError."""
+        """The next one, in a folder that no process reads yet. Raises OSError."""
         aside = temp_path(self._run)
         aside.mkdir()
         return Revision(self._run, self.number + 1, aside)
@@ -124,7 +124,7 @@ def _as_it_stands(target: Target, withdrawal: Withdrawal) -> Record:
     """The record, with the text that somebody made of its caption where that is to go, too."""
     record = withdrawal.record
     now = target.existing(item_of(record)) if withdrawal.is_forced else None
-    if now is None or now == record.before or is_ours(record, now):
+    if now is None or now == record.existing or is_ours(record, now):
         return record
     record = replace(record, caption=now, captions=())
     target.write([record])  # in the form of a caption of ours, for that is what `restore` takes away

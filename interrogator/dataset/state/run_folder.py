@@ -1,4 +1,4 @@
-"""The folder of a run: where it is, what it says of the run, and what marks it as finished or undone.
+"""The folder of a run: where it is, what it holds, and what marks it as finished or undone.
 
 OUT/.interrogator/run.lock        held while a run works here; rank-N.lock by each of several processes
 OUT/.interrogator/<run>/run.json  what was asked for, of what, with which versions and weights
@@ -28,9 +28,11 @@ from ...files import sync_folder, write_whole
 from ...version import __version__
 from ..settings import Settings
 from ..sources import Source
+from ..stored_settings import is_first_release
 
 HOME = ".interrogator"
 _RUN, _FINISHED, _UNDOING = "run.json", "finished.json", "undoing"
+_FIRST_ROLES = {"second encoder": "reranker"}  # names that the first release wrote
 _ONE_FILE = frozenset({".jsonl", ".json", ".csv", ".parquet"})
 """How targets of one file end."""
 
@@ -42,69 +44,74 @@ class RunFolder:
         self.path = path
 
     def begin(self, asked: Mapping[str, Any], settings: Settings) -> None:
-        """Write down what was asked for, unless that was done before. Raises OSError."""
+        """Write down what was asked for, if that is not written yet. Raises OSError."""
         if not (self.path / _RUN).exists():
-            told = {
+            content = {
                 "run": self.path.name, "asked": asked, "settings": settings.as_dict(), "versions": versions(),
                 "models": [], "began": time.strftime("%Y-%m-%d %H:%M:%S"),
             }  # fmt: skip
             self.path.mkdir(parents=True, exist_ok=True)
-            self._write(_RUN, told)
+            self._write(_RUN, content)
 
-    def told(self) -> dict[str, Any]:
-        """What run.json says. Raises OSError, ValueError."""
-        told: dict[str, Any] = json.loads((self.path / _RUN).read_text(encoding="utf-8"))
-        return told
+    def read(self) -> dict[str, Any]:
+        """The content of run.json. Raises OSError, ValueError."""
+        content: dict[str, Any] = json.loads((self.path / _RUN).read_text(encoding="utf-8"))
+        return content
 
     def add_models(self, described: Mapping[str, Any]) -> bool:
         """Write down which models work on this run; whether they are the ones that did so far. Raises OSError."""
-        told = self.told()
-        before = told.setdefault("models", [])
-        if not described or described in before:
+        content = self.read()
+        known = content.setdefault("models", [])
+        if not described or described in known:
             return True
-        told["models"] = [*before, described]
-        self._write(_RUN, told)
-        return not before or weights_of(described) in map(weights_of, before)
+        content["models"] = [*known, described]
+        self._write(_RUN, content)
+        return not known or weights_of(described) in map(weights_of, known)
 
     def finished(self, revision: int) -> int:
-        """The first so many shards of a revision are in the tables and in the report."""
+        """How many shards of a revision, from the first, are in the tables and in the report."""
         try:
-            told = json.loads((self.path / _FINISHED).read_bytes())
+            content = json.loads((self.path / _FINISHED).read_bytes())
         except FileNotFoundError:
             return 0
-        return int(told["shards"]) if told.get("revision", 0) == revision else 0
+        return int(content["shards"]) if content.get("revision", 0) == revision else 0
 
     def finish(self, shards: int, revision: int) -> None:
-        """Say that so many shards are. Raises OSError."""
+        """Write down that so many shards are. Raises OSError."""
         self._write(_FINISHED, {"shards": shards, "revision": revision})
 
     def add_change(self, sentence: str) -> None:
         """Write down what changed in the sources. Raises OSError."""
-        told = self.told()
-        told["changes"] = [*told.get("changes", []), f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {sentence}"]
-        self._write(_RUN, told)
+        content = self.read()
+        content["changes"] = [*content.get("changes", []), f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {sentence}"]
+        self._write(_RUN, content)
 
     def check_whole(self) -> None:
-        """Raises RequestError: somebody began to undo the run, and was stopped."""
+        """Raises RequestError: an undo of the run was interrupted."""
         if (self.path / _UNDOING).exists():
-            raise RequestError(
-                f"{self.path} is half undone: finish that with `interrogator caption --undo {self.path}`"
-            )
+            raise RequestError(f"{self.path} is half undone; finish with `interrogator caption --undo {self.path}`")
+
+    def is_unfinished_first_release(self) -> bool:
+        """Whether the first release began a run here and did not finish it."""
+        try:
+            return is_first_release(self.read()["settings"]) and not (self.path / _FINISHED).exists()
+        except (OSError, ValueError, KeyError):
+            return False
 
     def begin_undo(self) -> None:
         """Raises OSError."""
         write_whole(self.path / _UNDOING, b"")
 
     def end_undo(self) -> Path:
-        """Give the folder a name under which no run will find it; returns the new path. Raises OSError."""
+        """Rename the folder so that no run finds it; returns the new path. Raises OSError."""
         names = (self.path.with_name(f"{self.path.name}-undone-{number}") for number in count(1))
         target = next(name for name in names if not name.exists())
         self.path.rename(target)
         sync_folder(target.parent)
         return target
 
-    def _write(self, name: str, told: Mapping[str, Any]) -> None:
-        text = json.dumps(told, indent=1, default=str, ensure_ascii=False)
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=1, default=str, ensure_ascii=False)
         write_whole(self.path / name, text.encode("utf-8", "backslashreplace"))
 
 
@@ -112,15 +119,15 @@ def read_run(folder: str | PathLike[str]) -> tuple[Settings, dict[str, Any]]:
     """Settings and everything else that the run in a folder was asked for.
 
     Raises:
-        RequestError: that is no folder of a run, or of one that was undone.
+        RequestError: the folder holds no run, or one that was undone.
     """
     try:
-        told = RunFolder(Path(folder)).told()
-        settings, asked = Settings.from_dict(told["settings"]), dict(told["asked"])
+        content = RunFolder(Path(folder)).read()
+        settings, asked = Settings.from_dict(content["settings"]), dict(content["asked"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RequestError(f"{folder} is no folder of a run that this version can read ({error})") from error
-    if Path(folder).resolve().name.startswith(f"{told.get('run')}-undone-"):
-        raise RequestError(f"{folder} was undone already")
+        raise RequestError(f"{folder} holds no run that this version can read ({error})") from error
+    if Path(folder).resolve().name.startswith(f"{content.get('run')}-undone-"):
+        raise RequestError(f"{folder} is undone already")
     return settings, asked
 
 
@@ -135,11 +142,11 @@ def home_of(sources: Sequence[Source], out: str | PathLike[str] | None) -> Path:
         return (path.parent if path.suffix.lower() in _ONE_FILE and not path.is_dir() else path) / HOME
     if len(sources) == 1 and sources[0].folder is not None:
         return sources[0].folder / HOME
-    raise RequestError("say where the captions go: the pictures are in more than one place, or not on this machine")
+    raise RequestError("name a folder for the captions: the pictures are in several folders, or not on this machine")
 
 
 def versions() -> dict[str, str]:
-    """Of this library and what it stands on."""
+    """Versions of this library and of what it builds on."""
     found = {"interrogator": __version__, "python": platform.python_version()}
     for name in ("torch", "transformers", "open_clip_torch", "pillow", "numpy"):
         try:
@@ -150,8 +157,8 @@ def versions() -> dict[str, str]:
 
 
 def weights_of(described: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells models from others, whatever device they are on."""
-    return {role: model.get("weights") for role, model in described.items()}
+    """By role the fingerprint of a model's weights, whatever device it is on."""
+    return {_FIRST_ROLES.get(role, role): model.get("weights") for role, model in described.items()}
 
 
 @contextmanager
@@ -162,4 +169,6 @@ def stopping_cleanly(home: Path) -> Iterator[None]:
     except OSError as error:
         why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
         where = error.filename or home
-        raise RunStopped(f"{where}: {why}; what is done is kept, so the same command goes on from there") from error
+        raise RunStopped(
+            f"{where}: {why}; finished captions are kept, and the same command continues from there"
+        ) from error

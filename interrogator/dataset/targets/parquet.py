@@ -11,14 +11,13 @@ from typing import Any
 from ...errors import RequestError
 from ...files import whole_file
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
-from ..sources.io.storage import missing
+from ..sources.io.errors import missing_package, read_errors, reason
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability")
 _BEFORE_CAPTION = ("key", "path", "sha256", "width", "height", "status", "reason")
-_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "looks", "before")
+_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "looks", "before", "tags")
 COLUMNS = (*_BEFORE_CAPTION, *_BEHIND_CAPTION)
 
 Row = dict[str, Any]
@@ -38,7 +37,7 @@ class ParquetTarget:
         try:
             import pyarrow  # noqa: F401  asked for now, not when the run is over
         except ImportError as error:
-            raise missing("pyarrow", str(path)) from error
+            raise missing_package("pyarrow", str(path)) from error
         self._file = path
         self._names = names
         self._column = column
@@ -66,10 +65,10 @@ class ParquetTarget:
         for record in records:
             item = item_of(record)
             now = self.existing(item)
-            if record.status != "done" or now == record.before:
+            if record.status != "done" or now == record.existing:
                 continue
             if now == record.caption:
-                put_back[self._names.of(item)[0]] = record.before
+                put_back[self._names.of(item)[0]] = record.existing
             else:
                 left.append(left_out(record, "its caption was changed after the run and stays as it is"))
         if put_back:
@@ -124,8 +123,9 @@ class ParquetTarget:
                 **{score: record.scores.get(score) for score in _SCORES},
                 "flags": list(record.flags),
                 "tokens": record.tokens or None,
-                "looks": record.looks or None,
-                "before": record.before if record.before is not None and is_utf8(record.before) else None,
+                "looks": record.dhash or None,
+                "before": record.existing if record.existing is not None and is_utf8(record.existing) else None,
+                "tags": [{"text": tag.text, "probability": tag.probability} for tag in record.tags],
             }
 
     def _schema(self) -> Any:
@@ -137,6 +137,7 @@ class ParquetTarget:
             "tokens": pa.int32(),
             "captions": pa.list_(pa.string()),
             "flags": pa.list_(pa.string()),
+            "tags": pa.list_(pa.struct([("text", pa.string()), ("probability", pa.float32())])),
             **{score: pa.float32() for score in _SCORES},
         }
         columns = (*_BEFORE_CAPTION, self._column, *_BEHIND_CAPTION)
@@ -149,9 +150,9 @@ class ParquetTarget:
             return
         try:
             names = set(pq.read_schema(self._file).names)
-        except Exception as error:
+        except read_errors() as error:
             raise RequestError(f"{self._file}: is there, but no parquet file ({reason(error)})") from error
-        if names != {*COLUMNS, self._column}:
+        if names | {"tags"} != {*COLUMNS, self._column}:  # the first release had no tags
             odd = sorted(names ^ {*COLUMNS, self._column})[0]
             fault = "has the column" if odd in names else "has no column"
             raise RequestError(f"{self._file}: is there, but not written by such a run: it {fault} {odd}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...files import write_many
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
+from ..sources.io.errors import reason
 from ..sources.source import stem
 from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
 
@@ -78,14 +78,14 @@ class SidecarTarget:
                 continue
             try:
                 now = _read(path)
-                if now == record.before:
+                if now == record.existing:
                     continue
                 if now != self._text(record):
                     left.append(left_out(record, f"{path.name} was changed after the run and stays as it is"))
-                elif record.before is None:
+                elif record.existing is None:
                     path.unlink()
                 else:
-                    files[path] = (record, record.before.encode("utf-8", "surrogateescape"))
+                    files[path] = (record, record.existing.encode("utf-8", "surrogateescape"))
             except OSError as error:
                 left.append(left_out(record, f"{path.name} cannot be put back ({reason(error)})"))
         return left + _write(files)

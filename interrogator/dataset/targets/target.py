@@ -60,7 +60,7 @@ def left_out(record: Record, reason: str) -> Rejected:
 
 
 def text_of(before: str) -> str:
-    """The caption in what `Target.before` gave: without a byte order mark and the white space around."""
+    """The caption in what `Target.existing` gave: without a byte order mark and the white space around."""
     return before.removeprefix("\ufeff").strip()
 
 

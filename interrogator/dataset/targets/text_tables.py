@@ -13,7 +13,7 @@ from typing import IO, Any
 from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
-from .rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .target import Names, Rejected, is_utf8, item_of, left_out
 
 Value = str | list[str] | None
@@ -60,14 +60,14 @@ class TextTable:
 
         def put_back(record: Record, row: Row) -> Any:
             now = _as_text(row.get(self._column))
-            if record.status != "done" or now == record.before:
+            if record.status != "done" or now == record.existing:
                 return _KEEP
             if now != _as_text(self._value(record)):
                 changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
                 return _KEEP
-            if record.before is not None and isinstance(row.get(self._column), list):
-                return record.before.split("\n")
-            return record.before
+            if record.existing is not None and isinstance(row.get(self._column), list):
+                return record.existing.split("\n")
+            return record.existing
 
         return self._rewrite(records, put_back) + changed
 

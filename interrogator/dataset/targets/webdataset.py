@@ -14,7 +14,7 @@ from pathlib import Path
 from ...errors import RequestError
 from ...files import FileGroup
 from ..records import Item, Record
-from ..sources.io.folder_walk import reason
+from ..sources.io.errors import reason
 from ..sources.io.storage import MOST_BYTES, Local
 from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
@@ -73,14 +73,14 @@ class WebdatasetTarget:
 
         def sample(record: Record, old: Sample | None) -> Sample | None:
             now = old.get(_CAPTION) if old is not None else None
-            if now is None and record.before is None:
+            if now is None and record.existing is None:
                 return None  # at most that it failed
-            if record.status != "done" or now == record.before:
+            if record.status != "done" or now == record.existing:
                 return old
             if now != record.caption:
                 changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
                 return old
-            return None if record.before is None else {_CAPTION: record.before}
+            return None if record.existing is None else {_CAPTION: record.existing}
 
         return self._rewrite(records, sample) + changed
 

@@ -1,6 +1,12 @@
-"""What a caption goes through before it is written: strings only, no models.
+"""What is done to a caption before it is written: strings only, no models.
 
-Importing this loads no torch; a template of one's own and a strip list do when they are used.
+rules        CaptionRules, checked when made
+rendering    render: the rules applied to one text; choose: the candidate that keeps them
+policy       what happens where a caption exists
+words        splitting, finding and tidying words in any script
+token_count  CLIP tokens of a text
+
+Importing this loads no torch; a template and a strip list do when they are used.
 """
 
 from .policy import Policy, apply_policy

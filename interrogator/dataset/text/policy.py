@@ -1,4 +1,4 @@
-"""What becomes of a caption that stands there already."""
+"""What happens where a caption exists."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ...errors import RequestError
 __all__ = ["Policy", "apply_policy"]
 
 
-def apply_policy(before: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
-    """What to write where a text may stand already; None leaves what is there.
+def apply_policy(existing: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
+    """What to write where a text may exist; None leaves the existing one.
 
     Doing the same again changes nothing. A blank new text is never written.
 
     Args:
-        before: what stands there; None if nothing does.
+        existing: the text that is there; None if there is none.
         separator: between the two, once, however they end and begin.
 
     Raises:
-        RequestError: no such policy.
+        RequestError: unknown policy.
     """
     if policy not in POLICIES:
         raise RequestError(f"unknown policy {policy!r}; choose from {', '.join(POLICIES)}")
-    old, fresh = _bare(before or "", separator), _bare(new, separator)
-    if not fresh or new == before:
+    old, fresh = _bare(existing or "", separator), _bare(new, separator)
+    if not fresh or new == existing:
         return None
-    if before is None or policy == "overwrite" or (not old and policy != "skip"):
+    if existing is None or policy == "overwrite" or (not old and policy != "skip"):
         return new
     if policy == "append":
         return None if (separator + old).endswith(separator + fresh) else old + separator + fresh

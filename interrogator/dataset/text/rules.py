@@ -22,7 +22,7 @@ class CaptionRules:
 
     Attributes:
         strip: words and phrases taken out, whatever their case; commas and articles are mended.
-        replace: pairs of a word or phrase, whatever its case, and what takes its place; one pair after the other.
+        replace: pairs of a word or phrase, whatever its case, and its replacement; one pair after the other.
         replace_regex: the same with regular expressions (`re`), where `\\1` is a group.
         template: names in braces and what is around them: prompt (the text of the mode, which in mode caption is the
             caption), caption, tags, phrases, roles and banks (see `interrogator.assemble`), and trigger, key, stem,
@@ -31,9 +31,9 @@ class CaptionRules:
             caption has it.
         prefix: put in front of all, with a space between; with a comma if it ends in one.
         suffix: put behind all; with a comma if it begins with one.
-        max_tokens: what is longer is cut at a word, but never the prefix or the trigger; 0 is no limit.
+        token_limit: CLIP tokens; a longer text is cut at a word, but never the prefix or the trigger. 0 is no limit.
         forbidden: words and phrases that may not be in it.
-        required: words and phrases that have to be in it.
+        required: words and phrases that must be in it.
         banks: names of the phrase banks in use, for a template that names one of the user's own.
     """
 
@@ -46,21 +46,21 @@ class CaptionRules:
     replace_regex: tuple[tuple[str, str], ...] = ()
     forbidden: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    max_tokens: int = 0
+    token_limit: int = 0
     banks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what is wrong."""
         self._check_types()
         if self.trigger and not tidy(self.trigger):
-            raise RequestError(f"the trigger {self.trigger!r} has no word in it")
-        if self.max_tokens < 0:
-            raise RequestError(f"max_tokens cannot be negative; it is {self.max_tokens}")
+            raise RequestError(f"the trigger {self.trigger!r} contains no word")
+        if self.token_limit < 0:
+            raise RequestError(f"token_limit must be at least 0, not {self.token_limit}")
         for word in self.forbidden:
             for name in ("trigger", "prefix", "suffix", "required"):
                 value = getattr(self, name)
                 if any(holds(text, word) for text in ([value] if isinstance(value, str) else value)):
-                    raise RequestError(f"{word!r} is forbidden, but {name} has it")
+                    raise RequestError(f"{word!r} is forbidden, but {name} contains it")
         for pattern, replacement in self.replace_regex:
             _check_regex(pattern, replacement)
         self._check_template()
@@ -69,21 +69,21 @@ class CaptionRules:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(field.default, str) and not isinstance(value, str):
-                raise RequestError(f"{field.name} has to be text, not {value!r}")
+                raise RequestError(f"{field.name} must be text, not {value!r}")
             if isinstance(field.default, tuple) and not isinstance(value, tuple):
-                raise RequestError(f"{field.name} has to be a list of texts, not {value!r}")
+                raise RequestError(f"{field.name} must be a tuple of texts, not {value!r}")
         if not all(_is_word(entry) for name in ("strip", "forbidden", "required") for entry in getattr(self, name)):
-            raise RequestError("strip, forbidden and required take words or phrases, none of them empty")
+            raise RequestError("strip, forbidden and required take words or phrases, and none may be empty")
         for pair in (*self.replace, *self.replace_regex):
             if not _is_pair(pair):
-                raise RequestError(f"a replacement is a pair of texts, the first not empty, not {pair!r}")
+                raise RequestError(f"a replacement must be a pair of texts, the first not empty, not {pair!r}")
 
     def _check_template(self) -> None:
         """Fill the template in once, with something in every field."""
         if self.template == CaptionRules.template:
             return
         if not tidy(self.template):
-            raise RequestError("the template is empty; {prompt} is the text as it is")
+            raise RequestError("the template is empty; {prompt} leaves the text as it is")
         from ...pipeline.templates import assemble  # brings in torch, which a caption as it is can do without
 
         assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", (), self.banks, prompt="x")
@@ -98,8 +98,8 @@ class CaptionRules:
         plain = [(whole(old), new.replace("\\", r"\\")) for old, new in self.replace]
         return [*plain, *((re.compile(pattern), new) for pattern, new in self.replace_regex)]
 
-    def cleaned(self, caption: str) -> str:
-        """The caption after strip, replace and replace_regex."""
+    def clean(self, caption: str) -> str:
+        """Apply strip, replace and replace_regex to a caption."""
         if self.strip:
             from ...captioners.strip import strip_words  # brings in torch
 
@@ -124,7 +124,7 @@ def _check_regex(pattern: str, replacement: str) -> None:
         re.compile(pattern)
         re.sub(pattern + "\n|", replacement, "")  # that finds the empty text, so the replacement is read
     except (re.error, IndexError) as error:
-        raise RequestError(f"the replacement of {pattern!r} by {replacement!r} is broken: {error}") from error
+        raise RequestError(f"cannot replace {pattern!r} by {replacement!r}: {error}") from error
 
 
 def with_names(template: str, values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The words of a text in any script, and what can be said of them."""
+"""The words of a text in any script: splitting, finding, tidying."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class _Search:
         self._sources.append(record.source)
         self._statuses[record.status] += 1
         self._bytes.append(_number(record.sha256))
-        self._looks.append(int(record.looks or "0", 16))
-        self._has_looks.append(bool(record.looks))
+        self._looks.append(int(record.dhash or "0", 16))
+        self._has_looks.append(bool(record.dhash))
         words = split_words(record.caption)
         self._captions.append(_number(" ".join(words) or record.caption.strip()))
         if record.status == "failed":
@@ -193,7 +193,7 @@ class _Search:
 def _told(record: Record, wording: CaptionRules) -> list[str]:
     """The findings that one record alone is enough for."""
     caption, flags = record.caption, record.flags
-    limit = wording.max_tokens
+    limit = wording.token_limit
     told = {
         "review": "review" in flags,
         "empty_caption": not caption.strip() or "empty_caption" in flags,

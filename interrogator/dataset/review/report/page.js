@@ -155,8 +155,8 @@
   }
 
   function earlier(record) {
-    if (!record.before || record.before === record.caption) return null;
-    return put(made("details"), made("summary", "What was there before"), said("p", record.before, "reason"));
+    if (!record.existing || record.existing === record.caption) return null;
+    return put(made("details"), made("summary", "What was there before"), said("p", record.existing, "reason"));
   }
 
   function unfold(item) {
@@ -178,7 +178,7 @@
         record.key,
         record.caption,
         record.reason,
-        record.before,
+        record.existing,
         ...(record.flags || []).map(plain),
         ...(record.captions || []),
       ];

@@ -6,4 +6,5 @@ tar            the members of a tar that nobody vouches for
 tables         rows of jsonl, csv and parquet files
 parquet_table  an open parquet file, one row group at a time
 handle_pool    open files that one read leaves for the next
+errors         what reading raises, and how it is put in words
 """

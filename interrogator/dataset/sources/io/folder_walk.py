@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ....errors import RequestError
+from .errors import reason
 
 
 class Found(NamedTuple):
@@ -17,11 +18,6 @@ class Found(NamedTuple):
     size: int = 0
     problem: str = ""
     version: str = ""
-
-
-def reason(error: BaseException) -> str:
-    """An error's text on one line."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
 
 
 def file_version(status: os.stat_result) -> str:

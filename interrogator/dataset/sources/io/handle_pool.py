@@ -1,4 +1,4 @@
-"""Openings that one call of `read` leaves for the next: where a packed tar or a row group was read up to."""
+"""Open files that one call of `read` leaves for the next, each at the position that was read up to."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ class Closable(Protocol):
 T = TypeVar("T", bound=Closable)
 
 
-class Kept(Generic[T]):
-    """At most as many as threads read at once; each is handed to one call at a time.
+class HandlePool(Generic[T]):
+    """At most as many handles as threads read at once; each is handed to one call at a time.
 
-    A pickled copy keeps none.
+    A pickled copy is empty.
     """
 
     def __init__(self, most: int = 16) -> None:
         self._most = most
         self._lock = Lock()
-        self._kept: list[T] = []
+        self._handles: list[T] = []
 
     def take(self, fits: Callable[[T], int | None]) -> T | None:
-        """The one for which `fits` gives the largest number; None if it gives None for all."""
+        """The handle for which `fits` gives the largest number; None if it gives None for all."""
         with self._lock:
-            usable = [(number, each) for each in self._kept if (number := fits(each)) is not None]
+            usable = [(number, each) for each in self._handles if (number := fits(each)) is not None]
             if not usable:
                 return None
             best = max(usable, key=lambda pair: pair[0])[1]
-            self._kept.remove(best)
+            self._handles.remove(best)
             return best
 
-    def give(self, opening: T) -> None:
-        """Leaves an opening for the next call; closes the one that was left longest ago if there are too many."""
+    def give(self, handle: T) -> None:
+        """Leave a handle for the next call; closes the one that was left longest ago if there are too many."""
         with self._lock:
-            self._kept.append(opening)
-            old = self._kept.pop(0) if len(self._kept) > self._most else None
+            self._handles.append(handle)
+            old = self._handles.pop(0) if len(self._handles) > self._most else None
         if old is not None:
             old.close()
 
-    def __reduce__(self) -> tuple[type[Kept[T]], tuple[int]]:
-        return Kept, (self._most,)
+    def __reduce__(self) -> tuple[type[HandlePool[T]], tuple[int]]:
+        return HandlePool, (self._most,)

@@ -10,8 +10,8 @@ from typing import IO, Any, NamedTuple
 from ....errors import RequestError
 from ..imagefolder import CAPTION_COLUMNS
 from ..links import Links
-from .folder_walk import reason
-from .storage import Storage, missing
+from .errors import missing_package, read_errors, reason
+from .storage import Storage
 
 _PATH_COLUMNS = ("path", "url", "file_name")
 _LISTED_AT_ONCE = 4096
@@ -33,7 +33,7 @@ def check_pyarrow(uri: str) -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise missing("pyarrow", uri) from error
+        raise missing_package("pyarrow", uri) from error
 
 
 class Table:
@@ -60,7 +60,7 @@ class Table:
             buffer_size = 1 << 20 if any(group.total_byte_size > _LARGE_GROUP for group in groups) else 0
             self._table = pq.ParquetFile(self._file, metadata=metadata, pre_buffer=False, buffer_size=buffer_size)
             schema = self._table.schema_arrow
-        except Exception as error:
+        except read_errors() as error:
             self.close()
             raise RequestError(f"{storage.uri(path)}: is no parquet file that can be read ({reason(error)})") from error
         try:
@@ -143,7 +143,7 @@ class Cells:
         self._cursor = None
         if cursor is not None:
             if cursor.end - cursor.next_row <= _PASSED:  # another thread is about to ask for them
-                with suppress(Exception):  # who asks for one that cannot be read is told then
+                with suppress(*read_errors()):  # who asks for one that cannot be read is told then
                     while cursor.next_row < cursor.end:
                         self._pass(cursor)
             cursor.table.close()
@@ -174,7 +174,9 @@ class _Cursor:
         raise RequestError(f"the table has only {self.end} rows")
 
     def __next__(self) -> Any:
-        cell = next(self._cells)
+        cell = next(self._cells, None)
+        if cell is None:
+            raise EOFError("its row group ends early")
         self.next_row += 1
         return cell
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from ....errors import ImageReadError, RequestError
-from .folder_walk import Found, file_version, reason, walk
+from .errors import missing_package, read_errors, reason, too_large
+from .folder_walk import Found, file_version, walk
 
 MOST_BYTES = 1 << 30
 """Larger files are not read into memory; no picture is that large, but disk images with odd names are."""
@@ -67,17 +68,12 @@ def storage_of(uri: str) -> tuple[Storage, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise missing("fsspec", uri) from error
+        raise missing_package("fsspec", uri) from error
     try:
         file_system, path = url_to_fs(uri)
-    except Exception as error:  # noqa: BLE001  every file system has errors of its own
+    except read_errors() as error:
         raise RequestError(f"{uri}: cannot be reached ({reason(error)})") from error
     return Remote(file_system), path
-
-
-def missing(package: str, what: str) -> RequestError:
-    """The error for a package that is not installed."""
-    return RequestError(f"{what}: reading this takes {package}; pip install image-interrogator[dataset]")
 
 
 def read_picture(storage: Storage, path: str, key: str) -> bytes | ImageReadError:
@@ -95,12 +91,8 @@ def read_picture(storage: Storage, path: str, key: str) -> bytes | ImageReadErro
         return ImageReadError(key, "no such file")
     except MemoryError:
         return ImageReadError(key, "is too large for the free memory")
-    except Exception as error:  # noqa: BLE001  every file system has errors of its own
+    except read_errors() as error:
         return ImageReadError(key, f"cannot be read ({reason(error)})")
-
-
-def too_large(key: str, size: int) -> ImageReadError:
-    return ImageReadError(key, f"is too large for a picture file: {size:,} bytes")
 
 
 def _size(file: IO[bytes]) -> int:
@@ -158,7 +150,7 @@ class Remote:
             found = self._files.info(path)["type"]
         except FileNotFoundError:
             return "none"
-        except Exception as error:  # noqa: BLE001  every file system has errors of its own
+        except read_errors() as error:
             raise RequestError(f"{self.uri(path)}: cannot be opened ({reason(error)})") from error
         return "file" if found == "file" else "folder" if found == "directory" else "other"
 
@@ -169,7 +161,7 @@ class Remote:
     def walk(self, root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
         try:
             found = self._files.find(root, detail=True)
-        except Exception as error:  # noqa: BLE001  every file system has errors of its own
+        except read_errors() as error:
             raise RequestError(f"{self.uri(root)}: cannot be listed ({reason(error)})") from error
         start = len(root.rstrip("/")) + 1
         files = {path[start:]: facts for path, facts in found.items()}
@@ -194,7 +186,7 @@ class Remote:
         try:
             self._files.invalidate_cache(self._files._parent(path))
             return _remote_version(self._files.info(path))
-        except Exception:  # noqa: BLE001  every file system has errors of its own
+        except read_errors():
             return ""
 
 

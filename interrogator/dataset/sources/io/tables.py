@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ....errors import RequestError
-from .folder_walk import reason
-from .storage import Storage, missing
+from .errors import missing_package, read_errors, reason
+from .storage import Storage
 
 
 def read_rows(storage: Storage, path: str) -> Iterator[dict[str, Any]]:
@@ -30,7 +30,7 @@ def read_rows(storage: Storage, path: str) -> Iterator[dict[str, Any]]:
         raise RequestError(f"{name}: is not in UTF-8 ({reason(error)})") from error
     except RequestError:
         raise
-    except Exception as error:  # noqa: BLE001  every file system, and arrow, have errors of their own
+    except read_errors() as error:
         raise RequestError(f"{name}: cannot be read ({reason(error)})") from error
 
 
@@ -69,7 +69,7 @@ def _parquet_rows(storage: Storage, path: str) -> Iterator[dict[str, Any]]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise missing("pyarrow", storage.uri(path)) from error
+        raise missing_package("pyarrow", storage.uri(path)) from error
     with storage.open(path) as file, pq.ParquetFile(file) as table:
         for batch in table.iter_batches(batch_size=1024):
             yield from batch.to_pylist()

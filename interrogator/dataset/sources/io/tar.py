@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from .folder_walk import reason
+from .errors import reason
 from .storage import Storage
 
 _BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error, MemoryError, RecursionError)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ...errors import RequestError
-from ..sources.io.folder_walk import reason
+from ..sources.io.errors import reason
 from ..sources.io.tables import csv_rows, json_row
 
 Row = dict[str, Any]

@@ -6,8 +6,7 @@ import os
 from collections import Counter
 from os import PathLike
 
-from ...dataset_choices import SOURCE_KINDS as KINDS
-from ...dataset_choices import SourceKind as Kind
+from ...dataset_choices import SOURCE_KINDS, SourceKind
 from ...errors import RequestError
 from .folder import FolderSource
 from .imagefolder import METADATA_NAMES, ImagefolderSource
@@ -17,10 +16,10 @@ from .path_list import LIST_EXTENSIONS, ListSource
 from .source import Source, is_picture
 from .webdataset import TAR_EXTENSIONS, WebdatasetSource, expand_braces
 
-__all__ = ["KINDS", "Kind", "open_source"]
 
-
-def open_source(uri: str | PathLike[str], number: int = 0, kind: Kind | None = None, captions_from: str = "") -> Source:
+def open_source(
+    uri: str | PathLike[str], number: int = 0, kind: SourceKind | None = None, captions_from: str = ""
+) -> Source:
     """Open a folder, tar, brace pattern of tars, parquet file, folder of either, or list of paths.
 
     Args:
@@ -30,13 +29,13 @@ def open_source(uri: str | PathLike[str], number: int = 0, kind: Kind | None = N
             its tars or its parquet files are read; a file is what its extension says.
         captions_from: for folders, the extension of caption files to read into `Item.caption`, such as ".txt".
 
-    Raises RequestError: nothing is there, it is of no kind that is known, or it cannot be read at all.
+    Raises RequestError: nothing is there, it is of no known kind, or it cannot be read at all.
     """
     text = os.fsdecode(uri)
-    if kind is not None and kind not in KINDS:
-        raise RequestError(f"unknown kind of source {kind!r}; choose from {', '.join(KINDS)}")
+    if kind is not None and kind not in SOURCE_KINDS:
+        raise RequestError(f"unknown kind of source {kind!r}; choose from {', '.join(SOURCE_KINDS)}")
     if "\0" in text or not text:
-        raise RequestError(f"{text!r} is no path")
+        raise RequestError(f"{text!r} is not a path")
     if "{" in text and kind in (None, "webdataset") and (is_url(text) or not os.path.lexists(text)):
         names = expand_braces(text)
         if len(names) > 1:
@@ -59,13 +58,13 @@ def _from_pattern(pattern: str, names: list[str], number: int) -> Source:
     return WebdatasetSource(storage, root, [name[len(folder) :] for name in names], uri, number)
 
 
-def _from_file(storage: Storage, path: str, number: int, kind: Kind | None) -> Source:
+def _from_file(storage: Storage, path: str, number: int, kind: SourceKind | None) -> Source:
     folder, name = storage.split(path)
     lower, uri = name.lower(), storage.uri(path)
     if kind is None and name in METADATA_NAMES:
-        raise RequestError(f"{uri}: give its folder instead")
+        raise RequestError(f"{uri}: is the metadata of a folder; give the folder instead")
     if kind is None and is_picture(name):
-        raise RequestError(f"{uri}: is one picture; give its folder, or a list of paths")
+        raise RequestError(f"{uri}: is a single picture; give its folder, or a list of paths")
     if kind == "webdataset" or kind is None and lower.endswith(TAR_EXTENSIONS):
         return WebdatasetSource(storage, folder, [name], uri, number)
     if kind == "parquet" or kind is None and lower.endswith(".parquet"):
@@ -73,11 +72,13 @@ def _from_file(storage: Storage, path: str, number: int, kind: Kind | None) -> S
     if kind == "list" or kind is None and lower.endswith(LIST_EXTENSIONS):
         return ListSource(storage, path, number)
     if kind is not None:
-        raise RequestError(f"{uri}: is a file, not a folder, which {kind} reads")
-    raise RequestError(f"{uri}: is no source; there are folders, *.tar, *.parquet, and lists (.txt, .list, .csv)")
+        raise RequestError(f"{uri}: is a file; {kind} reads a folder")
+    raise RequestError(
+        f"{uri}: is not a source; give a folder, *.tar, *.parquet or a list of paths (.txt, .list, .csv)"
+    )
 
 
-def _from_folder(storage: Storage, path: str, number: int, kind: Kind, captions_from: str) -> Source:
+def _from_folder(storage: Storage, path: str, number: int, kind: SourceKind, captions_from: str) -> Source:
     uri = storage.uri(path)
     if kind == "imagefolder":
         return ImagefolderSource(storage, path, number, captions_from)
@@ -86,18 +87,18 @@ def _from_folder(storage: Storage, path: str, number: int, kind: Kind, captions_
     if kind == "parquet":
         return ParquetSource(storage, path, _names(storage, path, (".parquet",), uri), uri, number)
     if kind == "list":
-        raise RequestError(f"{uri}: is a folder, not a list")
+        raise RequestError(f"{uri}: is a folder; a list is a file with one path per line")
     return FolderSource(storage, path, number, captions_from)
 
 
 def _names(storage: Storage, path: str, extensions: tuple[str, ...], uri: str) -> list[str]:
     names = [found.key for found in storage.walk(path, lambda name: name.lower().endswith(extensions))]
     if not names:
-        raise RequestError(f"{uri}: has no file that ends in {' or '.join(extensions)}")
+        raise RequestError(f"{uri}: contains no {' or '.join(extensions)} file")
     return names
 
 
-def _kind_of_folder(storage: Storage, path: str) -> Kind:
+def _kind_of_folder(storage: Storage, path: str) -> SourceKind:
     """What a folder is by the names in it. Raises RequestError that says what there is."""
     there: Counter[str] = Counter()
     pictures = False
@@ -123,5 +124,5 @@ def _kind_of_folder(storage: Storage, path: str) -> Kind:
         f"{count} {extension or 'without extension'}" for extension, count in there.most_common(5)
     )
     raise RequestError(
-        f"{storage.uri(path)}: has no pictures, tars or parquet files ({found_instead or 'it is empty'})"
+        f"{storage.uri(path)}: contains no pictures, tars or parquet files ({found_instead or 'it is empty'})"
     )
