@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..attributes import Creature
 from .classifier import Heads, attribute_loss, optimizer_of, schedule
-from .codes import by_attribute, directions, picture_codes, claim_flags, truth_flags, text_codes
+from .codes import by_attribute, claim_flags, directions, picture_codes, text_codes, truth_flags
 from .data import IMAGE_SIZE, MEAN, STD, Pictures, augmented, batches
 from .texts import Text, altered, phrase, prompt, unrelated, whole_caption
 from .vocabulary import CONTEXT_LENGTH, write_encoder_tokenizer
