@@ -1,8 +1,9 @@
 """A fixed code for every claim: the common target of both towers before contrastive training.
 
-Each attribute value has its own direction, all orthogonal. The code of a picture is the sum of the directions of what is
-true of it, that of a text the sum of those of its claims, both of unit length: a true claim brings a text nearer, a false
-one moves it away, and a colour counts only for its part, because body and feature colours have separate directions.
+Each attribute value has its own direction, all orthogonal. The code of a picture is the sum of the directions of what
+is true of it, that of a text the sum of those of its claims, both of unit length: a true claim brings a text nearer, a
+false one moves it away, and a colour counts only for its part, because body and feature colours have separate
+directions.
 """
 
 from __future__ import annotations
