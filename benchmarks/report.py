@@ -12,11 +12,12 @@ from benchmarks.sizes import FULL
 
 INTRODUCTION = """# Benchmarks
 
-Written by `python -m benchmarks`. A ratio is how many times as long as ours clip-interrogator 0.6.0 takes for the same
-work: both get the same random weights, the same picture and the same phrases (that library's installed lists), and run
-in turn, first the one, then the other. Range and number of the pairs stand behind each ratio. Peak memory is the
-highest resident memory of the process while a side ran, in GB of 10^9 bytes. Both sides live in one process with the
-model and all data of both, except end to end, where each has its own. On a GPU it is the memory allocated there."""
+Written by `python -m benchmarks`. A ratio says how many times as long clip-interrogator 0.6.0 takes as Interrogator
+for the same work. Both get the same random weights, the same picture and the same phrases (the lists that
+clip-interrogator installs), and run in turn. Each ratio is followed by its range and the number of pairs. Peak
+memory is the highest resident memory of the process while a side ran, in GB of 10^9 bytes. Both sides share one
+process, which holds the model and the data of both; in the end-to-end benchmark, each side has its own process. On a
+GPU, peak memory is the memory allocated there. "Ours" is Interrogator, "the peer" the library it is compared with."""
 _RATE, _DATASET, _BATCHES = "rate", "dataset", "batches"
 
 
@@ -48,10 +49,10 @@ def _machine(results: list[Result]) -> list[str]:
     ]
     parts = [_heading(results)]
     for title, rows in (
-        ("Beside clip-interrogator, and where a line says so beside transformers", ratios),
-        ("Beside the machine's own matrix products", rates),
-        ("An item in a batch beside one alone", batches),
-        ("A dataset run by itself", dataset),
+        ("Compared with clip-interrogator, or with transformers where a row says so", ratios),
+        ("Compared with the machine's own matrix products", rates),
+        ("An item in a batch compared with one alone", batches),
+        ("Dataset runs", dataset),
         ("On the GPU", on_gpu),
     ):
         if rows:
@@ -61,7 +62,11 @@ def _machine(results: list[Result]) -> list[str]:
         parts.append("### Where the time of a chain step goes")
         for table in tables:
             parts += [f"{table.title}:", _table(table)]
-    for title, lines in (("Checks", checks), ("How", list(notes)), ("Not measured here, and why", _gaps(results))):
+    for title, lines in (
+        ("Checks", checks),
+        ("Method", list(notes)),
+        ("Not measured here, with reasons", _gaps(results)),
+    ):
         if lines:
             parts += [f"### {title}", "\n".join(f"- {line}" for line in lines)]
     return parts

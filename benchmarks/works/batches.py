@@ -56,8 +56,8 @@ def run(task: Task) -> Result:
         result.rows.append(_row(task, subject, seconds))
         result.raw[f"{subject.name} {sides.dtype_name(subject.dtype)}"] = {str(k): v for k, v in seconds.items()}
     result.notes.append(
-        f"Time of an item in a batch over the time of one alone, each the shortest of {task.times} rounds: what else"
-        " the machine does can only add to a time."
+        f"Time per item in a batch divided by the time of one item alone, each the shortest of {task.times} rounds,"
+        " because other work on the machine can only add time."
     )
     return result
 

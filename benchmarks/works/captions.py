@@ -57,11 +57,13 @@ def run(task: Task) -> Result:
                 Check(f"all {task.sizes.pictures} captions in fp32 are the same", same == task.sizes.pictures)
             )
         else:
-            result.notes.append(f"In bf16, {same} of the {task.sizes.pictures} captions are those of the loop in fp32.")
+            result.notes.append(
+                f"In bf16, {same} of the {task.sizes.pictures} captions match those of the loop in fp32."
+            )
         result.raw[dtype] = {"seconds": sides.seconds(pairs), "ratios": pairs.ratios}
     result.notes.append(
-        f"Captions of {tokens(task)} tokens, which a captioner with random weights never ends by itself."
-        " Loading the model is not timed; our plan, parts, thumbnails and report are."
+        f"Captions have {tokens(task)} tokens, because a captioner with random weights never ends one itself. Loading"
+        " the model is not timed; our plan, parts, thumbnails and report are."
     )
     if not cpu_multiplies_bf16():
         result.notes.append(f"Not measured by default: {sides.why_skipped(task, needs_bf16=True)}.")

@@ -86,9 +86,11 @@ def _result(task: Task, both: sides.Sides, pairs: Pairs, walk: Walk, tokenising:
     if taken < task.steps:
         result.notes.append(f"The prompt filled the context after {taken} of {task.steps} steps.")
     share = 100 * tokenising * taken / pairs.seconds("peer")
-    result.notes.append(f"Tokenising all texts anew is {share:.1f} % of the peer's step, and part of the ratio.")
+    result.notes.append(
+        f"The peer tokenises all texts again in each step: {share:.1f} % of its time, included in the ratio."
+    )
     if task.work == "chain-defaults":
-        result.notes.append("Both are given the embedding of the picture that the peer made.")
+        result.notes.append("Both start from the peer's embedding of the picture.")
     result.raw = {
         "seconds": sides.seconds(pairs), "ratios": pairs.ratios, "tokenising": tokenising, "prompt": walk.prompt,
         "picks": walk.picks, "differences": walk.differences,

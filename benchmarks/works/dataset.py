@@ -57,11 +57,11 @@ def run(task: Task) -> Result:
         ),
     ]  # fmt: skip
     result.checks.append(Check(f"all {few + many:,} pictures were captioned", done + results[few][1] == few + many))
-    result.checks.append(Check("the command found them done", {count for _, count in again} == {many}))
+    result.checks.append(Check("the command found them all done", {count for _, count in again} == {many}))
     result.notes.append(
         f"JPEG pictures of {_SIDE} x {_SIDE} pixels in folders of {_IN_A_FOLDER:,}, {_DIFFERENT} different ones; a tiny"
-        " captioner. Memory is that of a process that plans, captions and reports, torch in it. They are single times:"
-        " what was asked is one."
+        " captioner. Memory is that of a process that plans, captions and reports, including torch. The goals are"
+        " absolute times, so these are times, not ratios."
     )
     result.raw = {"plan": plan_seconds, "resumed": resumed, "peaks": [first_peak, peak]}
     return result

@@ -45,11 +45,11 @@ def run(task: Task) -> Result:
     same_best = material.tidy(ranked[0]).casefold() == best.casefold()
     kept_count = count == tables.our_count and len(texts) == min(top, count)
     result.checks.append(Check("the most similar phrase is the same", same_best))
-    result.checks.append(Check(f"all {count:,} rows were there, {len(texts):,} ranked", kept_count))
+    result.checks.append(Check(f"all {count:,} rows were found, {len(texts):,} ranked", kept_count))
     result.notes.append(
-        "Rows are random and were written before. Each side ran once untimed, so files are in memory and our index of"
-        " the list is there. Our rows are fewer because a phrase that a list holds twice stands once in a bank; what"
-        " keys our cache is computed when a model is loaded, which is not timed on either side."
+        "Rows are random and were written in advance. Each side ran once untimed, so files are in the page cache and"
+        " our index of the list exists. We have fewer rows because a bank contains a phrase once even if its list"
+        " repeats it. The key of our cache is computed when a model is loaded, which is not timed on either side."
     )
     result.raw = {"seconds": sides.seconds(pairs), "ratios": pairs.ratios}
     return result

@@ -52,9 +52,10 @@ def run(task: Task) -> Result:
         line.reached = bool(line.reached) and peak < MOST_MEMORY
     result.checks.append(Check("both wrote a prompt", bool(theirs["prompt"] and ours["prompt"])))
     result.notes.append(
-        f"The peer's chain took {theirs['steps']} steps and is scaled to {steps[-1]}; all else of it is timed as it"
-        " is. Loading models and tables is not timed; peak memory is of the whole process, loading included. Random"
-        f" captioners never end a caption, so both are told to stop after {task.sizes.caption_tokens} tokens."
+        f"The peer's chain took {theirs['steps']} steps and is scaled to {steps[-1]}; everything else is"
+        " measured directly. Loading models and tables is not timed; peak memory covers the whole process, including"
+        " loading. A captioner with random weights never ends a caption, so both stop after"
+        f" {task.sizes.caption_tokens} tokens."
     )
     result.raw = {"peer": [run.answer for run in pairs.peer], "ours": [run.answer for run in pairs.ours]}
     return result

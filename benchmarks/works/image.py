@@ -37,7 +37,7 @@ def run(task: Task) -> Result:
     without = sides.why_skipped(task, needs_bf16=True)
     if without:
         line.asked, line.reached = f"{line.asked} with bf16 instructions", None
-        result.notes.append(f"What was asked is not measured here: {without}.")
+        result.notes.append(f"The goal cannot be measured here: {without}.")
     result.rows.append(line)
     cosine = float(pairs.peer[-1].answer[0].float().cpu() @ pairs.ours[-1].answer[0].float().cpu())
     result.checks.append(Check(f"cosine of both embeddings {cosine:.5f}", cosine > LEAST_COSINE))

@@ -98,4 +98,4 @@ def _remaining(times: dict[str, float]) -> str:
         shares[kind(name)] = shares.get(kind(name), 0.0) + seconds / total
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{100 * share:.0f} % {name}" for name, share in ordered if share >= 0.005)
-    return f"The time that remains is {parts}; running under the profiler is in it."
+    return f"The time that remains is {parts}; this includes the profiler's own overhead."

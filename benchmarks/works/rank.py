@@ -56,10 +56,10 @@ def run(task: Task) -> Result:
     line.asked, line.reached = "", None  # asked of what the peer does for a picture
     result.rows.append(line)
     exact = is_exact(pairs.ours[-1].answer, [table.texts[p] for p in table.merged], tables.rows, features[0].cpu(), top)
-    result.checks.append(Check(f"our {len(pairs.ours[-1].answer):,} are those of a plain fp32 ranking", exact))
+    result.checks.append(Check(f"our {len(pairs.ours[-1].answer):,} match a plain fp32 ranking", exact))
     result.notes.append(
-        f"Ours ranks {len(table.merged):,} rows, for a phrase in two lists counts once, and gives the exact top"
-        f" {top:,}; the peer gives the best of each window of its lists, {len(pairs.peer[-1].answer):,} in all."
+        f"Ours ranks {len(table.merged):,} rows, because a phrase in two lists counts once, and returns the exact top"
+        f" {top:,}; the peer returns the best of each window of its lists, {len(pairs.peer[-1].answer):,} in all."
     )
     result.raw = {
         "seconds": sides.seconds(pairs), "ratios": pairs.ratios,

@@ -49,13 +49,13 @@ def run(task: Task) -> Result:
         )
         result.raw[name] = raw
         result.notes.append(
-            f"{name}: {statistics.median(raw['surplus']):.2f} positions were run for each distinct beginning of a text."
+            f"{name}: {statistics.median(raw['surplus']):.2f} positions were computed per distinct beginning of a text."
         )
     result.notes.append(
-        "Operations of a step: 24 W² a layer for each distinct beginning of a text, but in the last layer 4 W² for each"
-        " and 20 W² for each text, and 2 W D for each text; W is the width, D the length of an embedding. Positions"
-        " that are run more than once (each line above says how many are) count once. Attention, activations"
-        " and normalisations take time and count nothing. The rate of a step is divided by the mean of the rates of"
+        "Operations of a step: per layer, 24 W² for each distinct beginning of a text, except in the last layer, 4 W²"
+        " for each and 20 W² for each text; plus 2 W D for each text. W is the width, D the length of an embedding."
+        " Positions computed more than once (the lines above say how many) count once. Attention, activations and"
+        " normalisations take time but count as no operations. The rate of a step is divided by the mean rate of the"
         " matrix products before and after it."
     )
     return result

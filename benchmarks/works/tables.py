@@ -50,7 +50,7 @@ def run(task: Task) -> Result:
     most = MOST_DIFFERENT if task.device == "cpu" else 2e-2
     result.checks.append(Check(f"rows differ by at most {difference:.1e} (allowed {most:g})", difference < most))
     result.notes.append(
-        "Each pair has phrases of its own. The peer encodes them in one batch, as its own arithmetic has it."
+        "Each pair has its own phrases. The peer encodes them in one batch, the size that its own code computes."
     )
     result.raw = {"seconds": sides.seconds(pairs), "ratios": pairs.ratios}
     return result

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 import vm from "node:vm";
 import { newWindow, texts } from "./browser.js";
 
-const PARTS = new URL("../../interrogator/dataset/report/", import.meta.url);
+const PARTS = new URL("../../interrogator/dataset/review/report/", import.meta.url);
 const SCRIPT = new URL("page.js", PARTS);
 const start = vm.compileFunction(readFileSync(SCRIPT, "utf8"), ["document"], { filename: SCRIPT.href });
 
@@ -282,13 +282,13 @@ test("a picture has its thumbnail: one of its own, one by number, or none", () =
   const [own, numbered, none] = document.querySelectorAll(".thumb");
   assert.equal(own.firstChild.getAttribute("src"), "data:image/jpeg;base64,x");
   assert.equal(numbered.firstChild.getAttribute("src"), "thumbnails/1/1002.jpg");
-  assert.equal(none.textContent, "no picture");
+  assert.equal(none.textContent, "no thumbnail");
 });
 
 test("a thumbnail that is not there is named as missing", () => {
   open([RECORDS[0]]);
   dispatch(document.querySelector(".thumb img"), "error");
-  assert.deepEqual(texts(document, ".thumb"), ["no picture"]);
+  assert.deepEqual(texts(document, ".thumb"), ["no thumbnail"]);
 });
 
 test("a long caption is folded until somebody asks for it", () => {
@@ -308,7 +308,27 @@ test("a long caption is folded until somebody asks for it", () => {
 
 test("a caption without words is named, a failed picture has none", () => {
   open([{ key: "empty", status: "captioned", caption: "" }, RECORDS[2]]);
-  assert.deepEqual(texts(byId("pictures"), ".caption"), ["no words"]);
+  assert.deepEqual(texts(byId("pictures"), ".caption"), ["empty caption"]);
+});
+
+test("tags are listed with their probabilities, and found by the text filter", () => {
+  open([
+    {
+      ...RECORDS[0],
+      tags: [
+        ["solo", 0.987],
+        ["cat_ears", 0.5],
+      ],
+    },
+    { ...RECORDS[1], tags: [["1girl", 0.9]] },
+  ]);
+  const [two, one] = document.querySelectorAll(".picture details");
+  assert.deepEqual([...texts(two, "summary"), ...texts(two, "li")], ["2 tags", "solo 0.99", "cat_ears 0.50"]);
+  assert.deepEqual(texts(one, "summary"), ["1 tag"]);
+  byId("text").value = "CAT_EARS";
+  byId("text").dispatchEvent(new document.defaultView.Event("input"));
+  mock.timers.tick(1000);
+  assert.deepEqual(keys(), [RECORDS[0].key]);
 });
 
 test("settings within settings are listed by their whole name", () => {
@@ -322,11 +342,11 @@ test("scores are shown in figures, and can be sorted by", () => {
   const figures = ["2", "0.250", "0.050", "0.200", "0.200", "0.250", "0.300"];
   assert.deepEqual(texts(byId("scores"), "td"), figures);
   assert.equal(byId("scores-box").hidden, false);
-  assert.equal(texts(byId("order"), "option").at(-1), "Lowest clip");
+  assert.equal(texts(byId("order"), "option").at(-1), "Lowest clip score");
 });
 
 test("a page says that it holds a part of the run", () => {
   open(RECORDS, { total: 12_000 });
   assert.equal(byId("left-out").hidden, false);
-  assert.match(byId("left-out").textContent, /^The 3 that most want a look are on this page, of 12,000;/);
+  assert.match(byId("left-out").textContent, /^This page shows the 3 pictures that most need a look, out of 12,000\./);
 });

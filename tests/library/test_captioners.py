@@ -255,7 +255,7 @@ class Stop(Exception):
 def test_progress_counts_images_and_is_told_within_a_batch(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     captions_of(blip, images, CaptionOptions(batch_size=4, max_new_tokens=4), lambda *call: calls.append(call))
     assert calls[0] == (0, 6) and calls[-1] == (6, 6) and calls == sorted(calls)
@@ -266,7 +266,7 @@ def test_progress_counts_images_and_is_told_within_a_batch(
 def test_what_progress_raises_stops_the_model_at_once_and_leaves_it_usable(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     expected = captions_of(blip, images, RAW)
     calls = 0
 

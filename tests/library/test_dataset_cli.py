@@ -13,7 +13,7 @@ import pytest
 import interrogator
 from interrogator.cli import main
 from interrogator.cli.process_rank import ProcessRank, find_process_rank
-from interrogator.dataset import Settings, Wording
+from interrogator.dataset import CaptionRules, Settings
 from interrogator.errors import RequestError
 
 from .waiting import LAST_RESORT
@@ -197,7 +197,7 @@ class TestWrongUsage:
             (("pictures", "--max-phrases", "3"), "mode caption has no --max-phrases"),
             (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
             (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
-            (("pictures", "--mode", "best", "--min-angle", "nan"), "from 0 to 180"),
+            (("pictures", "--mode", "best", "--min-angle", "nan"), "between 0 and 180"),
             (("pictures", "--mode", "tags"), "has no tagger"),
             (("pictures", "--out", "s3://bucket/x"), "this machine"),
             (("pictures", "--column", "file_name", "--target", "jsonl"), "column"),
@@ -279,14 +279,14 @@ ASKED = {
         (
             Settings(
                 preset="demo", mode="best", max_phrases=5, seed=3,
-                wording=Wording(template="{trigger} { prompt }, {mediums}", trigger="sks", strip=("a",)),
+                rules=CaptionRules(template="{trigger} { prompt }, {mediums}", trigger="sks", strip=("a",)),
             ),
             "7737b2accf2c",
         ),
         (
             Settings(
                 preset="small", quality="best-of-n", several=2, banks=("mediums",), quota={"mediums": 2}, block=("x",),
-                wording=Wording(template="{caption}, photo"),
+                rules=CaptionRules(template="{caption}, photo"),
             ),
             "1d7404fd3c34",
         ),
@@ -316,7 +316,7 @@ def test_what_is_new_has_a_digest_of_its_own() -> None:
     digests = {plain.digest(ASKED)}
     for changed in (
         {"tagger": "x"}, {"checkpoint": "x"}, {"without_banks": ("x",)}, {"min_phrases": 1}, {"beams": 2},
-        {"avoid_repeats": True}, {"min_angle": 1.0}, {"escape": True}, {"wording": Wording(template="{caption}")},
+        {"avoid_repeats": True}, {"min_angle": 1.0}, {"escape": True}, {"rules": CaptionRules(template="{caption}")},
     ):  # fmt: skip
         settings = Settings(**{"mode": "best", **changed})
         assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings

@@ -46,7 +46,7 @@ def test_an_empty_run() -> None:
 def test_failures_by_reason() -> None:
     failed = [Record(f"{n}.jpg", "failed", f"{n}.jpg ends after {n} bytes") for n in (5, 6)]
     findings = find([*failed, Record("x", "failed", "is a folder"), Record("y", "failed")])
-    assert findings.reasons == {"the file ends after 5 bytes": 2, "is a folder": 1, "no reason is known": 1}
+    assert findings.reasons == {"the file ends after 5 bytes": 2, "is a folder": 1, "unknown reason": 1}
     assert findings.found[0].id == "failed" and findings.found[0].count == 4
     assert findings.ids[0, "x"] == ("failed",)
 

@@ -285,7 +285,8 @@ def test_a_page_of_a_part_says_so(browser: Browser, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("interrogator.dataset.review.report.writer.MOST_SHOWN", 5)
     browser.open(written(tmp_path, records(10)))
     assert browser.value(f"{note}.checkVisibility()")
-    assert browser.value(f"{note}.textContent").startswith("The 5 that most want a look are on this page, of 19;")
+    told = browser.value(f"{note}.textContent")
+    assert told.startswith("This page shows the 5 pictures that most need a look, out of 19.")
     assert browser.value(SHOWN) == "5 pictures"
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -27,6 +28,7 @@ from PIL import Image
 
 from interrogator.dataset.records import Item
 from interrogator.dataset.sources import Source, open_source
+from interrogator.dataset.sources.io import storage
 from interrogator.errors import ImageReadError, RequestError, RunStopped
 
 
@@ -312,11 +314,11 @@ def test_metadata_may_be_lists_of_captions_and_of_several_splits(tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"file_name": "a.png"}\n{"file', "line 2 is no JSON"),
-        (b"[1]\n", "line 1 is no JSON object"),
-        (b'\xff{"file_name": 1}\n', "line 1 is no JSON"),
-        (b'{"name": "a.png", "text": "x"}\n', "no column file_name, only: name, text"),
-        (b"[" * 100_000 + b"\n", "line 1 is no JSON"),
+        (b'{"file_name": "a.png"}\n{"file', "line 2 is not JSON"),
+        (b"[1]\n", "line 1 is not a JSON object"),
+        (b'\xff{"file_name": 1}\n', "line 1 is not JSON"),
+        (b'{"name": "a.png", "text": "x"}\n', "no column file_name, only name, text"),
+        (b"[" * 100_000 + b"\n", "line 1 is not JSON"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused_when_opened(tmp_path: Path, line: bytes, message: str) -> None:
@@ -443,7 +445,7 @@ def test_a_tar_cut_off_anywhere_keeps_the_samples_before(tmp_path: Path, packed:
         if not packed and end >= 4 * 4 * 512 + 512:
             assert told is None and len(found) == 4
         else:
-            assert isinstance(told, str) and ("is missing" in told or "no tar that can be read" in told)
+            assert isinstance(told, str) and ("is missing" in told or "not a readable tar" in told)
         counts.append(len(found))
     assert packed or set(counts) == {0, 1, 2, 3, 4}
 
@@ -478,7 +480,7 @@ def test_names_that_lead_out_links_and_doubles_are_told(tmp_path: Path) -> None:
         ["x.tar/_/_/evil.png", "x.tar/etc/evil.png", "x.tar/a/_/_/b.png", "x.tar/two.png", "x.tar/two.PNG"]
         + ["x.tar/good.png#2", "x.tar/odd1.png", "x.tar/odd2.png", "x.tar/odd3.png", "x.tar/odd6.png"]
     )
-    assert told["x.tar/_/_/evil.png"] == told["x.tar/etc/evil.png"] == "is a name in a tar that leads outside of it"
+    assert told["x.tar/_/_/evil.png"] == told["x.tar/etc/evil.png"] == "has a name in the tar that leads outside it"
     assert told["x.tar/two.png"] == told["x.tar/good.png#2"] == "is in the tar more than once, which webdataset refuses"
     assert keys(source) and contents(source)["x.tar/good.png"] == PNG
 
@@ -599,7 +601,7 @@ def test_a_parquet_file_of_the_wrong_type_says_what_it_has(tmp_path: Path) -> No
     found = problems(source)
     assert found.keys() == {"p.parquet", "q.parquet"} and keys(source)[2:] == ["r.parquet#0"]
     assert "its columns: image (int64), label (string)" in found["p.parquet"]
-    assert "is no parquet file that can be read" in found["q.parquet"]
+    assert "is not a readable parquet file" in found["q.parquet"]
 
 
 def test_damaged_pages_are_told_for_their_rows(tmp_path: Path) -> None:
@@ -693,10 +695,28 @@ def test_every_kind_is_read_over_fsspec(tmp_path: Path) -> None:
     source = open_source("memory://far/list.txt")
     assert list(contents(source).values())[:2] == [PNG, png(1)]
     assert set(list(contents(source).values())[2:]) == {
-        "is a path of this machine in a list from elsewhere",
+        "is a path on this machine, which a list from elsewhere may not name",
         "is listed more than once",
     }
     assert [item.caption for item in open_source("memory://far/hf").items()] == ["hello"]
+
+
+@pytest.mark.parametrize(("module", "name"), [("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")])
+def test_errors_that_are_of_no_class_of_python_end_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str
+) -> None:
+    """What fsspec's file systems raise, which are not installed here."""
+    error = type(name, (Exception,), {})
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{name: error}))
+    put(tmp_path, "a.png")
+    source = open_source(tmp_path)
+
+    def refuse(self: Any, path: str) -> Any:
+        raise error("no credentials")
+
+    monkeypatch.setattr(storage.Local, "open", refuse)
+    ((_, read),) = source.read(list(source.items()))
+    assert isinstance(read, ImageReadError) and "cannot be read (no credentials)" in str(read)
 
 
 def test_what_is_no_source_is_refused_with_what_is_there(tmp_path: Path) -> None:
@@ -706,11 +726,11 @@ def test_what_is_no_source_is_refused_with_what_is_there(tmp_path: Path) -> None
         (tmp_path / "none", "no such file or folder"),
         (tmp_path / "docs", r"no pictures, tars or parquet files \(2 .pdf, 1 without extension\)"),
         (tmp_path / "empty", "it is empty"),
-        (tmp_path / "one.png", "is one picture"),
-        (tmp_path / "movie.mp4", r"is no source; there are folders, \*.tar"),
-        (tmp_path / "metadata.jsonl", "give its folder"),
-        ("a\0b", "is no path"),
-        ("", "is no path"),
+        (tmp_path / "one.png", "is a single picture"),
+        (tmp_path / "movie.mp4", r"is not a source; give a folder, \*.tar"),
+        (tmp_path / "metadata.jsonl", "give the folder instead"),
+        ("a\0b", "is not a path"),
+        ("", "is not a path"),
         ("nosuch://bucket/x", "cannot be reached"),
         ("memory://nothing/here", "no such file or folder"),
     ]:
@@ -718,7 +738,7 @@ def test_what_is_no_source_is_refused_with_what_is_there(tmp_path: Path) -> None
             open_source(uri)
     with pytest.raises(RequestError, match="unknown kind of source .*; choose from folder, imagefolder"):
         open_source(tmp_path, kind="zip")  # type: ignore[arg-type]
-    with pytest.raises(RequestError, match="ends in .tar"):
+    with pytest.raises(RequestError, match="contains no .tar"):
         open_source(tmp_path / "docs", kind="webdataset")
     assert keys(open_source(tmp_path / "empty", kind="folder")) == []
 

@@ -23,8 +23,10 @@ from PIL import Image
 
 from interrogator.dataset.records import Item, Record
 from interrogator.dataset.sources import Source, open_source
-from interrogator.dataset.targets import KINDS, Rejected, Target, open_target, text_of
+from interrogator.dataset.targets import Rejected, Target, open_target, text_of
+from interrogator.dataset_choices import TARGET_KINDS
 from interrogator.errors import RequestError
+from interrogator.models import Tag
 
 
 def png(value: int = 0) -> bytes:
@@ -118,7 +120,7 @@ def test_a_caption_that_cannot_be_read_is_not_replaced(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "a.txt" and real(path, mode))
     target = open_target("txt", None, [source])
     left = target.write([done("a.png", "x"), done("b.png", "B")])
-    assert left == [Rejected("a.png", "a.txt is there and cannot be read, so it is not replaced")]
+    assert left == [Rejected("a.png", "a.txt exists and cannot be read, so it is not replaced")]
     assert tree(tmp_path) == {"a.txt": b"secret", "b.txt": b"B\n"}
 
 
@@ -129,7 +131,7 @@ def test_a_url_in_a_list_has_no_place_for_a_sidecar(tmp_path: Path) -> None:
     target = open_target("txt", None, [source])
     assert [target.existing(item) for item in source.items()] == [None, None]
     left = target.write([done("a.png", "A"), done("x/b.png", "B")])
-    assert left == [Rejected("x/b.png", "there is no place for its caption file")]
+    assert left == [Rejected("x/b.png", "its name cannot be that of a caption file")]
 
 
 def test_several_captions_are_one_a_line(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_what_one_sidecar_cannot_hold_is_left_out_alone(tmp_path: Path) -> None:
     target = open_target("caption", None, [source])
     records = [done("a.jpg", "A"), done("a.png", "B"), done("b.png", "half \ud800"), done(long, "L")]
     left = {some.key: some.reason for some in target.write([*records, done("folder.png", "F")])}
-    assert left["a.png"] == "a.jpg has the same caption file" and left["b.png"] == "its caption is no UTF-8"
+    assert left["a.png"] == "a.jpg has the same caption file" and left["b.png"] == "its caption is not UTF-8"
     assert "cannot be written" in left[long] and "cannot be written (Is a directory)" in left["folder.png"]
     assert tree(tmp_path) == {"a.caption": b"A\n"}
     assert [target.existing(item) for item in source.items()] == ["A\n", "A\n", None, None, None]
@@ -201,7 +203,7 @@ def test_undo_puts_every_byte_back(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("edited by hand")
     (tmp_path / "d.txt").unlink()
     left = target.restore([*records, failed("e.png")])
-    assert left == [Rejected("c.png", "c.txt was changed after the run and stays as it is")]
+    assert left == [Rejected("c.png", "c.txt was changed after the run, so it stays as it is")]
     assert tree(tmp_path) == {"b.txt": odd, "c.txt": b"edited by hand", "e.txt": b"e"}
     assert len(target.restore(records)) == 1, "a second time changes nothing"
 
@@ -216,7 +218,7 @@ def test_a_name_that_is_no_utf8_has_a_sidecar_but_no_row(tmp_path: Path) -> None
     with open(os.fsencode(tmp_path) + b"/\xff.txt", "rb") as file:
         assert file.read() == b"odd\n"
     for kind in ("jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet"):
-        assert open_target(kind, None, [source]).finish(records) == [Rejected("\udcff.png", "its name is no UTF-8")]
+        assert open_target(kind, None, [source]).finish(records) == [Rejected("\udcff.png", "its name is not UTF-8")]
     target = open_target("webdataset", tmp_path / "tars", [source])
     assert target.finish(records) == [] and target.existing(Item("\udcff.png")) == "odd"
 
@@ -296,7 +298,7 @@ def test_a_picture_of_two_sources_has_one_row(tmp_path: Path, kind: str) -> None
     target = open_target(kind, tmp_path / "set", [whole, part])
     records = [done("one/a.png", "first"), done("b.png", "b"), done("a.png", "again", source=1)]
     left = [*target.write(records), *target.finish(records)]
-    assert left == [Rejected("a.png", "another picture is called one/a.png, too", 1)]
+    assert left == [Rejected("a.png", "another picture is also called one/a.png", 1)]
     again = open_target(kind, tmp_path / "set", [whole, part])
     assert [again.existing(Item(key)) for key in ("one/a.png", "b.png")] == ["first", "b"]
 
@@ -317,7 +319,7 @@ def test_undo_leaves_a_caption_that_somebody_changed_and_says_so(tmp_path: Path)
     path.write_text(path.read_text(encoding="utf-8").replace("new b", "mine"), encoding="utf-8")
     left = target.restore(records)
     assert [(each.key, each.reason) for each in left] == [
-        ("b.png", "its caption was changed after the run and stays as it is")
+        ("b.png", "its caption was changed after the run, so it stays as it is")
     ]
     assert read_rows(path) == [{"file_name": "a.png", "text": "old a"}, {"file_name": "b.png", "text": "mine"}]
     assert [each.key for each in target.restore(records)] == ["b.png"], "what was put back is left alone"
@@ -373,10 +375,10 @@ def test_metadata_of_a_folder_around_or_elsewhere(tmp_path: Path, hub: str) -> N
     ]
     with pytest.raises(RequestError, match="say where metadata.jsonl goes"):
         open_target("jsonl", None, [one, two])
-    with pytest.raises(RequestError, match="there is no source 7"):
+    with pytest.raises(RequestError, match="unknown source 7"):
         open_target("txt", None, [one, two]).write([done("a.png", "x", source=7)])
     left = open_target("txt", None, [one, two]).write([done("a.png", "\ud800", source=1)])
-    assert left == [Rejected("a.png", "its caption is no UTF-8", 1)]
+    assert left == [Rejected("a.png", "its caption is not UTF-8", 1)]
 
 
 def test_pictures_outside_the_metadata_file_have_no_row(tmp_path: Path) -> None:
@@ -385,7 +387,7 @@ def test_pictures_outside_the_metadata_file_have_no_row(tmp_path: Path) -> None:
     source = open_source(tmp_path / "set" / "list.txt")
     keys = [item.key for item in source.items()]
     left = open_target("jsonl", None, [source]).finish([done(key, key) for key in keys])
-    assert left == [Rejected(keys[1], f"its picture is not in {tmp_path / 'set'}{os.sep}")]
+    assert left == [Rejected(keys[1], f"its picture is outside {tmp_path / 'set'}{os.sep}")]
     assert [row["file_name"] for row in read_rows(tmp_path / "set" / "metadata.jsonl")] == ["a.png"]
     assert open_target("txt", None, [source]).write([done(key, key) for key in keys]) == []
     assert (tmp_path / "other" / "b.txt").exists()
@@ -514,8 +516,9 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
         "log_probability": None,
         "flags": ["review"],
         "tokens": 3,
-        "looks": None,
-        "before": None,
+        "dhash": None,
+        "existing": None,
+        "tags": [],
     }
     assert [row["status"] for row in first] == ["done", "failed", "kept", "done"] and first[3]["captions"] == ["1", "2"]
     assert first[1]["reason"] == "is cut short" and first[1]["text"] is None
@@ -531,6 +534,50 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
     later.restore([done("b.png", "at last"), done("a.png", "two\nlines", existing="older"), done("d.png", "other")])
     texts = {row["key"]: row["text"] for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
     assert texts == {"a.png": "older", "new.png": "n", "c.png": None, "d.png": "1"}
+
+
+def test_a_table_of_the_first_release_is_taken_up(tmp_path: Path) -> None:
+    source = pictures(tmp_path, "a.png", "b.png")
+    records = [done("a.png", "a cat", existing="old", dhash="0" * 16), done("b.png", "a dog")]
+    open_target("parquet", None, [source]).finish(records)
+    table = pq.read_table(tmp_path / "captions.parquet").drop_columns(["tags"])
+    first_names = {"dhash": "looks", "existing": "before"}
+    pq.write_table(table.rename_columns([first_names.get(name, name) for name in table.column_names]),
+                   tmp_path / "captions.parquet")  # fmt: skip
+    target = open_target("parquet", None, [source])
+    assert target.existing(Item("a.png")) == "a cat"
+    assert target.finish([done("b.png", "two dogs", tags=(Tag("dog", 0.75, "general"),))]) == []
+    rows = {row["key"]: row for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
+    assert (rows["a.png"]["dhash"], rows["a.png"]["existing"], rows["a.png"]["tags"]) == ("0" * 16, "old", None)
+    assert rows["b.png"]["tags"] == [{"text": "dog", "probability": 0.75}]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_tags_are_a_list_beside_the_caption(tmp_path: Path, hub: str, several: bool) -> None:
+    source = pictures(tmp_path, "a.png", "b.png", "c.png")
+    own = {"file_name": "b.png", "text": "old b", "tags": ["mine"]}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(own), encoding="utf-8")
+    target = open_target("jsonl", None, [source], several=several)
+    tags = (Tag("cat", 0.9, "general"), Tag("猫", 0.5, "general"))
+    records = [done("a.png", "A", tags=tags), done("b.png", "B", existing="old b", tags=tags), done("c.png", "C")]
+    target.finish(iter(records))
+    rows = {row["file_name"]: row for row in read_rows(tmp_path / "metadata.jsonl")}
+    assert {name: row["tags"] for name, row in rows.items()} == {
+        "a.png": ["cat", "猫"], "b.png": ["mine"], "c.png": None,
+    }  # fmt: skip
+    assert list(load("imagefolder", hub, data_dir=str(tmp_path))["tags"])[0] == ["cat", "猫"]
+    assert target.restore(iter(records)) == []
+    assert read_rows(tmp_path / "metadata.jsonl") == [{**own, "text": ["old b"] if several else "old b"}]
+
+
+def test_tars_have_the_tags_of_a_sample(tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", "a.png", "b.png")
+    target = open_target("webdataset", tmp_path / "out", [source])
+    target.finish([done("a.png", "A", tags=(Tag("cat", 0.9, "general"),)), done("b.png", "B")])
+    with tarfile.open(tmp_path / "out" / "captions-000000.tar") as shard:
+        assert shard.getnames() == ["a.txt", "a.tags.json", "b.txt"]
+        extracted = shard.extractfile("a.tags.json")
+        assert extracted is not None and json.loads(extracted.read()) == ["cat"]
 
 
 # --- tars ------------------------------------------------------------------------------------------------------------
@@ -592,7 +639,7 @@ def test_pictures_without_tars_get_shards_of_their_own(tmp_path: Path, monkeypat
     source = pictures(tmp_path / "in", *names)
     target = open_target("webdataset", tmp_path / "out", [source], several=True)
     left = target.finish([done(name, name.upper()) for name in names])
-    assert left == [Rejected("a_b.png", "another picture has the key a_b, too")]
+    assert left == [Rejected("a_b.png", "another picture also has the key a_b")]
     samples = list(webdataset.WebDataset(f"{tmp_path}/out/captions-{{000000..000002}}.tar", shardshuffle=False))
     assert [sample["__key__"] for sample in samples] == ["a_b", "c", "d/e", "f", "g"]
     assert json.loads(samples[1]["captions.json"]) == ["C.PNG"]
@@ -613,14 +660,14 @@ def test_pictures_without_tars_get_shards_of_their_own(tmp_path: Path, monkeypat
 def test_tars_of_captions_do_not_replace_those_of_the_pictures(tmp_path: Path) -> None:
     tar(tmp_path / "s.tar", ["a.png"])
     source = open_source(tmp_path / "s.tar")
-    with pytest.raises(RequestError, match="would replace"):
+    with pytest.raises(RequestError, match="would replace those of the pictures"):
         open_target("webdataset", tmp_path, [source])
-    with pytest.raises(RequestError, match="folder of their own"):
+    with pytest.raises(RequestError, match="their own folder"):
         open_target("webdataset", None, [source])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "s.tar").write_bytes(b"something else")
     target = open_target("webdataset", tmp_path / "out", [source])
-    with pytest.raises(RequestError, match="is there, but cannot be read"):
+    with pytest.raises(RequestError, match="exists, but cannot be read"):
         target.finish([done("s.tar/a.png", "x")])
     assert (tmp_path / "out" / "s.tar").read_bytes() == b"something else"
 
@@ -648,7 +695,7 @@ def test_any_name_and_text_comes_back_from_every_kind(
     source = pictures(folder / "in", *(f"{parent}/{name}.png" for parent, name in captions))
     texts = {f"{parent}/{name}.png": text for (parent, name), text in captions.items()}
     items = list(source.items())
-    for kind in KINDS:
+    for kind in TARGET_KINDS:
         target = open_target(kind, folder / kind, [source])
         befores = {item.key: target.existing(item) for item in items}
         assert set(befores.values()) == {None}
@@ -680,17 +727,17 @@ def test_what_is_no_target_is_refused_before_the_run(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/targets/a.png", png())
     far = open_source("memory://targets")
     cases: list[tuple[str, Path | str | None, list[Source], str, str]] = [
-        ("zip", None, [source], "text", "unknown kind of target .*; choose from txt, caption"),
-        ("txt", None, [packed], "text", "no place beside its pictures"),
-        ("txt", None, [far], "text", "no place beside its pictures"),
+        ("zip", None, [source], "text", "unknown target .*; choose from txt, caption"),
+        ("txt", None, [packed], "text", "cannot be written beside its pictures"),
+        ("txt", None, [far], "text", "cannot be written beside its pictures"),
         ("jsonl", None, [far], "text", "say where metadata.jsonl goes"),
         ("txt", "memory://x", [source], "text", "to this machine only"),
-        ("txt", tmp_path / "x.tar", [source], "text", "is no folder"),
-        ("jsonl", None, [source], "image_file_name", "cannot be the column"),
-        ("jsonl", None, [source], "file_name", "cannot be the column"),
-        ("parquet", None, [source], "status", "a column of its own"),
-        ("jsonl", tmp_path, [source], "text", "line 1 is no JSON"),
-        ("kohya-json", tmp_path, [source], "text", "no JSON object of objects"),
+        ("txt", tmp_path / "x.tar", [source], "text", "is not a folder"),
+        ("jsonl", None, [source], "image_file_name", "cannot be the caption column"),
+        ("jsonl", None, [source], "file_name", "cannot be the caption column"),
+        ("parquet", None, [source], "status", "another column of this name"),
+        ("jsonl", tmp_path, [source], "text", "line 1 is not JSON"),
+        ("kohya-json", tmp_path, [source], "text", "not a JSON object of objects"),
         ("csv", tmp_path, [source], "text", "no column file_name"),
         ("parquet", tmp_path, [source], "text", "not written by such a run"),
         ("txt", None, [], "text", "needs sources"),
@@ -720,7 +767,7 @@ def test_an_error_in_the_records_leaves_every_file_as_it_was(tmp_path: Path) -> 
         yield done("a.png", "new")
         raise KeyboardInterrupt
 
-    for kind in KINDS[2:]:
+    for kind in TARGET_KINDS[2:]:
         target = open_target(kind, tmp_path / "out", [source])
         target.finish([done("a.png", "old"), done("b.png", "old")])
         before = tree(tmp_path)

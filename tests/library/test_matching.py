@@ -187,7 +187,7 @@ class Stop(Exception):
 def test_progress_is_told_between_layers_and_may_stop_the_work(
     matcher: BlipMatcher, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     matches(matcher, images, TEXTS, progress=lambda done, total: calls.append((done, total)))
     assert calls[0] == (0, 4) and calls[-1] == (4, 4) and calls.count((0, 4)) > 20

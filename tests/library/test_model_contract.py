@@ -19,7 +19,7 @@ from torch import nn
 from interrogator import Captioner, Encoder, Interrogator, Matcher, PhraseBank, Tagger, catalog
 from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.sampling import sample_captions
-from interrogator.dataset import Models, Run, Settings, Wording
+from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.errors import ModelLoadError, RequestError
 from interrogator.model_pool import ModelPool
 from interrogator.models import Ability, Samples
@@ -164,7 +164,7 @@ class Stop(Exception):
 def test_what_progress_raises_stops_a_call_between_layers_and_leaves_the_model_usable(
     pair: tuple[str, Any], model: Any, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch, part: float
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     expected = answers(model, pair[1], images, lambda done, total: calls.append((done, total)))
     assert calls[0] == (0, 5) and calls[-1] == (5, 5) and calls == sorted(calls)
@@ -414,7 +414,7 @@ def test_a_captioner_that_cannot_do_a_quality_is_refused_before_the_run_begins(q
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"wording": Wording(forbidden=("cat",))}, "forbidden words"),
+        ({"rules": CaptionRules(forbidden=("cat",))}, "forbidden words"),
         ({"caption_prefix": "a photo of"}, "a caption prefix"),
     ],
 )

@@ -310,7 +310,7 @@ class Stop(Exception):
 def test_progress_is_told_between_layers_and_may_stop_the_work(
     blip: BlipCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["interrogator.progress"], "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.progress"], "_REPEAT_SECONDS", 0.0)
     calls: list[tuple[int, int]] = []
     expected = sample_captions(
         blip, images, KEYS, options(batch_size=2), lambda done, total: calls.append((done, total))

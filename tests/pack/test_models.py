@@ -89,9 +89,9 @@ def test_the_demos_models_are_of_their_roles(pack: Pack, demo: Demo) -> None:
     assert protocols_of(pack, demo.captioner[0]) == {"Captioner", "Samples"}
     assert protocols_of(pack, demo.encoder[0]) == {"Encoder"}
     # Without this, every start of ComfyUI would read 100,000 phrases again.
-    keeps_tokens = pack.module("interrogator.embeddings").KeepsTokens
-    assert isinstance(demo.encoder[0], keeps_tokens)
-    assert not isinstance(pack.module("nodes.models").hosted(BareEncoder()), keeps_tokens)
+    token_cache = pack.module("interrogator.embeddings").TokenCache
+    assert isinstance(demo.encoder[0], token_cache)
+    assert not isinstance(pack.module("nodes.models").hosted(BareEncoder()), token_cache)
 
 
 @pytest.mark.parametrize("kind", PROTOCOLS)

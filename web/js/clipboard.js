@@ -1,7 +1,7 @@
-/** Copying a text from a page that may not be allowed to use the clipboard. */
+/** Copies text from a page that may not be allowed to use the clipboard. */
 
 /**
- * Browsers give `navigator.clipboard` to https and localhost only, and many a ComfyUI is reached in neither way.
+ * Browsers offer `navigator.clipboard` only on https and localhost, and many ComfyUIs are served on neither.
  * @param {string} text
  * @returns {Promise<boolean>} whether it was copied
  */
@@ -14,7 +14,7 @@ export async function copyText(text) {
   }
 }
 
-/** The older way: copy what is selected in a field that nobody sees. */
+/** The older way: copy the selection of an invisible field. */
 function copySelected(text) {
   const focused = document.activeElement;
   const field = document.createElement("textarea");
@@ -22,7 +22,7 @@ function copySelected(text) {
   field.style.position = "fixed";
   field.style.opacity = "0";
   document.body.append(field);
-  field.focus(); // not every browser does that when it selects
+  field.focus(); // not every browser focuses the field when it selects
   field.select();
   try {
     return document.execCommand("copy");

@@ -1,4 +1,4 @@
-/** Building the page's elements. Words go in as text, never as markup: they come from models and from files. */
+/** Builds the page's elements. Strings become text, never markup: they come from models and files. */
 
 /**
  * @param {keyof HTMLElementTagNameMap} tag
@@ -15,8 +15,8 @@ export function element(tag, className, ...children) {
 
 /**
  * @param {string} className
- * @param {string} text - what stands on it
- * @param {string} label - what a screen reader says
+ * @param {string} text - its visible text
+ * @param {string} label - what a screen reader reads
  * @param {() => void} onClick
  * @returns {HTMLButtonElement}
  */
@@ -29,7 +29,7 @@ export function button(className, text, label, onClick) {
   return made;
 }
 
-/** Puts the style sheet beside this module on the page, once. */
+/** Adds a style sheet from this folder to the page, once. */
 export function useStyleSheet(name) {
   const href = new URL(name, import.meta.url).href;
   if (document.head.querySelector(`link[href="${href}"]`)) return;

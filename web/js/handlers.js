@@ -1,7 +1,7 @@
-/** Adding to the handlers of a node, which other packs may have set before. */
+/** Extends the handlers of a node, which other packs may have set before. */
 
 /**
- * A handler that does what was there before, and then something more.
+ * A handler that calls the previous handler, then another function.
  * @param {Function | undefined} before
  * @param {Function} more
  * @returns {Function}

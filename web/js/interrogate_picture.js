@@ -1,4 +1,4 @@
-/** "Interrogate this image": from a node that has or shows a picture to an Interrogate Image node beside it. */
+/** "Interrogate this image": connects a node that has or shows a picture to a new Interrogate Image node beside it. */
 
 import { app } from "../../../scripts/app.js";
 import { words } from "./words.js";
@@ -18,7 +18,7 @@ export const COMMANDS = [
   },
 ];
 
-/** What our entry in the context menu of a node is; none on nodes without a picture. */
+/** Our entries in the context menu of a node; none on nodes without a picture. */
 export function menuItems(node) {
   return hasPicture(node) ? [{ content: words().interrogate, callback: () => interrogate(node) }] : [];
 }
@@ -50,7 +50,8 @@ function interrogate(node) {
 }
 
 /**
- * What connects the picture of a node to an input of another: the node's own output, or else what feeds its input.
+ * What connects a node's picture to an input of another node: from the node's own output, or else from the source of
+ * its input.
  * @returns {((target: object, slot: number) => void) | null}
  */
 function pictureSource(node) {
@@ -77,7 +78,7 @@ function addBeside(node) {
   return added;
 }
 
-/** To the right of a node, and below whatever stands there. */
+/** To the right of a node, below any nodes already there. */
 function freePosition(node, [width, height]) {
   const x = node.pos[0] + node.size[0] + GAP;
   let y = node.pos[1];

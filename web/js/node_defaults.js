@@ -1,9 +1,9 @@
 /**
- * The settings, and the widgets of new nodes that start with them.
+ * The settings, and the widgets of new nodes that use them as defaults.
  *
- * A node that the user adds is made and then left alone. A node of a workflow that is loaded, pasted or undone is made
- * in the same way and then configured with what was saved. So every node gets the settings when it is made; one that is
- * configured loses them again, to what was saved or, where nothing was (an older workflow), to the node's own default.
+ * A node that the user adds is created and then left alone. A node of a workflow that is loaded, pasted or undone is
+ * created the same way and then configured with its saved values. So every node gets the settings when it is created,
+ * and a configured node loses them again: to the saved value or, if there is none (an older workflow), to its own default.
  */
 
 import { app } from "../../../scripts/app.js";
@@ -33,7 +33,7 @@ export const SETTINGS = [
   },
 ];
 
-/** Which widgets of which nodes start with which setting. */
+/** Which setting each widget starts with, by node. */
 const STARTS_WITH = {
   InterrogatorImage: { preset: PRESET, download: DOWNLOAD },
   InterrogatorLoadCaptioner: { download: DOWNLOAD },
@@ -42,7 +42,7 @@ const STARTS_WITH = {
   InterrogatorDataset: { preset: PRESET, download: DOWNLOAD },
 };
 
-/** Set up a node that was just made. */
+/** Set up a new node. */
 export function startWithSettings(node) {
   const started = Object.entries(STARTS_WITH[node.comfyClass] ?? {}).flatMap(([name, setting]) =>
     startWith(node, name, app.extensionManager.setting.get(setting)),
@@ -56,7 +56,7 @@ export function startWithSettings(node) {
   });
 }
 
-/** The widget that was given another value, with the value it had; none where there is nothing to change. */
+/** The changed widget with its previous value; none if there is nothing to change. */
 function startWith(node, name, value) {
   const widget = node.widgets?.find((candidate) => candidate.name === name);
   if (!widget || value === undefined || value === widget.value || !mayHave(widget, value)) return [];
@@ -65,13 +65,13 @@ function startWith(node, name, value) {
   return [{ widget, ownDefault }];
 }
 
-/** A setting may name a preset that this server does not have. */
+/** Whether a widget accepts a value: a setting may name a preset that this server lacks. */
 function mayHave(widget, value) {
   const values = widget.options?.values;
   return !Array.isArray(values) || values.includes(value);
 }
 
-/** Whether a saved node has a value of its own for a widget: values are saved by index, by newer front ends by name. */
+/** Whether a saved node has a value for a widget: values are saved by index, by newer front ends by name. */
 function wasSaved(node, widget, saved) {
   if (saved.widgets_values_named) return widget.name in saved.widgets_values_named;
   const index = node.widgets.filter((other) => other.serialize !== false).indexOf(widget);

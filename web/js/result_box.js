@@ -1,4 +1,4 @@
-/** The box on a node that shows what a run found. It knows nothing of nodes and graphs. */
+/** The box on a node that shows the results of a run. It knows nothing about nodes and graphs. */
 
 import { copyText } from "./clipboard.js";
 import { button, element, useStyleSheet } from "./elements.js";
@@ -13,7 +13,7 @@ const SAID_FOR_MS = 1500;
 export class ResultBox {
   /** @type {Results} */
   #found = { count: 0, results: [] };
-  /** The image that is shown, counted from zero. */
+  /** The index of the shown image. */
   #index = 0;
 
   constructor() {
@@ -29,7 +29,7 @@ export class ResultBox {
   }
 
   /**
-   * Show what was found, the first image first.
+   * Show results, starting with the first image.
    * @param {Results} found
    */
   show(found) {
@@ -40,8 +40,8 @@ export class ResultBox {
 
   #draw() {
     this.element.classList.toggle("interrogator-empty", this.isEmpty);
-    // The content is laid over the element and takes no part in its size: a long prompt scrolls, and never makes the
-    // node taller.
+    // The content lies over the element and does not affect its size: a long prompt scrolls and never makes the node
+    // taller.
     this.element.replaceChildren(element("div", "interrogator-content", ...this.#content()));
   }
 
@@ -70,7 +70,7 @@ export class ResultBox {
     return element("span", "interrogator-pager", previous, position, next);
   }
 
-  /** Turning the page draws everything anew; whoever turns with the keyboard keeps the button. */
+  /** Turning the page redraws everything; the pressed button keeps the keyboard focus. */
   #turn(step) {
     this.#index += step;
     this.#draw();
@@ -82,7 +82,7 @@ export class ResultBox {
   #page() {
     const { text, caption, negative, phrases } = this.#result;
     const page = element("div", "interrogator-page");
-    // Reached with the Tab key, it scrolls with the arrow keys; and Nodes 2.0 leaves the wheel to what has the focus.
+    // With the focus, the page scrolls by arrow keys, and Nodes 2.0 leaves it the mouse wheel.
     page.tabIndex = 0;
     page.dataset.captureWheel = "true";
     if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
@@ -99,7 +99,7 @@ export class ResultBox {
   }
 }
 
-/** The text of a ranking is its phrases, one a line; the bars say that and more. */
+/** Whether the text is just the phrases, one per line, as in a ranking; the bars show that and more. */
 function isListOf(text, phrases) {
   return phrases.length > 1 && text === phrases.map((phrase) => phrase.text).join("\n");
 }
@@ -129,7 +129,7 @@ function labelled(label, text) {
 }
 
 /**
- * One bar a phrase; the most similar phrase fills the width.
+ * One bar per phrase; the most similar phrase fills the width.
  * @param {Phrase[]} phrases
  */
 function bars(phrases) {

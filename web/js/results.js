@@ -1,16 +1,16 @@
 /**
- * What a run found, as a node keeps it.
+ * The results of a run, as a node keeps them.
  *
- * It is kept in the workflow, and workflows come from anywhere: whatever is read here may have any shape and any size.
+ * They are saved in the workflow, and workflows come from anywhere: the input may have any shape and size.
  */
 
 /**
- * A phrase, the bank it stands in, and its cosine similarity with the image.
+ * A phrase, its bank, and its cosine similarity to the image.
  * @typedef {{text: string, bank: string, similarity: number}} Phrase
  */
 
 /**
- * What is shown of one image; empty parts are left out.
+ * What the box shows for one image; empty parts are left out.
  * @typedef {object} Result
  * @property {string} text - what the copy button copies
  * @property {string} caption
@@ -21,18 +21,18 @@
 
 /**
  * @typedef {object} Results
- * @property {number} count - of images in the run; more than there are results where some were not kept
+ * @property {number} count - number of images in the run; more than the results if some were not kept
  * @property {Result[]} results
  */
 
 const MOST_RESULTS = 100;
 const MOST_PHRASES = 64;
-/** More than any prompt has; a ranking of a thousand phrases comes near. */
+/** Longer than any prompt; a ranking of a thousand phrases comes close. */
 const MOST_CHARACTERS = 32_000;
 
 /**
  * The results of a run, cut to what a workflow may carry.
- * @param {unknown} output - what the server sent: a list with one entry an image
+ * @param {unknown} output - what the server sent: a list with one entry per image
  * @returns {Results}
  */
 export function resultsOfRun(output) {
@@ -41,7 +41,7 @@ export function resultsOfRun(output) {
 }
 
 /**
- * The results that a workflow carries; none where it carries anything else.
+ * The results saved in a workflow; none if it contains anything else.
  * @param {unknown} kept
  * @returns {Results}
  */
@@ -78,7 +78,7 @@ function asText(value) {
   return typeof value === "string" ? value.slice(0, MOST_CHARACTERS) : "";
 }
 
-/** Four digits say all that a cosine similarity has to say, and keep workflows small. */
+/** Four decimals are enough for a cosine similarity and keep workflows small. */
 function asNumber(value) {
   return Number.isFinite(value) ? Math.round(value * 10_000) / 10_000 : null;
 }

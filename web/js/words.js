@@ -1,6 +1,6 @@
 /**
  * The few words that ComfyUI's own translations do not reach: those in the result box and the menu. Settings and
- * commands are translated in `locales/`. Nothing here knows ComfyUI: whoever does names the language.
+ * commands are translated in `locales/`. This module does not know ComfyUI: its user names the language.
  */
 
 const WORDS = {
@@ -18,7 +18,7 @@ const WORDS = {
     next: "Next image",
     firstOnes: "Only the first {kept} of {count} images are kept here.",
     interrogate: "Interrogate this image",
-    noSource: "There is no image to connect: this node has no IMAGE output, and nothing feeds its IMAGE input.",
+    noSource: "There is no image to connect: this node has no IMAGE output, and its IMAGE input is not connected.",
     noSelection: "Select one node with an image first.",
   },
   zh: {
@@ -78,15 +78,15 @@ const WORDS = {
 let readLocale = () => undefined;
 
 /**
- * The page that uses these words says which language it is in; until it does, that is English.
- * @param {() => string | undefined} read - asked each time, for people change their language while the page is open
+ * Sets how to read the language of the page; until then, it is English.
+ * @param {() => string | undefined} read - called each time, because people change their language while the page is open
  */
 export function useLocale(read) {
   readLocale = read;
 }
 
 /**
- * The words in the language of the page, or in English. `zh-TW` is read as `zh`.
+ * The words in the language of the page, or in English. `zh-TW` counts as `zh`.
  * @returns {typeof WORDS.en}
  */
 export function words() {

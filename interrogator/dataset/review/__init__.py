@@ -1,7 +1,7 @@
-"""What a person looks at after a run.
+"""What a person reads after a run.
 
-findings/   what should be known of captions and pictures
+findings/   what a person should know about captions and pictures
 report/     the page, and the same for machines
-dhash       pictures that look alike
+dhash       finding pictures that look alike
 thumbnails  small pictures for the page
 """

@@ -25,7 +25,7 @@ _DEPTH = 3
 _PENDING = 1 << 20
 
 Numbers = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 
 def difference_hash(image: Image.Image) -> str:
@@ -36,17 +36,17 @@ def difference_hash(image: Image.Image) -> str:
 
 
 def near_groups(hashes: Sequence[str], bits: int = NEAR) -> list[list[int]]:
-    """Which of some hashes differ in at most `bits` bits from another one, by their places.
+    """Which of some hashes differ in at most `bits` bits from another one, by their indices.
 
-    Two that differ in more stand in one group where others link them. Exact: no pair is missed. Groups, and the places
+    Two that differ in more stand in one group where others link them. Exact: no pair is missed. Groups, and the indices
     in them, are in order; what is like nothing else is in no group. Empty hashes are passed over.
 
     Args:
         hashes: as `difference_hash` makes them; n of them.
     """
-    places = [place for place, text in enumerate(hashes) if text]
-    numbers = np.array([int(hashes[place], 16) for place in places], dtype=np.uint64)
-    return [[places[member] for member in group] for group in near_numbers(numbers, bits)]
+    indices = [index for index, text in enumerate(hashes) if text]
+    numbers = np.array([int(hashes[index], 16) for index in indices], dtype=np.uint64)
+    return [[indices[member] for member in group] for group in near_numbers(numbers, bits)]
 
 
 def near_numbers(numbers: Numbers, bits: int = NEAR) -> list[list[int]]:
@@ -58,7 +58,7 @@ def near_numbers(numbers: Numbers, bits: int = NEAR) -> list[list[int]]:
 
 
 def equal_groups(values: npt.NDArray[np.generic]) -> list[list[int]]:
-    """The places of equal values, where a value stands at least twice; in order."""
+    """The indices of equal values, where a value stands at least twice; in order."""
     if not len(values):
         return []
     order = np.argsort(values, kind="stable")
@@ -74,7 +74,7 @@ class _Linked:
     """Distinct numbers, of which those near each other are linked.
 
     Attributes:
-        lowest: of each number, the place of the first in its group, as far as links are known: int64 [m].
+        lowest: of each number, the index of the first in its group, as far as links are known: int64 [m].
     """
 
     def __init__(self, numbers: Numbers, most: int) -> None:
@@ -82,12 +82,12 @@ class _Linked:
         self.lowest = np.arange(len(numbers))
         self._numbers = numbers
         self._most = most
-        self._pending: list[tuple[Places, Places]] = []  # pairs found, not linked yet
+        self._pending: list[tuple[Indices, Indices]] = []  # pairs found, not linked yet
         self._waiting = 0  # how many
         self._look_through(np.arange(len(numbers)), tuple(range(BITS)))
         self._link()
 
-    def _look_through(self, members: Places, free: tuple[int, ...], depth: int = 1) -> None:
+    def _look_through(self, members: Indices, free: tuple[int, ...], depth: int = 1) -> None:
         """Find the near ones among some members.
 
         Of `most` + 1 bands of bits, two such numbers have one in common: only those that share a band are compared, and
@@ -114,7 +114,7 @@ class _Linked:
             now = np.repeat(apart & ~again, ends - starts)
             self._compare(members[order[now]], keys[order[now]])
 
-    def _compare(self, members: Places, groups: Numbers) -> None:
+    def _compare(self, members: Indices, groups: Numbers) -> None:
         """Each member with each of its group; those of a group stand together."""
         mine = self._numbers[members]
         left = np.arange(len(members))

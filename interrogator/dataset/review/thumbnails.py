@@ -64,13 +64,13 @@ class Thumbnails:
 class Album:
     """The records of a run, as often as they are gone through, and the thumbnail of the one that was given last."""
 
-    def __init__(self, thumbnails: Thumbnails, placed: Callable[[], Iterable[Placed]]) -> None:
+    def __init__(self, thumbnails: Thumbnails, records: Callable[[], Iterable[Placed]]) -> None:
         self._thumbnails = thumbnails
-        self._placed = placed
+        self._records = records
         self._shard = 0
 
     def __iter__(self) -> Iterator[Record]:
-        for shard, record in self._placed():
+        for shard, record in self._records():
             self._shard = shard.number
             yield record
 

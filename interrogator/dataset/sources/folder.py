@@ -15,11 +15,11 @@ _LONGEST_CAPTION = 1 << 20  # bytes; more is no caption
 
 
 class FolderSource:
-    """Every picture under a folder; what is none is passed over, what only looks like one is an item with a problem.
+    """Every picture under a folder; other files are skipped, what only looks like a picture is an item with a problem.
 
     captions_from: an extension such as ".txt"; then the text of that file beside a picture is its `Item.caption`. It
     costs opening as many files while listing.
-    Raises RequestError for an extension that is none.
+    Raises RequestError: not an extension.
     """
 
     kind = "folder"
@@ -28,7 +28,7 @@ class FolderSource:
         if captions_from and (
             not captions_from.startswith(".") or "/" in captions_from or is_picture("a" + captions_from)
         ):
-            raise RequestError(f"captions_from is an extension such as .txt, not {captions_from!r}")
+            raise RequestError(f"captions_from must be an extension such as .txt, not {captions_from!r}")
         self.uri = storage.uri(root)
         self.number = number
         self.folder = storage.local(root)

@@ -57,7 +57,9 @@ class ImagefolderSource(FolderSource):
         for row in read_rows(self._storage, self._storage.join(self._root, key)):
             if "file_name" not in row:
                 there = ", ".join(map(str, row)) or "none"
-                raise RequestError(f"{key}: has no column file_name, only: {there}; to leave it aside say kind folder")
+                raise RequestError(
+                    f"{key}: has no column file_name, only {there}; to ignore it, set the kind to folder"
+                )
             name = row["file_name"]
             if not isinstance(name, str) or not name:
                 continue

@@ -36,7 +36,7 @@ class Links:
     def inspect(self, name: str) -> tuple[int, str, str]:
         """Size, problem and version of a file on this machine, without opening it; (0, "", "") for one elsewhere."""
         if not self._allowed(name):
-            return 0, "is a path of this machine in a list from elsewhere", ""
+            return 0, "is a path on this machine, which a list from elsewhere may not name", ""
         path = self.local(name)
         if path is None:
             return 0, "", ""
@@ -52,7 +52,7 @@ class Links:
     def read(self, name: str, key: str) -> bytes | ImageReadError:
         """The picture's bytes, or why they cannot be read."""
         if not self._allowed(name):
-            return ImageReadError(key, "is a path of this machine in a list from elsewhere")
+            return ImageReadError(key, "is a path on this machine, which a list from elsewhere may not name")
         try:
             if is_url(name):
                 storage, path = storage_of(name)  # fsspec keeps what it connected to

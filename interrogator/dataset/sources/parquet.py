@@ -76,7 +76,7 @@ class ParquetSource:
                 value = self._member(item) if self.container(item) else self._named(item)
             except RunStopped as stopped:
                 value = stopped
-            except (RequestError, *read_errors()) as error:
+            except read_errors(RequestError) as error:
                 value = ImageReadError(item.key, f"its row cannot be read ({reason(error)})")
             yield item, value
 

@@ -94,6 +94,6 @@ def _names(storage: Storage, path: str, uri: str) -> list[str]:
     try:
         names = [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]
     except csv.Error as error:
-        raise RequestError(f"{uri}: is no CSV that can be read ({error})") from error
+        raise RequestError(f"{uri}: is not readable as CSV ({error})") from error
     has_heading = bool(names) and names[0].strip().lower() in _HEADINGS
     return list(itertools.chain([""], names[1:])) if has_heading else names

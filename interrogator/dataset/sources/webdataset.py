@@ -98,7 +98,7 @@ class WebdatasetSource:
                         data = changed_error(self.uri, shard)
                 except MemoryError:
                     data = ImageReadError(item.key, "is too large for the free memory")
-                except (RequestError, *read_errors()) as error:
+                except read_errors(RequestError) as error:
                     data = ImageReadError(item.key, f"cannot be read ({reason(error)})")
                 yield item, data
         finally:
@@ -240,7 +240,7 @@ def expand_braces(pattern: str) -> list[str]:
             size = 0
         count *= size or piece.count(",") + 1
         if count > _MOST_SHARDS:
-            raise RequestError(f"{pattern}: names more than {_MOST_SHARDS:,} tars")
+            raise RequestError(f"{pattern}: expands to more than {_MOST_SHARDS:,} tars")
         if size:
             width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
             step = 1 if stop >= start else -1

@@ -58,7 +58,7 @@ class MemoryRows:
 
 
 class LineRows:
-    """The rows of a file with one JSON object a line; only their names and places are in memory.
+    """The rows of a file with one JSON object a line; only their names and offsets are in memory.
 
     Raises RequestError, which names the line that is none.
     """
@@ -67,7 +67,7 @@ class LineRows:
         self._path = path
         self._name_column = name_column
         self._file: IO[bytes] | None = None
-        self._places: dict[str, tuple[int, int]] = {}
+        self._offsets: dict[str, tuple[int, int]] = {}
         columns: dict[str, None] = {}
         lists: set[str] = set()
         for offset, number, line in self._lines():
@@ -76,27 +76,27 @@ class LineRows:
             lists.update(column for column, cell in row.items() if isinstance(cell, list))
             name = row.get(name_column)
             if isinstance(name, str):
-                self._places[name] = (offset, number)
+                self._offsets[name] = (offset, number)
         columns.pop(name_column, None)
         self.columns = list(columns)
         self.lists = frozenset(lists)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     def get(self, name: str) -> Row | None:
-        if name not in self._places:
+        if name not in self._offsets:
             return None
         if self._file is None:
             self._file = open(self._path, "rb")  # noqa: SIM115
-        offset, number = self._places[name]
+        offset, number = self._offsets[name]
         self._file.seek(offset)
         row = json_row(self._file.readline(), str(self._path), number)
         row.pop(self._name_column, None)
         return row
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
-        known = {number for name, (_, number) in self._places.items() if name in used}
+        known = {number for name, (_, number) in self._offsets.items() if name in used}
         for _, number, line in self._lines():
             if number in known:
                 continue  # without parsing it again
@@ -130,9 +130,9 @@ def json_object_rows(path: Path) -> MemoryRows:
     except FileNotFoundError:
         return MemoryRows(iter(()))
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: is no JSON ({reason(error)})") from error
+        raise RequestError(f"{path}: is not JSON ({reason(error)})") from error
     if not isinstance(whole, dict) or not all(isinstance(row, dict) for row in whole.values()):
-        raise RequestError(f"{path}: is no JSON object of objects")
+        raise RequestError(f"{path}: is not a JSON object of objects")
     return MemoryRows(iter(whole.items()))
 
 
@@ -143,7 +143,7 @@ def csv_file_rows(path: Path, name_column: str) -> MemoryRows:
     except FileNotFoundError:
         return MemoryRows(iter(()))
     except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: is not in UTF-8 ({reason(error)})") from error
+        raise RequestError(f"{path}: is not UTF-8 ({reason(error)})") from error
     rows = [
         {column: cell or None for column, cell in row.items()}
         for row in csv_rows(io.StringIO(text, newline=""), str(path))

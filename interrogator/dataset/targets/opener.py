@@ -43,9 +43,7 @@ def open_target(
     if not sources or len({source.number for source in sources}) < len(sources):
         raise RequestError("a target needs at least one source, and each source its own number")
     if out is not None and is_url(os.fspath(out)):
-        raise RequestError(
-            f"{os.fspath(out)}: captions can only be written to this machine; give a local folder and copy them afterwards"
-        )
+        raise RequestError(f"{os.fspath(out)}: captions are written to this machine only; give a local folder")
     if format.beside_pictures:
         return _sidecars(kind, None if out is None else Path(out), sources, several)
     if kind == "webdataset":

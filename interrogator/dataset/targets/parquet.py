@@ -1,4 +1,4 @@
-"""One parquet file with a row for each picture: caption, scores, sizes, and what failed."""
+"""One parquet file with a row for each picture: caption, tags, scores, sizes, and what failed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from ...errors import RequestError
 from ...files import whole_file
 from ..records import Item, Record
 from ..sources.io.errors import missing_package, read_errors, reason
-from .target import Names, Rejected, is_utf8, item_of, left_out
+from .target import Names, Rejected, is_utf8, item_of, reject
 
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability")
 _BEFORE_CAPTION = ("key", "path", "sha256", "width", "height", "status", "reason")
-_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "looks", "before", "tags")
+_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "dhash", "existing", "tags")
 COLUMNS = (*_BEFORE_CAPTION, *_BEHIND_CAPTION)
+# What the first release called columns; it had no tags.
+_FIRST_NAMES = {"looks": "dhash", "before": "existing"}
 
 Row = dict[str, Any]
 
@@ -27,8 +29,8 @@ class ParquetTarget:
     """Written anew from what it was and the run's records; rows of other pictures are kept.
 
     key: the picture's path, or key, from the file's folder; path: its whole path on this machine, null if it has none.
-    A picture that failed has a row without a caption, unless an older run gave it one. `before` is the caption.
-    Raises RequestError: pyarrow is missing, or the file that is there is none of ours with this caption column.
+    A picture that failed has a row without a caption, unless an older run gave it one.
+    Raises RequestError: pyarrow is missing, or the existing file is not one of ours with this caption column.
     """
 
     kind = "parquet"
@@ -53,13 +55,13 @@ class ParquetTarget:
         return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         used: set[str] = set()
-        self._rewrite(self._rows_of(records, used, left), used)
-        return left
+        self._rewrite(self._rows_of(records, used, rejected), used)
+        return rejected
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         self._captions = None
         put_back: dict[str, str | None] = {}
         for record in records:
@@ -70,18 +72,18 @@ class ParquetTarget:
             if now == record.caption:
                 put_back[self._names.of(item)[0]] = record.existing
             else:
-                left.append(left_out(record, "its caption was changed after the run and stays as it is"))
+                rejected.append(reject(record, "its caption was changed after the run, so it stays as it is"))
         if put_back:
             rows = (
-                {**row, self._column: caption, "captions": [caption], "status": "kept", "before": None}
+                {**row, self._column: caption, "captions": [caption], "status": "kept", "existing": None}
                 for row in self._old_rows()
                 if (caption := put_back.get(row["key"])) is not None
             )
             self._rewrite(rows, put_back.keys())
-        return left
+        return rejected
 
     def _rewrite(self, rows: Iterable[Row], used: Set[str]) -> None:
-        """Writes `rows`, then those that were there before but for the keys that are then `used`."""
+        """Write `rows`, then the existing rows whose keys are not `used` by then."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -93,7 +95,7 @@ class ParquetTarget:
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         self._captions = None
 
-    def _rows_of(self, records: Iterable[Record], used: set[str], left: list[Rejected]) -> Iterator[Row]:
+    def _rows_of(self, records: Iterable[Record], used: set[str], rejected: list[Rejected]) -> Iterator[Row]:
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)
@@ -103,10 +105,10 @@ class ParquetTarget:
             path = self._names.source(item).path(item)
             texts = (record.caption, *record.captions, record.reason, *record.flags)
             if problem or not is_utf8(*texts):
-                left.append(left_out(record, problem or "its caption is no UTF-8"))
+                rejected.append(reject(record, problem or "its caption is not UTF-8"))
                 continue
             if name in used:
-                left.append(left_out(record, f"another picture is called {name}, too"))
+                rejected.append(reject(record, f"another picture is also called {name}"))
                 continue
             used.add(name)
             has_caption = record.status == "done" or bool(record.caption)
@@ -123,8 +125,8 @@ class ParquetTarget:
                 **{score: record.scores.get(score) for score in _SCORES},
                 "flags": list(record.flags),
                 "tokens": record.tokens or None,
-                "looks": record.dhash or None,
-                "before": record.existing if record.existing is not None and is_utf8(record.existing) else None,
+                "dhash": record.dhash or None,
+                "existing": record.existing if record.existing is not None and is_utf8(record.existing) else None,
                 "tags": [{"text": tag.text, "probability": tag.probability} for tag in record.tags],
             }
 
@@ -149,20 +151,25 @@ class ParquetTarget:
         if not self._file.exists():
             return
         try:
-            names = set(pq.read_schema(self._file).names)
+            names = {self._name_now(name) for name in pq.read_schema(self._file).names}
         except read_errors() as error:
-            raise RequestError(f"{self._file}: is there, but no parquet file ({reason(error)})") from error
-        if names | {"tags"} != {*COLUMNS, self._column}:  # the first release had no tags
+            raise RequestError(f"{self._file}: exists, but is not a parquet file ({reason(error)})") from error
+        if names | {"tags"} != {*COLUMNS, self._column}:
             odd = sorted(names ^ {*COLUMNS, self._column})[0]
             fault = "has the column" if odd in names else "has no column"
-            raise RequestError(f"{self._file}: is there, but not written by such a run: it {fault} {odd}")
+            raise RequestError(f"{self._file}: exists, but was not written by such a run: it {fault} {odd}")
 
     def _old_rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
         import pyarrow.parquet as pq
 
         with suppress(FileNotFoundError), open(self._file, "rb") as file, pq.ParquetFile(file) as table:
             for batch in table.iter_batches(_ROWS, columns=columns):
-                yield from batch.to_pylist()
+                for row in batch.to_pylist():
+                    yield {self._name_now(name): cell for name, cell in row.items()}
+
+    def _name_now(self, column: str) -> str:
+        """What a column of an existing file is called now."""
+        return column if column == self._column else _FIRST_NAMES.get(column, column)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -11,7 +11,7 @@ from ...files import write_many
 from ..records import Item, Record
 from ..sources.io.errors import reason
 from ..sources.source import stem
-from .target import Names, Rejected, inside, is_utf8, item_of, left_out, one_line
+from .target import Names, Rejected, inside, is_utf8, item_of, one_line, reject
 
 _RESTORED_AT_ONCE = 1024
 
@@ -21,7 +21,7 @@ class SidecarTarget:
 
     kohya's loader reads the first line and refuses a file without one, so an empty caption is an empty line; ComfyUI
     and taggui strip white space. With `several`, each caption is one line, the best first: what kohya's enable_wildcard
-    picks from. `before` is the file's exact text; bytes that are no UTF-8 are lone surrogates.
+    picks from. `existing` is the file's exact text; bytes that are no UTF-8 are lone surrogates.
     """
 
     def __init__(self, kind: str, names: Names, out: Path | None, several: bool) -> None:
@@ -37,41 +37,41 @@ class SidecarTarget:
         try:
             return None if path is None else _read(path)
         except OSError:
-            return None  # `write` looks again, and tells
+            return None  # `write` looks again, and rejects it
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         for record in records:
             if record.status != "done":
                 continue
             text = self._text(record)
             path = self._path(item_of(record))
             if path is None:
-                left.append(left_out(record, "there is no place for its caption file"))
+                rejected.append(reject(record, "its name cannot be that of a caption file"))
             elif os.path.exists(path) and not os.access(path, os.R_OK):
-                left.append(left_out(record, f"{path.name} is there and cannot be read, so it is not replaced"))
+                rejected.append(reject(record, f"{path.name} exists and cannot be read, so it is not replaced"))
             elif not is_utf8(text):
-                left.append(left_out(record, "its caption is no UTF-8"))
+                rejected.append(reject(record, "its caption is not UTF-8"))
             elif path in files:
-                left.append(left_out(record, f"{files[path][0].key} has the same caption file"))
+                rejected.append(reject(record, f"{files[path][0].key} has the same caption file"))
             else:
                 files[path] = (record, text.encode())
-        return left + _write(files)
+        return rejected + _write(files)
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         return []
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         rest = iter(records)
         while some := list(islice(rest, _RESTORED_AT_ONCE)):
-            left += self._restore(some)
-        return left
+            rejected += self._restore(some)
+        return rejected
 
     def _restore(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         for record in records:
             path = self._path(item_of(record))
             if record.status != "done" or path is None:
@@ -81,14 +81,14 @@ class SidecarTarget:
                 if now == record.existing:
                     continue
                 if now != self._text(record):
-                    left.append(left_out(record, f"{path.name} was changed after the run and stays as it is"))
+                    rejected.append(reject(record, f"{path.name} was changed after the run, so it stays as it is"))
                 elif record.existing is None:
                     path.unlink()
                 else:
                     files[path] = (record, record.existing.encode("utf-8", "surrogateescape"))
             except OSError as error:
-                left.append(left_out(record, f"{path.name} cannot be put back ({reason(error)})"))
-        return left + _write(files)
+                rejected.append(reject(record, f"{path.name} cannot be put back ({reason(error)})"))
+        return rejected + _write(files)
 
     def _path(self, item: Item) -> Path | None:
         if self._out is not None:
@@ -110,4 +110,4 @@ def _read(path: Path) -> str | None:
 
 def _write(files: dict[Path, tuple[Record, bytes]]) -> list[Rejected]:
     failed = write_many([(path, data) for path, (_, data) in files.items()])
-    return [left_out(files[path][0], f"{path.name} cannot be written ({reason(e)})") for path, e in failed.items()]
+    return [reject(files[path][0], f"{path.name} cannot be written ({reason(e)})") for path, e in failed.items()]

@@ -27,7 +27,7 @@ class Rejected(NamedTuple):
 
 
 class Target(Protocol):
-    """Where captions go. Files are whole or absent; nothing of what they hold besides is lost.
+    """Where captions go. Files are whole or absent, and whatever else they hold is kept.
 
     All calls raise OSError when the disk is full or gone, for then no other record could be written either.
     """
@@ -47,7 +47,7 @@ class Target(Protocol):
         """Takes the records of the whole run, in the order of the items. What stands there for failed ones stays."""
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
-        """Puts `before` of the records that were done back. Those changed by somebody since are left out."""
+        """Puts back what was there before the records that are done. Captions changed since the run are rejected."""
 
 
 def item_of(record: Record) -> Item:
@@ -55,7 +55,7 @@ def item_of(record: Record) -> Item:
     return Item(record.key, record.source)
 
 
-def left_out(record: Record, reason: str) -> Rejected:
+def reject(record: Record, reason: str) -> Rejected:
     return Rejected(record.key, reason, record.source)
 
 
@@ -95,16 +95,16 @@ class Names:
 
     def source(self, item: Item) -> Source:
         if item.source not in self.sources:
-            raise RequestError(f"{item.key}: there is no source {item.source}")
+            raise RequestError(f"{item.key}: unknown source {item.source}")
         return self.sources[item.source]
 
     def of(self, item: Item) -> tuple[str, str]:
         """Name, and why it cannot be used ("" if it can)."""
         name = self.below(item)
         if not name and self._pictures_inside and self.whole(item):
-            return item.key, f"its picture is not in {self._inside}"
+            return item.key, f"its picture is outside {self._inside}"
         name = name or self.label(item)
-        return name, "" if is_utf8(name) else "its name is no UTF-8"
+        return name, "" if is_utf8(name) else "its name is not UTF-8"
 
     def whole(self, item: Item) -> str:
         """The whole path of the picture's file on this machine; "" if it has none."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,22 +14,24 @@ from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
-from .target import Names, Rejected, is_utf8, item_of, left_out
+from .target import Names, Rejected, is_utf8, item_of, reject
 
 Value = str | list[str] | None
-_KEEP = object()
+_TAGS = "tags"
+_PEEKED = 1000  # records that are looked through for tags
 
 
 class TextTable:
     """A table that is written anew from what it was and the run's records.
 
     Rows of the run come first, in the run's order, then those that were there and are not of the run. Columns that are
-    not the caption's are kept. A picture that failed keeps its row as it was, or has none. `before` of a list of
-    captions is one a line.
+    not the caption's are kept. A picture that failed keeps its row as it was, or has none. `existing` of a list of
+    captions has one per line.
     """
 
     name_column = "file_name"
-    lists = False  # whether several captions are a list; else one a line
+    lists = False  # whether several captions are a list; else one per line
+    has_tags = False  # whether rows get the tags of their records
 
     def __init__(self, kind: str, path: Path, names: Names, column: str, several: bool) -> None:
         self.kind = kind
@@ -38,7 +40,7 @@ class TextTable:
         self._column = column
         self._several = several
         self._state: tuple[int, ...] | None = None
-        self._old = self._current()  # now: a file that cannot be read is better known before the run
+        self._old = self._current()  # now, for a file that cannot be read should stop the run before it begins
 
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
@@ -48,42 +50,51 @@ class TextTable:
         return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
-        def written(record: Record, row: Row) -> Any:
+        def written(record: Record, row: Row) -> Row:
             if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
-                return self._value(record)
-            return _KEEP
+                return {**row, self._column: self._value(record), **self._tags(record, row)}
+            return row
 
         return self._rewrite(records, written)
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
         changed: list[Rejected] = []
 
-        def put_back(record: Record, row: Row) -> Any:
+        def put_back(record: Record, row: Row) -> Row:
             now = _as_text(row.get(self._column))
             if record.status != "done" or now == record.existing:
-                return _KEEP
+                return row
             if now != _as_text(self._value(record)):
-                changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
-                return _KEEP
-            if record.existing is not None and isinstance(row.get(self._column), list):
-                return record.existing.split("\n")
-            return record.existing
+                changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
+                return row
+            restored = dict(row)
+            if self.has_tags and row.get(_TAGS) == _texts(record):
+                restored.pop(_TAGS, None)
+            if record.existing is None:
+                del restored[self._column]
+            else:
+                as_list = isinstance(row[self._column], list)
+                restored[self._column] = record.existing.split("\n") if as_list else record.existing
+            return restored
 
         return self._rewrite(records, put_back) + changed
 
-    def _rewrite(self, records: Iterable[Record], value_of: Callable[[Record, Row], Any]) -> list[Rejected]:
-        """Writes the file again with `value_of` a record and its row so far as the caption, unless that is `_KEEP`."""
-        left: list[Rejected] = []
+    def _rewrite(self, records: Iterable[Record], row_of: Callable[[Record, Row], Row]) -> list[Rejected]:
+        """Write the file again with `row_of` a record and its row so far as its row."""
+        rejected: list[Rejected] = []
         old = self._old = self._current()
-        rows = self._merged(records, old, value_of, left)
+        rest = iter(records)
+        peeked = list(islice(rest, _PEEKED)) if self.has_tags else []
+        columns = [self._column, *([_TAGS] if any(record.tags for record in peeked) else ()), *old.columns]
+        rows = self._merged(chain(peeked, rest), old, row_of, rejected)
         first = next(rows, None)
         if first is None and not self._file.exists():
-            return left
+            return rejected
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
-            self._dump(file, () if first is None else chain([first], rows), [self._column, *old.columns])
+            self._dump(file, () if first is None else chain([first], rows), columns)
         self._old = self._current()
-        return left
+        return rejected
 
     def _current(self) -> Rows:
         """The rows that are there now; read again only if the file is another than before."""
@@ -97,7 +108,7 @@ class TextTable:
         return self._old
 
     def _merged(
-        self, records: Iterable[Record], old: Rows, value_of: Callable[[Record, Row], Any], left: list[Rejected]
+        self, records: Iterable[Record], old: Rows, row_of: Callable[[Record, Row], Row], rejected: list[Rejected]
     ) -> Iterator[tuple[str, Row]]:
         used: set[str] = set()
         for record in records:
@@ -105,18 +116,14 @@ class TextTable:
             name, problem = self._name(item)
             if problem or not is_utf8(record.caption, *record.captions):
                 if record.status != "failed":
-                    left.append(left_out(record, problem or "its caption is no UTF-8"))
+                    rejected.append(reject(record, problem or "its caption is not UTF-8"))
                 continue
             if name in used:
-                left.append(left_out(record, f"another picture is called {name}, too"))
+                rejected.append(reject(record, f"another picture is also called {name}"))
                 continue
-            spelling, row = self._find(old, name, item)
-            value = value_of(record, row)
-            if value is not _KEEP:
-                row = {**row, self._column: value}
-                if value is None:
-                    del row[self._column]
-            elif not row:
+            spelling, found = self._find(old, name, item)
+            row = row_of(record, found)
+            if not row and not found:
                 continue
             used |= {name, spelling}
             if any(cell is not None for cell in row.values()):
@@ -138,6 +145,10 @@ class TextTable:
         captions = list(record.captions or (record.caption,))
         return captions if self.lists else "\n".join(captions)
 
+    def _tags(self, record: Record, row: Row) -> Row:
+        """The cell for the record's tags; none where a row has tags already, which may be somebody's own."""
+        return {_TAGS: _texts(record)} if self.has_tags and record.tags and row.get(_TAGS) is None else {}
+
     def _load(self) -> Rows:
         raise NotImplementedError
 
@@ -149,10 +160,11 @@ class MetadataJsonl(TextTable):
     """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
 
     With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
-    training scripts pick one at random.
+    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger.
     """
 
     lists = True
+    has_tags = True
 
     def _load(self) -> Rows:
         return LineRows(self._file, self.name_column)
@@ -178,7 +190,7 @@ class KohyaTable(TextTable):
     def _name(self, item: Item) -> tuple[str, str]:
         whole = self._names.whole(item)
         if whole and (len(self._names.sources) > 1 or not self._names.below(item)):
-            return whole, "" if is_utf8(whole) else "its name is no UTF-8"
+            return whole, "" if is_utf8(whole) else "its name is not UTF-8"
         return self._names.of(item)
 
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
@@ -238,6 +250,11 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else None
+
+
+def _texts(record: Record) -> list[str]:
+    """The texts of the record's tags."""
+    return [tag.text for tag in record.tags]
 
 
 def _json(value: Any) -> bytes:

@@ -19,10 +19,10 @@ from ..sources.io.storage import MOST_BYTES, Local
 from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
-from .target import Names, Rejected, inside, is_utf8, item_of, left_out
+from .target import Names, Rejected, inside, is_utf8, item_of, reject
 
 _SAMPLES = 10_000  # a shard, where the source has none
-_CAPTION, _CAPTIONS, _FAILED = "txt", "captions.json", "failed.txt"
+_CAPTION, _CAPTIONS, _TAGS, _FAILED = "txt", "captions.json", "tags.json", "failed.txt"
 _OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
 
 
@@ -32,8 +32,9 @@ Sample = dict[str, str]  # extension and text
 class WebdatasetTarget:
     """For each tar of the source one of the same name; for other sources `captions-000000.tar` and so on.
 
-    A sample is `key.txt` with the caption, with `several` also `key.captions.json` with all of them; where a picture
-    failed and nothing was there before, `key.failed.txt` says why, so that samples keep their places. Other sources'
+    A sample is `key.txt` with the caption, with `several` also `key.captions.json` with all of them, and
+    `key.tags.json` with the tags if the run had a tagger; where a picture
+    failed and nothing was there before, `key.failed.txt` says why, so that no sample is missing. Other sources'
     keys are their names with `_` for the dots that webdataset would split at. The same records give the same bytes.
     Raises RequestError: the folder is that of the source's own tars, or a tar of ours that is there is damaged.
     """
@@ -47,14 +48,16 @@ class WebdatasetTarget:
         for source in names.sources.values():
             if isinstance(source, WebdatasetSource) and source.folder is not None and len(names.sources) == 1:
                 if os.path.realpath(out) == os.path.realpath(source.folder):
-                    raise RequestError(f"{out}: holds the pictures' tars, which those of the captions would replace")
+                    raise RequestError(
+                        f"{out}: the captions' tars would replace those of the pictures; give another folder"
+                    )
         self._cache: tuple[str | None, dict[str, Sample]] = (None, {})  # the shard read last; "": all of our own
 
     def existing(self, item: Item) -> str | None:
-        place = self._place(item, 0)
-        if place is None:
+        address = self._locate(item, 0)
+        if address is None:
             return None
-        sample = self._old(place[0]).get(place[1])
+        sample = self._old(address[0]).get(address[1])
         return sample.get(_CAPTION) if sample is not None else None
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
@@ -78,7 +81,7 @@ class WebdatasetTarget:
             if record.status != "done" or now == record.existing:
                 return old
             if now != record.caption:
-                changed.append(left_out(record, "its caption was changed after the run and stays as it is"))
+                changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
                 return old
             return None if record.existing is None else {_CAPTION: record.existing}
 
@@ -88,13 +91,13 @@ class WebdatasetTarget:
         self, records: Iterable[Record], sample_of: Callable[[Record, Sample | None], Sample | None]
     ) -> list[Rejected]:
         """Writes the shards of these records again, each with what it held of other keys behind them."""
-        left: list[Rejected] = []
+        rejected: list[Rejected] = []
         shards: list[str] = []
         own_rest: dict[str, Sample] = {}
         with FileGroup() as files:
-            for shard, group in groupby(self._placed(records, left), lambda placed: placed[0]):
+            for shard, group in groupby(self._located(records, rejected), lambda located: located[0]):
                 if shard in shards:
-                    raise RequestError("records for tars must come in the order of the source")
+                    raise RequestError("records for tars must be in the order of the source")
                 if _OWN_SHARD.fullmatch(shard) and not any(map(_OWN_SHARD.fullmatch, shards)):
                     own_rest = dict(self._old(shard))
                 shards.append(shard)
@@ -111,34 +114,34 @@ class WebdatasetTarget:
             for stale in self._own_paths()[own:]:
                 stale.unlink()
         self._cache = (None, {})
-        return left
+        return rejected
 
-    def _placed(self, records: Iterable[Record], left: list[Rejected]) -> Iterator[tuple[str, str, Record]]:
-        """Shard and key of each record; what cannot have any is left out."""
+    def _located(self, records: Iterable[Record], rejected: list[Rejected]) -> Iterator[tuple[str, str, Record]]:
+        """Shard and key of each record; what cannot have any is rejected."""
         used: set[tuple[str, str]] = set()
         count = 0
         for record in records:
             item = item_of(record)
-            place = self._place(item, count)
-            if place is None or not is_utf8(record.caption, *record.captions) or self._key_of(place) in used:
+            address = self._locate(item, count)
+            if address is None or not is_utf8(record.caption, *record.captions) or self._key_of(address) in used:
                 if record.status != "failed":
-                    left.append(left_out(record, self._why_not(place, record)))
+                    rejected.append(reject(record, self._why_not(address, record)))
                 continue
-            used.add(self._key_of(place))
+            used.add(self._key_of(address))
             count += 0 if isinstance(self._names.source(item), WebdatasetSource) else 1
-            yield *place, record
+            yield *address, record
 
-    def _key_of(self, place: tuple[str, str]) -> tuple[str, str]:
-        return ("", place[1]) if _OWN_SHARD.fullmatch(place[0]) else place
+    def _key_of(self, address: tuple[str, str]) -> tuple[str, str]:
+        return ("", address[1]) if _OWN_SHARD.fullmatch(address[0]) else address
 
-    def _why_not(self, place: tuple[str, str] | None, record: Record) -> str:
-        if place is None:
-            return "it has no place in a tar"
+    def _why_not(self, address: tuple[str, str] | None, record: Record) -> str:
+        if address is None:
+            return "no tar can hold it"
         if not is_utf8(record.caption, *record.captions):
-            return "its caption is no UTF-8"
-        return f"another picture has the key {place[1]}, too"
+            return "its caption is not UTF-8"
+        return f"another picture also has the key {address[1]}"
 
-    def _place(self, item: Item, count: int) -> tuple[str, str] | None:
+    def _locate(self, item: Item, count: int) -> tuple[str, str] | None:
         """Shard and key; of a source without tars, the shard of the picture with this count."""
         source = self._names.source(item)
         if not isinstance(source, WebdatasetSource):
@@ -159,6 +162,8 @@ class WebdatasetTarget:
         if self._several:
             captions = list(record.captions or (record.caption,))
             sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
+        if record.tags:
+            sample[_TAGS] = json.dumps([tag.text for tag in record.tags], ensure_ascii=False)
         return sample
 
     def _old(self, shard: str) -> dict[str, Sample]:
@@ -178,7 +183,7 @@ class WebdatasetTarget:
     def _path(self, shard: str) -> Path:
         path = inside(self._out, shard)
         if path is None:
-            raise RequestError(f"{shard}: leads out of the folder for captions")
+            raise RequestError(f"{shard}: leads outside the folder for captions")
         return path
 
     def _dump(self, files: FileGroup, shard: str, samples: Iterator[tuple[str, Sample]]) -> None:
@@ -233,5 +238,5 @@ def _read(path: Path) -> dict[str, Sample]:
     except FileNotFoundError:
         return {}
     except (TarDamage, OSError, ValueError) as error:
-        raise RequestError(f"{path}: is there, but cannot be read ({reason(error)})") from error
+        raise RequestError(f"{path}: exists, but cannot be read ({reason(error)})") from error
     return samples

@@ -1,4 +1,4 @@
-"""What a person should know of a run's captions and pictures, found in one pass over its records."""
+"""What a person should know about a run's captions and pictures, found in one pass over its records."""
 
 from .finding import SHOWN, Finding, Findings, ScoreSummary
 from .search import LOW_ITM, find

@@ -1,4 +1,4 @@
-"""Words that stand together in nearly every caption: a trainer learns them as part of everything."""
+"""Runs of words that are in nearly every caption: training makes them part of everything."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 SHORTEST, LONGEST = 2, 6
 SHARE = 0.8
 FEWEST_CAPTIONS = 5
-_TOLD = 20
+_MOST_FRAGMENTS = 20
 # Fragments are sorted out after so many captions. What stands in 80 % of all is never among those, unless captions are
 # sorted by it; then up to one caption in `_BUCKET` is not counted (lossy counting, Manku and Motwani 2002).
 _BUCKET = 1000
@@ -41,8 +41,7 @@ class Fragments:
     def frequent(self, known: Sequence[Sequence[str]] = ()) -> list[tuple[str, int]]:
         """Fragments in at least 80 % of the captions with their counts, the most frequent first.
 
-        Of a fragment inside another one only the longer is told, of those of joining words only ("on a") none, and of
-        all 20.
+        At most 20; of a fragment inside another one only the longer, and none that is only of joining words ("on a").
 
         Args:
             known: lists of words meant to stand in every caption, such as a prefix; what is within one, or has less
@@ -53,13 +52,15 @@ class Fragments:
         enough = {fragment for fragment, count in self._counts.items() if count >= SHARE * self.captions}
         longest = [one for one in enough if not any(_inside(one, other) for other in enough if other != one)]
         meant = [" ".join(words) for words in known]
-        told = [
+        reported = [
             one
             for one in longest
             if not any(_inside(one, text) or _beside(one, text) < SHORTEST for text in meant)
             and not _JOINING.issuperset(one.split())
         ]
-        return sorted(((one, self._counts[one]) for one in told), key=lambda pair: (-pair[1], pair[0]))[:_TOLD]
+        return sorted(((one, self._counts[one]) for one in reported), key=lambda pair: (-pair[1], pair[0]))[
+            :_MOST_FRAGMENTS
+        ]
 
     def _sort_out(self) -> None:
         past = self.captions // _BUCKET

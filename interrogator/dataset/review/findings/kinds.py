@@ -1,4 +1,4 @@
-"""The kinds of findings, in the order in which they are told."""
+"""The kinds of findings, in the order in which a report lists them."""
 
 from __future__ import annotations
 
@@ -19,67 +19,69 @@ class Kind(NamedTuple):
 KINDS = (
     Kind(
         "failed", "Failed", "error",
-        "These pictures have no caption; the reason stands beside each: mend or remove the file, then run again with "
+        "These pictures have no caption; each shows the reason. Repair or remove the file, then run again with "
         "--retry-failed.",
     ),
     Kind(
-        "same_stem", "Names that differ only in their ending", "error",
-        "a.jpg and a.png share a.txt, so one caption would overwrite the other: rename one of them, or write a table "
-        "instead of sidecar files.",
+        "same_stem", "Names that differ only in their extension", "error",
+        "a.jpg and a.png share the caption file a.txt, so one caption would overwrite the other. Rename one of them, "
+        "or write a table instead of caption files.",
     ),
     Kind(
         "same_but_case", "Names that differ only in case", "error",
-        "Windows and macOS take these names for one, so files would overwrite each other there: rename them.",
+        "Windows and macOS treat these names as the same, so files would overwrite each other there. Rename them.",
     ),
     Kind(
         "empty_caption", "Empty captions", "error",
-        "These pictures have no words to be trained with: caption them again, or look at the strip and replace lists.",
+        "There is nothing here to train on. Caption these pictures again, or check which words you strip and replace.",
     ),
     Kind(
         "review", "Needs review", "warning",
-        "No caption was found that surely matches the picture: read these and write your own where they are wrong.",
+        "No candidate clearly matches the picture. Read these captions and write your own where they are wrong.",
     ),
     Kind(
-        "low_match", "Low match", "warning",
-        "Caption and picture match far worse than others of this run, or a matching score says no: read these first.",
+        "low_match", "Poor match", "warning",
+        "These captions match their pictures far worse than the rest of this run, or a matching score says that they "
+        "do not match at all. Read these first.",
     ),
     Kind(
         "missing_trigger", "Trigger word missing", "warning",
-        "A trainer cannot tie these pictures to the trigger word: check that there is room for it under the token "
-        "limit, and caption them again.",
+        "Training cannot link these pictures to the trigger word. Check that the token limit leaves room for it, then "
+        "caption them again.",
     ),
     Kind(
         "missing_word", "Required word missing", "warning",
-        "None of the captions tried had all required words: sample more candidates, or add the words by hand.",
+        "No candidate contained all the required words. Sample more candidates, or add the words by hand.",
     ),
     Kind(
         "forbidden_word", "Forbidden word present", "warning",
-        "A forbidden word is in the text, perhaps from a template or from what was there before: strip or replace it.",
+        "The caption contains a forbidden word, perhaps from the template or from existing text. Strip or replace it.",
     ),
     Kind(
         "repeats", "Repeated words", "warning",
-        "The captioner got stuck and says the same again: caption these with beams or a higher repetition penalty.",
+        "The captioner got stuck and repeats itself. Caption these pictures with beam search or a higher repetition "
+        "penalty.",
     ),
     Kind(
         "over_limit", "Over the token limit", "warning",
-        "A text encoder does not see what is past the limit; where the run had one, the text was cut: ask for shorter "
-        "captions.",
+        "A text encoder ignores whatever is past its limit; if the run used one, the caption was cut there. Ask for "
+        "shorter captions.",
     ),
     Kind(
-        "same_picture", "The same file twice", "warning",
-        "These files are the same byte for byte, so a trainer sees them more often than others: keep one of each.",
+        "same_picture", "Identical files", "warning",
+        "These files are the same byte for byte, so training sees this picture more often than others. Keep only one.",
     ),
     Kind(
         "near_pictures", "Pictures that look alike", "note",
-        "Sizes, crops or frames of one picture weigh more in training than others: keep the best of each, unless they "
-        "are meant.",
+        "Resized copies, crops and neighboring frames give one picture more weight in training. Keep the best of each "
+        "group, unless you want that.",
     ),
     Kind(
-        "duplicate_captions", "The same caption more than once", "note",
-        "Different pictures with the same words teach less: use a longer or sampled caption for them.",
+        "duplicate_captions", "Identical captions", "note",
+        "A model learns less from different pictures with the same caption. Try longer or sampled captions for them.",
     ),
     Kind(
         "animated", "Animated pictures", "note",
-        "Only the first frame was captioned: see that it shows what the picture is about.",
+        "Only the first frame was captioned. Check that it shows what the picture is about.",
     ),
 )  # fmt: skip

@@ -18,21 +18,21 @@
   const number = (value) => value.toLocaleString("en");
   const plain = (name) => name.replaceAll("_", " ");
 
-  function made(tag, text, className) {
+  function create(tag, text, className) {
     const element = document.createElement(tag);
     if (text !== undefined) element.textContent = text;
     if (className) element.className = className;
     return element;
   }
 
-  function put(parent, ...children) {
+  function append(parent, ...children) {
     parent.append(...children.filter(Boolean));
     return parent;
   }
 
-  // A text that may be written from right to left; its direction ends with it.
-  function said(tag, text, className) {
-    const element = made(tag, text, className);
+  // Text that may run from right to left; its direction ends with it.
+  function createText(tag, text, className) {
+    const element = create(tag, text, className);
     element.dir = "auto";
     return element;
   }
@@ -41,35 +41,39 @@
     byId("title").textContent = run.title;
     document.title = run.title;
     const counts = [["pictures", run.total], ...Object.entries(run.statuses)];
-    put(byId("counts"), ...counts.map(([name, count]) => put(made("li"), made("b", number(count)), ` ${name}`)));
+    append(
+      byId("counts"),
+      ...counts.map(([name, count]) => append(create("li"), create("b", number(count)), ` ${name}`)),
+    );
     byId("none").hidden = run.findings.length > 0;
-    put(byId("findings"), ...run.findings.map((finding) => put(made("li"), findingButton(finding))));
+    append(byId("findings"), ...run.findings.map((finding) => append(create("li"), findingButton(finding))));
     for (const [reason, count] of Object.entries(run.reasons))
-      put(byId("reasons"), put(made("tr"), made("td", number(count)), said("td", reason)));
+      append(byId("reasons"), append(create("tr"), create("td", number(count)), createText("td", reason)));
     byId("reasons-box").hidden = !Object.keys(run.reasons).length;
     for (const [name, score] of Object.entries(run.scores)) {
-      const row = put(made("tr"), made("th", plain(name)), made("td", number(score.count)));
+      const row = append(create("tr"), create("th", plain(name)), create("td", number(score.count)));
       row.firstChild.scope = "row";
       const values = [score.mean, score.deviation, score.lowest, score.fifth_percentile, score.median, score.highest];
-      put(byId("scores"), put(row, ...values.map((value) => made("td", value.toFixed(3)))));
+      append(byId("scores"), append(row, ...values.map((value) => create("td", value.toFixed(3)))));
     }
     byId("scores-box").hidden = !Object.keys(run.scores).length;
     byId("left-out").hidden = run.total <= records.length;
     byId("left-out").textContent =
-      `The ${number(records.length)} that most want a look are on this page, of ${number(run.total)}; all are in the run's parts.`;
+      `This page shows the ${number(records.length)} pictures that most need a look, out of ${number(run.total)}. The records of all pictures are in the run's folder.`;
     settings(run.settings, "");
     choices(byId("status"), [["", "Any"], ...Object.keys(run.statuses).map((name) => [name, name])]);
     choices(byId("finding"), [["", "Any"], ...run.findings.map((finding) => [finding.id, finding.title])]);
-    for (const name of Object.keys(run.scores)) put(byId("order"), option(`low:${name}`, `Lowest ${plain(name)}`));
+    for (const name of Object.keys(run.scores))
+      append(byId("order"), option(`low:${name}`, `Lowest ${plain(name)} score`));
   }
 
   function findingButton(finding) {
-    const button = made("button", undefined, finding.severity);
+    const button = create("button", undefined, finding.severity);
     button.type = "button";
     button.dataset.finding = finding.id;
     button.setAttribute("aria-pressed", "false");
-    const title = put(said("span", finding.title, "title"), made("span", finding.severity, "kind"));
-    put(button, made("span", number(finding.count), "number"), title, made("span", finding.text, "text"));
+    const title = append(createText("span", finding.title, "title"), create("span", finding.severity, "kind"));
+    append(button, create("span", number(finding.count), "number"), title, create("span", finding.text, "text"));
     button.addEventListener("click", () => {
       byId("finding").value = byId("finding").value === finding.id ? "" : finding.id;
       refresh();
@@ -83,96 +87,106 @@
       if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length)
         settings(value, `${before + plain(name)} \u203a `);
       else
-        put(
+        append(
           byId("settings"),
-          made("dt", before + plain(name)),
-          said("dd", typeof value === "string" ? value : JSON.stringify(value)),
+          create("dt", before + plain(name)),
+          createText("dd", typeof value === "string" ? value : JSON.stringify(value)),
         );
     }
   }
 
   function option(value, text) {
-    const element = made("option", text);
+    const element = create("option", text);
     element.value = value;
     return element;
   }
 
   function choices(select, pairs) {
-    put(select, ...pairs.map(([value, text]) => option(value, text)));
+    append(select, ...pairs.map(([value, text]) => option(value, text)));
   }
 
   function picture(record) {
-    const item = made("li", undefined, `picture ${record.status}`);
-    const text = put(made("div"), said("h3", record.key), caption(record));
+    const item = create("li", undefined, `picture ${record.status}`);
+    const text = append(create("div"), createText("h3", record.key), caption(record));
     text.firstChild.title = record.key;
-    if (record.reason) put(text, said("p", record.reason, "reason"));
-    put(text, marks(record), others(record), earlier(record));
+    if (record.reason) append(text, createText("p", record.reason, "reason"));
+    append(text, marks(record), others(record), tags(record), previous(record));
     const long = (record.caption || "").length > LONG;
-    if (long) put(text, unfold(item));
+    if (long) append(text, unfold(item));
     item.classList.toggle("long", long);
-    return put(item, thumbnail(record), text);
+    return append(item, thumbnail(record), text);
   }
 
   function caption(record) {
-    if (record.caption) return said("p", record.caption, "caption");
-    return record.status === "failed" ? null : made("p", "no words", "caption empty");
+    if (record.caption) return createText("p", record.caption, "caption");
+    return record.status === "failed" ? null : create("p", "empty caption", "caption empty");
   }
 
   function thumbnail(record) {
-    const frame = made("div", undefined, "thumb");
+    const frame = create("div", undefined, "thumb");
     const source =
       record.thumbnail ||
       (record.number === undefined ? "" : `${run.folder}/${Math.floor(record.number / 1000)}/${record.number}.jpg`);
-    if (!source) return put(frame, made("span", "no picture"));
-    const image = made("img");
+    if (!source) return append(frame, create("span", "no thumbnail"));
+    const image = create("img");
     image.alt = "";
     image.loading = "lazy";
     image.decoding = "async";
     image.src = source;
-    image.addEventListener("error", () => image.replaceWith(made("span", "no picture")));
-    return put(frame, image);
+    image.addEventListener("error", () => image.replaceWith(create("span", "no thumbnail")));
+    return append(frame, image);
   }
 
   function marks(record) {
-    const list = made("ul", undefined, "marks");
-    put(list, made("li", record.status, record.status === "failed" ? "error" : record.status));
+    const list = create("ul", undefined, "marks");
+    append(list, create("li", record.status, record.status === "failed" ? "error" : record.status));
     for (const [name, score] of Object.entries(record.scores || {}))
-      put(list, made("li", `${plain(name)} ${score.toFixed(3)}`));
-    if (record.tokens) put(list, made("li", `${number(record.tokens)} tokens`));
-    if (record.width) put(list, made("li", `${record.width} \u00d7 ${record.height}`));
+      append(list, create("li", `${plain(name)} ${score.toFixed(3)}`));
+    if (record.tokens) append(list, create("li", `${number(record.tokens)} tokens`));
+    if (record.width) append(list, create("li", `${record.width} \u00d7 ${record.height}`));
     for (const id of record.findings || [])
       if (id !== "failed" && kinds.has(id) && !kinds.get(id).fragment)
-        put(list, said("li", kinds.get(id).title, kinds.get(id).severity));
+        append(list, createText("li", kinds.get(id).title, kinds.get(id).severity));
     for (const flag of record.flags || [])
-      if (!(record.findings || []).includes(flag)) put(list, said("li", plain(flag), "note"));
+      if (!(record.findings || []).includes(flag)) append(list, createText("li", plain(flag), "note"));
     return list;
   }
 
   function others(record) {
     if ((record.captions || []).length < 2) return null;
-    const list = put(made("ol"), ...record.captions.map((text) => said("li", text)));
-    return put(made("details"), made("summary", `${record.captions.length} captions`), list);
+    const list = append(create("ol"), ...record.captions.map((text) => createText("li", text)));
+    return append(create("details"), create("summary", `${record.captions.length} captions`), list);
   }
 
-  function earlier(record) {
+  function tags(record) {
+    if (!record.tags) return null;
+    const list = record.tags.map(([text, probability]) => createText("li", `${text} ${probability.toFixed(2)}`));
+    return append(
+      create("details"),
+      create("summary", `${list.length} ${list.length === 1 ? "tag" : "tags"}`),
+      append(create("ul"), ...list),
+    );
+  }
+
+  function previous(record) {
     if (!record.existing || record.existing === record.caption) return null;
-    return put(made("details"), made("summary", "What was there before"), said("p", record.existing, "reason"));
+    return append(create("details"), create("summary", "Previous caption"), createText("p", record.existing, "reason"));
   }
 
   function unfold(item) {
-    const button = made("button", "Show all", "more");
+    const button = create("button", "Show more", "more");
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => {
       const open = item.classList.toggle("open");
       button.setAttribute("aria-expanded", String(open));
-      button.textContent = open ? "Show less" : "Show all";
+      button.textContent = open ? "Show less" : "Show more";
     });
     return button;
   }
 
-  // What the text filter looks through; made when it is first asked for.
-  function searched(record) {
+  // What the text filter searches; built when it is first needed.
+  function searchText(record) {
     if (record.searched === undefined) {
       const parts = [
         record.key,
@@ -181,6 +195,7 @@
         record.existing,
         ...(record.flags || []).map(plain),
         ...(record.captions || []),
+        ...(record.tags || []).map(([text]) => text),
       ];
       record.searched = parts.filter(Boolean).join("\n").toLowerCase();
     }
@@ -198,7 +213,7 @@
     return (a, b) => (of(a) === of(b) ? 0 : of(a) - of(b));
   }
 
-  // Pictures that belong together stand together.
+  // Pictures of one group are listed together.
   function grouped(finding) {
     const indices = new Map(finding.groups.flat().map((key, index) => [key, index]));
     const of = (record) => indices.get(record.key) ?? Infinity;
@@ -214,7 +229,7 @@
       (record) =>
         (!status || record.status === status) &&
         (!finding || (record.findings || []).includes(finding)) &&
-        words.every((word) => searched(record).includes(word)),
+        words.every((word) => searchText(record).includes(word)),
     );
     if (order !== "worst") view.list.sort(order.startsWith("low:") ? lowest(order.slice(4)) : orders[order]);
     else if (kinds.get(finding)?.groups.length) view.list.sort(grouped(kinds.get(finding)));

@@ -26,8 +26,8 @@ def page(run: Mapping[str, Any], rows: Iterable[bytes]) -> Iterator[bytes]:
     before, after = _part("page.html").split("$records")
     yield Template(before).substitute(values).encode()
     yield b"["
-    for place, row in enumerate(rows):
-        yield b",\n" + row if place else row
+    for number, row in enumerate(rows):
+        yield b",\n" + row if number else row
     yield b"]"
     yield Template(after).substitute(values).encode()
 

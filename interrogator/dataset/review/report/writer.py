@@ -35,7 +35,7 @@ MOST_SHOWN = 50_000
 _PICTURES = "report_pictures_"
 _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
-_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing", "tags")
+_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing")
 
 Thumbnails = Callable[[Record], "bytes | None"]
 Numbers = npt.NDArray[np.int64]
@@ -137,12 +137,12 @@ def _write_rows(
 ) -> Numbers:  # fmt: skip
     """Write a row for each record that is shown; where each begins and ends, in the order of `shown`: int64 [n, 2]."""
     fragments = [(finding.id, f" {finding.fragment} ") for finding in findings.found if finding.fragment]
-    places = np.full(findings.total, -1)
-    places[shown] = np.arange(len(shown))
+    positions = np.full(findings.total, -1)
+    positions[shown] = np.arange(len(shown))
     spans = np.zeros((len(shown), 2), dtype=np.int64)
     start = 0
     for number, record in enumerate(records):
-        if places[number] < 0:
+        if positions[number] < 0:
             continue
         ids = findings.ids.get((record.source, record.key), ())
         words = " ".join(("", *split_words(record.caption), "")) if fragments else ""
@@ -155,7 +155,7 @@ def _write_rows(
                 row["thumbnail"] = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
         line = data(row)
         file.write(line)
-        spans[places[number]] = start, start + len(line)
+        spans[positions[number]] = start, start + len(line)
         start += len(line)
     return spans
 
@@ -173,6 +173,7 @@ def _row(record: Record) -> dict[str, Any]:
     """The fields that the page shows, where there is anything in them."""
     row: dict[str, Any] = {name: getattr(record, name) for name in _SHOWN}
     row["scores"] = {name: round(score, 5) for name, score in record.scores.items() if math.isfinite(score)}
+    row["tags"] = [(tag.text, round(tag.probability, 3)) for tag in record.tags]
     row["captions"] = record.captions if len(record.captions) > 1 else ()
     return {name: value for name, value in row.items() if value}
 
@@ -184,7 +185,7 @@ def _in_order(file: IO[bytes], spans: Numbers) -> Iterator[bytes]:
 
 
 def _short(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary without the keys of each finding, which the rows tell."""
+    """The summary without the keys of each finding, which the rows have."""
     findings = [{name: value for name, value in finding.items() if name != "keys"} for finding in summary["findings"]]
     return {**_plain(summary), "findings": findings}
 

@@ -2,7 +2,7 @@
 
 storage        files of this machine or of any file system that fsspec knows
 folder_walk    every file of a folder once, in the order of the keys
-tar            the members of a tar that nobody vouches for
+tar            the members of a tar that may be damaged
 tables         rows of jsonl, csv and parquet files
 parquet_table  an open parquet file, one row group at a time
 handle_pool    open files that one read leaves for the next

@@ -29,10 +29,10 @@ _FOREIGN = (
 )
 
 
-def read_errors() -> tuple[type[BaseException], ...]:
-    """The errors of files, arrow and fsspec's file systems, for an `except` clause."""
+def read_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """The errors of files, arrow and fsspec's file systems, and others, for an `except` clause."""
     found = (getattr(sys.modules.get(module), name, None) for module, name in _FOREIGN)
-    return _OWN + tuple(error for error in found if isinstance(error, type) and issubclass(error, Exception))
+    return _OWN + others + tuple(error for error in found if isinstance(error, type) and issubclass(error, Exception))
 
 
 def reason(error: BaseException) -> str:

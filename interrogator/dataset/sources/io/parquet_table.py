@@ -62,7 +62,7 @@ class Table:
             schema = self._table.schema_arrow
         except read_errors() as error:
             self.close()
-            raise RequestError(f"{storage.uri(path)}: is no parquet file that can be read ({reason(error)})") from error
+            raise RequestError(f"{storage.uri(path)}: is not a readable parquet file ({reason(error)})") from error
         try:
             self.columns = _columns(schema, storage.uri(path))
         except RequestError:

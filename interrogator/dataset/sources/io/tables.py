@@ -27,7 +27,7 @@ def read_rows(storage: Storage, path: str) -> Iterator[dict[str, Any]]:
             else:
                 yield from _json_rows(file, name)
     except UnicodeDecodeError as error:
-        raise RequestError(f"{name}: is not in UTF-8 ({reason(error)})") from error
+        raise RequestError(f"{name}: is not UTF-8 ({reason(error)})") from error
     except RequestError:
         raise
     except read_errors() as error:
@@ -46,9 +46,9 @@ def json_row(line: bytes, name: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{name}: line {number} is no JSON ({reason(error)})") from error
+        raise RequestError(f"{name}: line {number} is not JSON ({reason(error)})") from error
     if not isinstance(row, dict):
-        raise RequestError(f"{name}: line {number} is no JSON object")
+        raise RequestError(f"{name}: line {number} is not a JSON object")
     return row
 
 
@@ -62,7 +62,7 @@ def csv_rows(text: io.TextIOBase, name: str) -> Iterator[dict[str, Any]]:
             if row:
                 yield dict(zip(header, row + [""] * (len(header) - len(row)), strict=False))
     except csv.Error as error:
-        raise RequestError(f"{name}: line {reader.line_num} is no CSV ({error})") from error
+        raise RequestError(f"{name}: line {reader.line_num} is not CSV ({error})") from error
 
 
 def _parquet_rows(storage: Storage, path: str) -> Iterator[dict[str, Any]]:

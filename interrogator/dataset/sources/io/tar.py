@@ -1,4 +1,4 @@
-"""The members of a tar that nobody vouches for: what is there is listed, what is cut off or damaged is said once."""
+"""The members of a tar that may be damaged: what is there is listed, where it breaks off is reported once."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def members(file: IO[bytes], length: int | None) -> Iterator[Member]:
     try:
         tar = tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     except _BROKEN as error:
-        raise TarDamage(f"is no tar that can be read ({reason(error)})") from error
+        raise TarDamage(f"is not a readable tar ({reason(error)})") from error
     while True:
         problem = ""
         try:
@@ -111,11 +111,11 @@ def _problem_at_end(tar: tarfile.TarFile, file: IO[bytes]) -> str:
 def _member(tar: tarfile.TarFile, file: IO[bytes], info: tarfile.TarInfo) -> Member:
     name = info.name
     if name.startswith("/") or ".." in name.split("/"):
-        return Member(name, 0, 0, problem="is a name in a tar that leads outside of it")
+        return Member(name, 0, 0, problem="has a name in the tar that leads outside it")
     if info.issparse():
-        return Member(name, 0, 0, problem="is stored with holes, which is not read here")
+        return Member(name, 0, 0, problem="is a sparse file in the tar, which is not supported")
     if not info.isreg():
-        return Member(name, 0, 0, problem="is a link or device in a tar, not a file")
+        return Member(name, 0, 0, problem="is a link or device in the tar, not a file")
     text = None
     if name.rpartition(".")[2].lower() in _TEXTS and info.size <= _LONGEST_TEXT:
         file.seek(info.offset_data)  # now: in a packed tar there is no cheap way back
