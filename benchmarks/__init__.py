@@ -1,17 +1,19 @@
-"""What the library is measured at, beside clip-interrogator 0.6.0 on the same weights and the same phrases.
+"""Benchmarks of the library against clip-interrogator 0.6.0, with the same weights and the same phrases.
 
-    python -m benchmarks                          # all of it, hours on a small machine; writes RESULTS.md beside this
-    python -m benchmarks --work rank --pairs 20   # one part, put beside what was measured before
+    python -m benchmarks                          # everything, hours on a small machine; writes RESULTS.md here
+    python -m benchmarks --work rank --pairs 20   # one benchmark, added to earlier results
 
-plan.py      the works: what was asked of each, which models it runs on
-works/       one module a work: prepare (untimed), both sides in turn, checks, a Result
-timing.py    pairs run in turn, and peak memory
-peer.py      clip-interrogator around a model of ours
-models.py    random weights in the sizes of real models
-material.py  the picture, the caption, the phrases, and embedding tables for both sides
-machine.py   what machine and which versions it was
-results.py   Result, kept as JSON, one file a work
-report.py    RESULTS.md out of all that was kept
+plan      the benchmarks: target of each, and the models it runs on
+sizes     full and tiny sizes of all benchmarks
+works/    one module per benchmark: preparation (untimed), both sides alternating, checks, a Result
+running   runs one benchmark and saves its result
+timing    alternating pairs of runs, and peak memory
+peer      clip-interrogator around one of our models
+models    random weights in the sizes of real models
+material  the picture, the caption, the phrases, and embedding tables for both sides
+machine   the machine and the versions
+results   Result, saved as JSON, one file per benchmark
+report    RESULTS.md from all saved results
 
-Each work runs in a process of its own, so memory and caches of one do not touch another.
+Each benchmark runs in its own process, so that memory and caches do not affect one another.
 """

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run works and write the page; 1 where a work stopped or a check failed."""
+    """Run benchmarks and write the page; returns 1 if a benchmark stopped or a check failed."""
     arguments = _parser().parse_args(argv)
     if arguments.only:
         return _only(arguments)
@@ -34,18 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _only(arguments: argparse.Namespace) -> int:
-    """One work, here."""
+    """Run one benchmark in this process."""
     from benchmarks import running
 
     work, model, device = arguments.only
     sizes = TINY if arguments.tiny else FULL
     result, _ = running.run(work, model, device, arguments.pairs, arguments.steps, sizes, arguments.collected)
-    running.tell(result)
+    running.report(result)
     return int(not all(check.passed for check in result.checks))
 
 
 def _process(arguments: argparse.Namespace) -> int:
-    """One work, in a process of its own."""
+    """Run one benchmark in its own process."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks", "--only", *arguments.only]
     command += ["--steps", str(arguments.steps), "--collected", str(arguments.collected.resolve())]
     command += ["--pairs", str(arguments.pairs)] if arguments.pairs else []
@@ -54,18 +54,20 @@ def _process(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measures the library beside clip-interrogator 0.6.0."
+        prog="python -m benchmarks", description="Benchmarks the library against clip-interrogator 0.6.0."
     )
     works = [name for name, work in WORKS.items() if not work.gpu_only] + [GPU]
     parser.add_argument("--work", nargs="+", default=[], choices=works, metavar="WORK",
-                        help=f"what to run; all of it by default: {', '.join(works)}")  # fmt: skip
+                        help=f"benchmarks to run (default all): {', '.join(works)}")  # fmt: skip
     parser.add_argument("--model", nargs="+", default=[], help=f"architectures (default {' '.join(FULL.models)})")
-    parser.add_argument("--pairs", type=int, help="how often both sides run; each work has its own number")
-    parser.add_argument("--steps", type=int, default=12, help="steps of the chain (default 12)")
-    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="the page (default RESULTS.md here)")
-    parser.add_argument("--collected", type=Path, default=HERE / "results", help="where results are kept, as JSON")
-    parser.add_argument("--render", action="store_true", help="run nothing: write the page from what was kept")
-    parser.add_argument("--tiny", action="store_true", help="tiny models and lists, to see that everything runs")
+    parser.add_argument("--pairs", type=int, help="number of runs of both sides (default depends on the benchmark)")
+    parser.add_argument("--steps", type=int, default=12, help="number of chain steps (default 12)")
+    parser.add_argument(
+        "--out", type=Path, default=HERE / "RESULTS.md", help="page to write (default RESULTS.md in benchmarks/)"
+    )
+    parser.add_argument("--collected", type=Path, default=HERE / "results", help="folder of saved results (JSON)")
+    parser.add_argument("--render", action="store_true", help="only write the page from saved results")
+    parser.add_argument("--tiny", action="store_true", help="use tiny models and lists, to check that everything runs")
     parser.add_argument("--only", nargs=3, metavar=("WORK", "MODEL", "DEVICE"), help=argparse.SUPPRESS)
     return parser
 

@@ -35,10 +35,10 @@ def describe() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of all libraries that matter."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for package in PACKAGES:
-        found[package] = metadata.version(package)
-    return {**found, "interrogator": interrogator.__version__}
+        numbers[package] = metadata.version(package)
+    return {**numbers, "interrogator": interrogator.__version__}
 
 
 def _processor() -> str:

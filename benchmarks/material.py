@@ -1,4 +1,4 @@
-"""What both sides work on: a picture, a caption, the peer's phrases, and tables of embeddings in both formats."""
+"""The inputs of both sides: a picture, a caption, the peer's phrases, and tables of embeddings in both formats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURE_SIZE = (1024, 768)  # pixels
 
 
 def picture(seed: int = 0) -> Image.Image:
-    """A picture of bands, discs and noise, another one for each seed."""
+    """A picture of bands, discs and noise, different for each seed."""
     rng = np.random.default_rng(seed)
     width, height = PICTURE_SIZE
     down = np.linspace(0, 1, height)[:, None, None]  # [H, 1, 1]
@@ -51,7 +51,7 @@ def data_folder(sizes: Sizes, scratch: Path) -> Path:
 
 
 def sample(lists: Mapping[str, Sequence[str]], count: int, seed: int = 0) -> list[str]:
-    """A random sample of the phrases of all lists but negative, no two of which are one phrase to either side."""
+    """A random sample of the phrases of all lists except negative, without duplicates for either side."""
     distinct = {tidy(text).casefold(): text for name in peer.MERGED for text in lists[name] if tidy(text) == text}
     distinct.pop("", None)
     return random.Random(seed).sample(sorted(distinct.values()), min(count, len(distinct)))
@@ -64,22 +64,22 @@ def tidy(phrase: str) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """A random embedding for every phrase of the peer's lists: speed does not depend on what stands in a table."""
+    """A random embedding for every phrase of the peer's lists: speed does not depend on a table's values."""
 
-    places: Mapping[str, int]
+    row_numbers: Mapping[str, int]
     values: Tensor  # [M, D] float16, unit length
 
     @classmethod
     def of_lists(cls, lists: Mapping[str, Sequence[str]], width: int) -> Rows:
-        places: dict[str, int] = {}
+        row_numbers: dict[str, int] = {}
         for labels in lists.values():
             for label in labels:
-                places.setdefault(tidy(label), len(places))
-        return cls(places, unit_rows(len(places), width).half())
+                row_numbers.setdefault(tidy(label), len(row_numbers))
+        return cls(row_numbers, unit_rows(len(row_numbers), width).half())
 
     def of(self, phrases: Iterable[str]) -> Tensor:
         """The rows [N, D] of phrases."""
-        return self.values[torch.tensor([self.places[tidy(phrase)] for phrase in phrases], dtype=torch.long)]
+        return self.values[torch.tensor([self.row_numbers[tidy(phrase)] for phrase in phrases], dtype=torch.long)]
 
 
 def unit_rows(count: int, width: int, seed: int = 0) -> Tensor:
@@ -89,7 +89,7 @@ def unit_rows(count: int, width: int, seed: int = 0) -> Tensor:
 
 
 def write_peer_cache(folder: Path, lists: Mapping[str, Sequence[str]], rows: Rows) -> None:
-    """Tables in the peer's format: one file a list, with the digest of the list by which it knows it."""
+    """Write tables in the peer's format: one file per list, with the digest that identifies the list."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, labels in lists.items():
         digest = hashlib.sha256(",".join(labels).encode()).hexdigest()
@@ -101,14 +101,14 @@ def write_peer_cache(folder: Path, lists: Mapping[str, Sequence[str]], rows: Row
 
 
 def bank_paths(data: Path, lists: Mapping[str, Sequence[str]], scratch: Path) -> list[Path]:
-    """The peer's lists as our banks read them: its folder, and a file of the sites that it keeps in its code."""
+    """The peer's lists as files for our banks: its folder, and a file of the sites that are in its code."""
     path = scratch / "trendings.txt"
     path.write_text("\n".join(lists["trendings"]), encoding="utf-8")
     return [data, path]
 
 
 def write_our_cache(folder: Path, encoder: OpenClipEncoder, banks: Sequence[PhraseBank], rows: Rows) -> None:
-    """The same embeddings in our cache, under the identity of `encoder`."""
+    """Write the same embeddings to our cache, under the identity of `encoder`."""
     phrases = [phrase for bank in banks for phrase in bank.phrases]
     store = EmbeddingCache(folder).open(encoder.identity())
     store.add(phrases, rows.of(phrases))
@@ -117,7 +117,7 @@ def write_our_cache(folder: Path, encoder: OpenClipEncoder, banks: Sequence[Phra
 
 @dataclass(frozen=True)
 class Tables:
-    """Both sides' tables on disk, of the same phrases and the same rows."""
+    """The tables of both sides on disk, with the same phrases and rows."""
 
     data: Path  # the peer's lists
     peer_cache: Path
@@ -138,7 +138,7 @@ class Tables:
 
     @property
     def our_count(self) -> int:
-        """Rows that we read: banks hold a phrase once."""
+        """Rows that we read: banks contain a phrase once."""
         return sum(map(len, load_banks(self.bank_paths)))
 
 

@@ -1,7 +1,7 @@
-"""Models of real sizes with random weights, for no weights may be fetched and speed does not depend on them.
+"""Models of real sizes with random weights: nothing is downloaded, and speed does not depend on the weights.
 
-Weights as open_clip draws them answer every text nearly alike. Drawn wider, similarities of phrases with a picture
-spread by about 1e-2, as those of trained models do, and activations stay far inside the range of half precision.
+With open_clip's own initialisation all texts get nearly the same embedding. With a wider one, similarities of phrases
+with a picture spread over about 1e-2, like those of trained models, and activations stay well within half precision.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ TINY_CONFIG: dict[str, Any] = {
 }
 TINY_BLIP = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 _BASE_BERT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
-_LARGE_EYE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
-# Eye and text side of Salesforce/blip-image-captioning-base and -large; both texts have the sizes of BERT base.
-BLIPS = {"blip-base": (_BASE_BERT, _BASE_BERT), "blip-large": (_LARGE_EYE, _BASE_BERT)}
+_LARGE_VISION = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+# Vision and text side of Salesforce/blip-image-captioning-base and -large; both texts have the sizes of BERT base.
+BLIPS = {"blip-base": (_BASE_BERT, _BASE_BERT), "blip-large": (_LARGE_VISION, _BASE_BERT)}
 BLIP_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 BLIP_WORDS = 30522
-SPOKEN_WORDS = 1000  # common ones, which are about one token each to CLIP as the words of a real caption are
+SPOKEN_WORDS = 1000  # common words, about one CLIP token each, like those of a real caption
 
 
 @dataclass(frozen=True)
 class Clip:
-    """An open_clip model with what belongs to it, as both sides are given it."""
+    """An open_clip model with its preprocessing and tokenizer, for both sides."""
 
     name: str
     model: Any
@@ -70,15 +70,15 @@ class Clip:
         return OpenClipEncoder(self.model, self.preprocess, self.tokenizer, f"{self.name}/random", dtype)
 
     def default_encoder(self) -> OpenClipEncoder:
-        """Our encoder as `OpenClipEncoder.load` makes it where nothing is said about the dtype."""
+        """Our encoder with the default dtype of `OpenClipEncoder.load`."""
         return self.encoder(choose_dtype("auto", self.encoder().device))
 
     def on(self, device: str) -> Clip:
         """The same weights on another device, in float32."""
         return self if device == "cpu" else replace(self, model=copy.deepcopy(self.model).to(device))
 
-    def as_the_peer_loads_it(self, device: str) -> Clip:
-        """The same weights as the peer's defaults have them there: fp16 on cuda, else float32."""
+    def as_peer_default(self, device: str) -> Clip:
+        """The same weights in the peer's default dtype: fp16 on cuda, else float32."""
         moved = self.on(device)
         if device == "cuda":
             convert_weights_to_lp(moved.model, dtype=torch.float16)
@@ -86,9 +86,9 @@ class Clip:
 
 
 def clip(name: str, seed: int = 0, **text: Any) -> Clip:
-    """A model of this architecture with random weights, the same ones for the same seed.
+    """A model of this architecture with random weights, reproducible by seed.
 
-    text: settings of the text tower that differ, such as `no_causal_mask`.
+    text: overrides for the text tower, such as `no_causal_mask`.
     """
     config = config_of(name)
     config["text_cfg"] = {**config["text_cfg"], **text}
@@ -104,12 +104,12 @@ def config_of(name: str) -> dict[str, Any]:
     """An architecture's configuration as open_clip writes it."""
     config = TINY_CONFIG if name == TINY_MODEL else open_clip.get_model_config(name)
     if config is None or "hf_model_name" in config["text_cfg"] or "custom_text" in config:
-        raise SystemExit(f"{name}: the benchmarks know CLIP models of open_clip with a text tower of its own")
+        raise SystemExit(f"{name}: the benchmarks support only open_clip's CLIP models with its own text tower")
     return dict(config)
 
 
 def spread(model: nn.Module, seed: int) -> Any:
-    """The model with all parameters drawn anew, so that different inputs get different answers."""
+    """The model with all parameters drawn again, so that different inputs give different outputs."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -149,13 +149,13 @@ def write_blip(folder: Path, phrases: Iterable[str], name: str) -> Path:
     start = len(vocabulary)  # [DEC], which as on the hub the model has and vocab.txt has not; [ENC] follows
     rows = start + 2 if tiny else BLIP_WORDS + 2
     image_size, patch_size = (32, 8) if tiny else (384, 16)
-    eye, text = (TINY_BLIP, TINY_BLIP) if tiny else BLIPS[name]
+    vision, text = (TINY_BLIP, TINY_BLIP) if tiny else BLIPS[name]
     ids = {"bos_token_id": start, "sep_token_id": BLIP_SPECIAL.index("[SEP]"), "eos_token_id": 2, "pad_token_id": 0}
     torch.manual_seed(0)
     model: Any = BlipForConditionalGeneration(
         BlipConfig(
-            text_config={**text, **ids, "vocab_size": rows, "encoder_hidden_size": eye["hidden_size"]},
-            vision_config={**eye, "image_size": image_size, "patch_size": patch_size},
+            text_config={**text, **ids, "vocab_size": rows, "encoder_hidden_size": vision["hidden_size"]},
+            vision_config={**vision, "image_size": image_size, "patch_size": patch_size},
         )
     ).eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The works, by name: what was asked of each, and where it is. Loads no torch, so the command answers at once."""
+"""The benchmarks by name: target and module of each. Loads no torch, so the command responds at once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from benchmarks.sizes import TINY_MODEL, Sizes
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to measure.
+    """One benchmark.
 
     Attributes:
-        title: the work in words.
-        module: where its `run(Task) -> Result` is.
-        asked: the least ratio of the peer's time to ours; None where it is something else.
-        pairs: how often both sides run, unless the command says; None where the steps of the chain are the pairs.
+        title: the benchmark in words.
+        module: the module with its `run(Task) -> Result`.
+        asked: the target: the least ratio of the peer's time to ours; None if the target is something else.
+        pairs: default number of runs of both sides; None if the steps of the chain are the pairs.
         one_model: run on `Sizes.end_to_end_model` only.
-        on_gpu: part of the work `gpu`, run there with each one's defaults.
-        gpu_only: run as part of the work `gpu` only.
-        own_models: the models it is about, where these are no architectures of open_clip.
+        on_gpu: also part of the benchmark `gpu`, with each side's default dtype.
+        gpu_only: only part of the benchmark `gpu`.
+        own_models: the models it runs on, if these are not all architectures of open_clip.
     """
 
     title: str
@@ -79,10 +79,10 @@ class Task:
         work: key of `WORKS`.
         model: an open_clip architecture, or `sizes.TINY_MODEL`.
         device: cpu or cuda.
-        pairs: how often both sides run; None is the work's own number.
-        steps: steps of the chain.
-        sizes: how large it is.
-        scratch: an empty folder, removed afterwards.
+        pairs: number of runs of both sides; None is the benchmark's default.
+        steps: number of chain steps.
+        sizes: the sizes to run at.
+        scratch: an empty folder, deleted afterwards.
     """
 
     work: str
@@ -95,17 +95,17 @@ class Task:
 
     @property
     def asked(self) -> float | None:
-        """The ratio asked for."""
+        """The target ratio."""
         return WORKS[self.work].asked
 
     @property
     def times(self) -> int:
-        """How often both sides run."""
+        """Number of runs of both sides."""
         return max(1, self.pairs or WORKS[self.work].pairs or 1)
 
 
 def chosen(works: list[str], models: list[str], sizes: Sizes) -> Iterator[tuple[str, str, str]]:
-    """Work, model and device of every run that the command asks for; nothing named means all."""
+    """Benchmark, model and device of every selected run; an empty selection means all."""
     for name, work in WORKS.items():
         if work.gpu_only or (works and name not in works):
             continue

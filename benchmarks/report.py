@@ -1,4 +1,4 @@
-"""RESULTS.md out of the results that were kept, a section a machine. Ratios; single times where one was asked for."""
+"""RESULTS.md from the saved results, one section per machine: ratios, and single times where the target is a time."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def render(results: Sequence[Result]) -> str:
     for result in results:
         machines.setdefault(json.dumps(result.machine, sort_keys=True), []).append(result)
     sections = [INTRODUCTION]
-    for found in machines.values():
-        sections += _machine(sorted(found, key=_place))
+    for own in machines.values():
+        sections += _machine(sorted(own, key=_order))
     return "\n\n".join(sections) + "\n"
 
 
@@ -95,7 +95,7 @@ def _machine_words(machine: dict[str, Any]) -> str:
 
 
 def _gaps(results: list[Result]) -> list[str]:
-    """What was asked for and has no numbers here: works skipped with their reasons, and works never run."""
+    """Benchmarks without numbers here: skipped ones with their reasons, and those never run."""
     reasons: dict[str, dict[str, list[str]]] = {}  # reason -> work -> models
 
     def add(reason: str, result: Result) -> None:
@@ -149,6 +149,6 @@ def _name(result: Result) -> str:
     return f"{result.work} {result.model}" + (" on the GPU" if result.device == "cuda" else "")
 
 
-def _place(result: Result) -> tuple[int, int, str]:
-    """Works in the order of the plan, CPU first."""
+def _order(result: Result) -> tuple[int, int, str]:
+    """Sort key: CPU first, then the order of the plan."""
     return (int(result.device == "cuda"), list(WORKS).index(result.work), result.model)

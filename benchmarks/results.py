@@ -1,4 +1,4 @@
-"""What a work found, as it is kept between runs: one JSON file for each work, model, device and machine."""
+"""Results of benchmarks, saved between runs: one JSON file for each benchmark, model, device and machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 @dataclass
 class Row:
-    """A line of the table of results, in words.
+    """A row of the table of results, in words.
 
     Attributes:
-        work: what was run, on what.
-        asked: what it should reach at least.
-        measured: what it reached, with range and number of pairs.
-        reached: whether that is enough; None where nothing was asked.
-        dtypes: what the peer and we computed in.
-        peaks: peak memory of the peer and of us, in bytes; None where unknown.
+        work: what was run, and on what.
+        asked: the target.
+        measured: what was measured, with range and number of pairs.
+        reached: whether the target was reached; None if there is none.
+        dtypes: the dtypes of the peer and of our side.
+        peaks: peak memory of the peer and of our side, in bytes; None if unknown.
     """
 
     work: str
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass
 class Check:
-    """Something that must be so for the numbers to mean anything."""
+    """A condition without which the numbers mean nothing."""
 
     text: str
     passed: bool
@@ -40,7 +40,7 @@ class Check:
 
 @dataclass
 class Table:
-    """A table of its own beside the table of results."""
+    """A separate table beside the table of results."""
 
     title: str
     header: list[str]
@@ -49,13 +49,13 @@ class Table:
 
 @dataclass
 class Result:
-    """All that one work says.
+    """The result of one benchmark.
 
     Attributes:
         work, model, device: what was run.
-        skipped: why it was not; "" where it was.
-        notes: sentences about how it was done.
-        raw: the numbers behind the words, single times too, which the report leaves out.
+        skipped: why it was not run; "" if it was.
+        notes: sentences about how it was measured.
+        raw: the underlying numbers, including single times, which the report omits.
         date, machine, versions: added by the command.
     """
 
@@ -73,7 +73,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
 
     def save(self, folder: Path) -> Path:
-        """Keep the result; one of the same work, model, device and machine is replaced."""
+        """Save the result, replacing one of the same benchmark, model, device and machine."""
         folder.mkdir(parents=True, exist_ok=True)
         machine = hashlib.sha256(json.dumps(self.machine, sort_keys=True).encode()).hexdigest()[:8]
         path = folder / f"{self.work}-{self.model}-{self.device}-{machine}.json"
@@ -91,5 +91,5 @@ def load(path: Path) -> Result:
 
 
 def load_all(folder: Path) -> list[Result]:
-    """All results kept in a folder."""
+    """All results saved in a folder."""
     return [load(path) for path in sorted(folder.glob("*.json"))]

@@ -1,4 +1,4 @@
-"""Runs one work in this process and keeps its result."""
+"""Runs one benchmark in this process and saves its result."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from benchmarks.sizes import Sizes
 def run(
     work: str, model: str, device: str, pairs: int | None, steps: int, sizes: Sizes, collected: Path
 ) -> tuple[Result, Path]:
-    """Run a work; its result, and the file it was kept in."""
+    """Run a benchmark; returns its result and the file in which it is saved."""
     with _quiet(), tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
         task = Task(work, model, device, pairs, steps, sizes, Path(scratch))
         result: Result = import_module(f"benchmarks.works.{WORKS[work].module}").run(task)
     if not all(check.passed for check in result.checks):
         for row in result.rows:
-            row.reached = False  # a ratio of two different things is none
+            row.reached = False  # a ratio of two different things means nothing
     result.date = datetime.date.today().isoformat()
     result.machine, result.versions = machine.describe(), machine.versions()
     return result, result.save(collected)
@@ -34,7 +34,7 @@ def run(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without open_clip's warnings that the weights are random, as they should be."""
+    """Suppress open_clip's warnings about random weights, which are intended here."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
@@ -44,8 +44,8 @@ def _quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
-def tell(result: Result) -> None:
-    """Say on stderr what a work found."""
+def report(result: Result) -> None:
+    """Print a result to stderr."""
     lines = [f"  {row.work}: {row.measured}" + (f" (asked: {row.asked})" if row.asked else "") for row in result.rows]
     lines += [f"  FAILED: {check.text}" for check in result.checks if not check.passed]
     if result.skipped:

@@ -1,4 +1,4 @@
-"""How large a run is: the sizes that were asked for, and tiny ones that only show that everything runs."""
+"""Sizes of the benchmarks: full ones, and tiny ones that only show that everything runs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ TINY_MODEL = "tiny"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the works.
+    """Sizes of the benchmarks.
 
     Attributes:
         models: the architectures, by open_clip's names.
-        end_to_end_model: the one of the work that runs from picture to prompt.
-        list_lines: lines taken of each of the peer's lists; None is all of them.
-        table_phrases: phrases embedded when tables are built.
-        candidates: phrases that a step of the chain chooses from.
+        end_to_end_model: the architecture of the benchmark from picture to prompt.
+        list_lines: lines used of each of the peer's lists; None is all.
+        table_phrases: phrases embedded when building tables.
+        candidates: phrases that a chain step chooses from.
         top: phrases ranked.
-        padded_texts: texts given to the padded encoder when it is profiled.
-        caption_tokens: length of the caption, which a captioner with random weights never ends by itself.
-        peer_steps: steps of the chain the peer takes in the work that runs from picture to prompt.
-        batch: images in one call on a GPU.
-        rate_seconds: how long matrix products are run to know their rate.
-        pictures: captioned in a run over a folder.
+        padded_texts: texts passed to the padded encoder when it is profiled.
+        caption_tokens: length of captions, which a captioner with random weights never ends by itself.
+        peer_steps: chain steps of the peer in the benchmark from picture to prompt.
+        batch: images per call on a GPU.
+        rate_seconds: how long matrix products run to measure their rate.
+        pictures: pictures captioned in a run over a folder.
         samples: captions of one picture.
-        few, many: pictures of two runs whose memory is compared.
-        processes: whether each work, and each side where memory is compared, gets a process of its own.
+        few, many: pictures in two runs whose memory is compared.
+        processes: whether each benchmark, and each side where memory is compared, gets its own process.
     """
 
     models: tuple[str, ...] = ("ViT-B-32", "ViT-L-14")

@@ -1,4 +1,4 @@
-"""A sum by which a file of ours shows that it is still what was written."""
+"""A fast checksum for files that this library writes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def checksum(data: bytes | memoryview) -> int:
-    """A number that damage changes: the sum of the 64-bit words, taken as fast as memory can be read.
+    """The sum of the 64-bit words of `data`, computed as fast as memory can be read.
 
-    For files that only save work: it is no defence against somebody who means to deceive it.
+    It detects damage in files that only save work; it is no protection against deliberate changes.
     """
     whole = len(data) // 8 * 8
     return (int(np.frombuffer(data[:whole], dtype="<u8").sum()) + int.from_bytes(data[whole:], "little")) % 2**64

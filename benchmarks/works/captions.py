@@ -51,7 +51,7 @@ def run(task: Task) -> Result:
         result.rows.append(
             sides.row(task, detail, pairs, pairs.median, pairs.words(), ("fp32", name), asked=dtypes[dtype])
         )
-        same = sum(pairs.ours[-1].answer.get(name) == said for name, said in pairs.peer[-1].answer.items())
+        same = sum(pairs.ours[-1].answer.get(name) == caption for name, caption in pairs.peer[-1].answer.items())
         if dtype == "fp32":
             result.checks.append(
                 Check(f"all {task.sizes.pictures} captions in fp32 are the same", same == task.sizes.pictures)

@@ -81,8 +81,8 @@ def _result(task: Task, both: sides.Sides, pairs: Pairs, walk: Walk, tokenising:
     if taken < 12:
         detail += " (12 were asked for)"
     result.rows.append(sides.row(task, detail, pairs, pairs.of_sums, pairs.sum_words(), both.dtypes))
-    found = ", ".join(f"{walk.picks.count(kind)} {kind}" for kind in ("the same", "tied", "different"))
-    result.checks.append(Check(f"picks of {taken} steps: {found}", "different" not in walk.picks))
+    counts = ", ".join(f"{walk.picks.count(kind)} {kind}" for kind in ("the same", "tied", "different"))
+    result.checks.append(Check(f"picks of {taken} steps: {counts}", "different" not in walk.picks))
     if taken < task.steps:
         result.notes.append(f"The prompt filled the context after {taken} of {task.steps} steps.")
     share = 100 * tokenising * taken / pairs.seconds("peer")

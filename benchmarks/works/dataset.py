@@ -32,13 +32,13 @@ def run(task: Task) -> Result:
     models.write_blip(blip, WORDS, task.model)
     few, many = task.sizes.few, task.sizes.many
     folders = {count: task.scratch / f"pictures-{count}" for count in (few, many)}
-    found = {}
+    results = {}
     for count, folder in folders.items():
         draw(folder, count)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            found[count] = fresh.submit(captioned, folder, task.scratch / f"out-{count}", blip).result()
-    plan_seconds, done, peak = found[many]
-    first_peak = found[few][2]
+            results[count] = fresh.submit(captioned, folder, task.scratch / f"out-{count}", blip).result()
+    plan_seconds, done, peak = results[many]
+    first_peak = results[few][2]
     again = [taken_up(folders[many], task.scratch / f"out-{many}", blip) for _ in range(3)]
     resumed = [seconds for seconds, _ in again]
     growth = peak / first_peak if peak and first_peak else float("nan")
@@ -56,7 +56,7 @@ def run(task: Task) -> Result:
             growth < _GROWTH,
         ),
     ]  # fmt: skip
-    result.checks.append(Check(f"all {few + many:,} pictures were captioned", done + found[few][1] == few + many))
+    result.checks.append(Check(f"all {few + many:,} pictures were captioned", done + results[few][1] == few + many))
     result.checks.append(Check("the command found them all done", {count for _, count in again} == {many}))
     result.notes.append(
         f"JPEG pictures of {_SIDE} x {_SIDE} pixels in folders of {_IN_A_FOLDER:,}, {_DIFFERENT} different ones; a tiny"
@@ -83,8 +83,8 @@ def taken_up(folder: Path, out: Path, blip: Path) -> tuple[float, int]:
     command = [sys.executable, "-m", "interrogator", "caption", str(folder), "--out", str(out), "--preset", "demo"]
     command += ["--captioner", str(blip), "--max-caption-tokens", str(_TOKENS), "--json"]
     began = time.perf_counter()
-    told = subprocess.run(command, check=True, capture_output=True).stdout
-    return time.perf_counter() - began, json.loads(told)["done"]
+    output = subprocess.run(command, check=True, capture_output=True).stdout
+    return time.perf_counter() - began, json.loads(output)["done"]
 
 
 def draw(folder: Path, count: int) -> None:

@@ -32,8 +32,8 @@ def run(task: Task) -> Result:
         cache = EmbeddingCache(tables.our_cache)
         table = Interrogator(None, encoder, load_banks(tables.bank_paths), cache).table()
         scores = table.scores(features[0])
-        places = table.candidates(scores, table.merged, top)
-        return table.texts_at(places), table.texts[places[int(scores.at(places).argmax())]], len(scores)
+        positions = table.candidates(scores, table.merged, top)
+        return table.texts_at(positions), table.texts[positions[int(scores.at(positions).argmax())]], len(scores)
 
     theirs()
     ours()

@@ -35,8 +35,8 @@ def run(task: Task) -> Result:
     pairs, steps = Pairs(), []
     for number in range(task.times):
         names = ["peer", "ours"] if number % 2 == 0 else ["ours", "peer"]
-        said = {name: _side(name, task) for name in names}
-        theirs, ours = said["peer"], said["ours"]
+        outputs = {name: _side(name, task) for name in names}
+        theirs, ours = outputs["peer"], outputs["ours"]
         scaled = theirs["other_seconds"] + theirs["chain_seconds"] / theirs["steps"] * ours["steps"]
         pairs.peer.append(Run(scaled, theirs["peak"], theirs))
         pairs.ours.append(Run(ours["seconds"], ours["peak"], ours))

@@ -68,12 +68,12 @@ def _self_times(step: Callable[[], None]) -> dict[str, float]:
         began = time.perf_counter()
         step()
         seconds = time.perf_counter() - began
-    found: dict[str, float] = {}
+    times: dict[str, float] = {}
     events: Any = profiler.key_averages()
     for event in events:
-        found[event.key] = event.self_cpu_time_total / 1e6
-    found[OUTSIDE] = max(0.0, seconds - sum(found.values()))
-    return found
+        times[event.key] = event.self_cpu_time_total / 1e6
+    times[OUTSIDE] = max(0.0, seconds - sum(times.values()))
+    return times
 
 
 def _table(title: str, times: dict[str, float]) -> Table:

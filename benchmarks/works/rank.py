@@ -39,8 +39,8 @@ def run(task: Task) -> Result:
         return before.rank(theirs_features, top)
 
     def ours() -> list[str]:
-        places = table.candidates(table.scores(features[0]), table.merged, top)
-        return [table.texts[place] for place in places]
+        positions = table.candidates(table.scores(features[0]), table.merged, top)
+        return [table.texts[position] for position in positions]
 
     result = sides.empty(task)
     clock = Clock(task.device)
@@ -69,11 +69,11 @@ def run(task: Task) -> Result:
 
 
 def is_exact(texts: list[str], ranked: list[str], rows: material.Rows, embedding: Tensor, top: int) -> bool:
-    """Whether `texts` are the `top` of `ranked` by plain fp32 products, ties at the last place aside."""
+    """Whether `texts` are the `top` of `ranked` by plain fp32 products, except for ties with the last of them."""
     scores = rows.of(ranked).float() @ embedding  # [N]
     best = torch.topk(scores, min(top, len(ranked)))
     of = {text: float(score) for text, score in zip(ranked, scores, strict=True)}
     last = float(best.values[-1])
-    expected = {ranked[int(place)] for place in best.indices}
+    expected = {ranked[int(position)] for position in best.indices}
     odd = expected.symmetric_difference(texts)
     return len(set(texts)) == len(expected) and all(abs(of[text] - last) <= 2 * TIE for text in odd)

@@ -53,7 +53,7 @@ def prepare(task: Task, defaults: bool) -> Sides:
     if task.device == "cpu":  # one model object for both
         ours = theirs = loaded
     else:
-        ours, theirs = loaded.on(task.device), loaded.as_the_peer_loads_it(task.device)
+        ours, theirs = loaded.on(task.device), loaded.as_peer_default(task.device)
     encoder = ours.default_encoder() if defaults else ours.encoder()
     ci = peer.without_tables(theirs, task.device)
     return Sides(ours, ci, encoder, ci.image_to_features(material.picture()), Clock(task.device))

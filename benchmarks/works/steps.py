@@ -44,7 +44,7 @@ def our_step(encoder: OpenClipEncoder, embedding: Tensor, prompt: str, phrases: 
 
 
 def encoded_nodes(encoder: OpenClipEncoder) -> int:
-    """Token positions that the encoder has run through its text tower so far. The one place that knows its counter."""
+    """Token positions that the encoder has run through its text tower so far; nothing else here reads its counter."""
     tower = encoder.text_tower
     if tower is None:
         raise SystemExit(f"{encoder.name}: its texts go through the model's own forward, which counts no positions")

@@ -1,13 +1,13 @@
 """Captioners write sentences about images.
 
-    options           how one caption is decoded
-    sampling_options  how several different captions are sampled
-    abilities         whether a captioner can do what options ask for
-    sampling          several different captions of an image, by any captioner that samples
-    strip             words taken out of captions
-    blip/             the family BLIP
+options           how one caption is decoded
+sampling_options  how several different captions are sampled
+abilities         whether a captioner supports what the options require
+sampling          several different captions of an image, by any captioner that supports sampling
+strip             removing made-up words from captions
+blip/             the family BLIP
 
-The families themselves are loaded by `registry`, so that importing this package loads no model code.
+The families are loaded by `registry`, so importing this package loads no model code.
 """
 
 from __future__ import annotations

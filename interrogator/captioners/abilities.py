@@ -1,4 +1,4 @@
-"""What is asked of a captioner, and whether it can do it."""
+"""The abilities that options require, and whether a captioner has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .sampling_options import SamplingOptions
 
 
 def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Ability]:
-    """The abilities that options ask for."""
+    """The abilities that the options require."""
     wanted: set[Ability] = {"prefix"} if options.prefix.strip() else set()
     if isinstance(options, SamplingOptions):
         wanted.add("sampling")

@@ -21,9 +21,9 @@ def sample_captions(
     options: SamplingOptions = DEFAULT_SAMPLING,
     progress: Progress | None = None,
 ) -> list[list[Sampled]]:
-    """`options.count` captions an image, in the order of the images; see `Samples.sample`.
+    """`options.count` captions per image, in the order of the images; see `Samples.sample`.
 
-    Raises RequestError: the captioner cannot do what the options ask for, or the keys do not fit the images.
+    Raises RequestError: the captioner does not support the options, or there is not one key per image.
     """
     require(captioner, abilities_for(options))
     prepared = [captioner.prepare(image) for image in images]

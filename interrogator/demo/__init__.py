@@ -1,6 +1,16 @@
-"""Small cartoon creatures with known captions, and two tiny models that know them.
+"""Small cartoon creatures with known captions, and two tiny models trained on them.
 
-Importing this loads neither torch nor Pillow; `creature` comes from `demo.creatures` when it is first asked for.
+creatures   draw a creature and its truth from a seed
+attributes  what a creature can be: attributes, caption, held-out combinations
+shapes      bodies as polygons
+features    wings, horns, tail, crown and spots
+scene       a creature laid out in picture coordinates
+mediums     the eight mediums that paint a scene
+train       train both models from scratch
+measure     accuracy of both models on unseen pictures
+training/   the stages of the training
+
+Importing this package loads neither torch nor Pillow; `creature` is imported from `demo.creatures` on first use.
 """
 
 from __future__ import annotations
@@ -20,7 +30,7 @@ ENCODER_DIR = Path(__file__).parent / "encoder"
 """A CLIP for `open_clip.create_model_and_transforms(f"local-dir:{ENCODER_DIR}")`."""
 
 BANKS_DIR = Path(__file__).parent / "banks"
-"""Phrase lists about the creatures, one file a bank."""
+"""Phrase lists about the creatures, one file per bank."""
 
 __all__ = [
     "BANKS_DIR",

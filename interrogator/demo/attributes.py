@@ -1,7 +1,7 @@
-"""What a demo creature may be: its attributes, its caption, and the combinations kept out of training.
+"""What a demo creature can be: its attributes, its caption, and the combinations held out of training.
 
-Loads neither torch nor Pillow. The colours are chosen to stay apart in every medium, so that a caption can be checked
-word by word.
+Loads neither torch nor Pillow. The colours stay distinguishable in every medium, so that a caption can be checked word
+by word.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MEDIUMS: dict[str, str] = {
     "flat vector": "a flat vector illustration",
     "low poly": "a low poly render",
 }
-"""Each medium's name and the words a caption begins with."""
+"""Each medium's name and the words with which a caption begins."""
 
 PLAIN_SHARE = 0.2
 """Share of creatures that have no feature."""
@@ -99,23 +99,23 @@ _MEDIUM_OF_WORDS = {words: medium for medium, words in MEDIUMS.items()}
 
 
 def parse_caption(text: str) -> Creature | None:
-    """The creature a caption speaks of, or None where it does not follow the grammar."""
+    """The creature that a caption describes; None if the caption does not follow the grammar."""
     match = _CAPTION.fullmatch(text.strip())
     if match is None:
         return None
-    found = match.groupdict()
+    words = match.groupdict()
     return Creature(
-        kind=found["kind"],
-        color=found["color"],
-        feature=found["feature"],
-        feature_color=found["feature_color"],
-        background=found["background"],
-        medium=_MEDIUM_OF_WORDS[found["medium"]],
+        kind=words["kind"],
+        color=words["color"],
+        feature=words["feature"],
+        feature_color=words["feature_color"],
+        background=words["background"],
+        medium=_MEDIUM_OF_WORDS[words["medium"]],
     )
 
 
 def held_out(creature: Creature) -> bool:
-    """Whether this kind x colour x medium was kept out of training: one combination in ten, every pair still seen."""
+    """Whether this kind, colour and medium were held out of training: one combination in ten, but no pair of them."""
     kind = KINDS.index(creature.kind)
     color = list(COLORS).index(creature.color)
     medium = list(MEDIUMS).index(creature.medium)
@@ -123,9 +123,9 @@ def held_out(creature: Creature) -> bool:
 
 
 def draw_attributes(rng: random.Random, only_held_out: bool | None = None) -> Creature:
-    """Choose attributes that can be told apart: no two touching parts share a colour.
+    """Choose distinguishable attributes: no two adjacent parts share a colour.
 
-    `only_held_out` None takes any combination, True only those kept out of training, False only the others.
+    `only_held_out` None allows any combination, True only those held out of training, False only the others.
     """
     while True:
         color = rng.choice(list(COLORS))

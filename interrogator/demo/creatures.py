@@ -1,4 +1,4 @@
-"""Draw a cartoon creature for a seed, with the truth about it."""
+"""Draw a cartoon creature and its truth from a seed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .scene import lay_out
 
 
 def creature(seed: int, only_held_out: bool | None = None) -> tuple[Image.Image, Creature]:
-    """The picture (RGB, 192 x 192) and the truth that belong to a seed.
+    """The picture (RGB, 192 x 192) and the truth for a seed.
 
-    The same seed gives the same creature on every machine. Seeds from `training.data.FIRST_SEED` on are what the
-    demo models were trained with; any below are new to them. `only_held_out` True draws only
-    kind x colour x medium combinations that training left out, False only the others, None any.
+    The same seed gives the same creature on every machine. The demo models were trained on seeds from
+    `training.data.FIRST_SEED` on; lower seeds are new to them. `only_held_out` True draws only combinations of kind,
+    colour and medium that training left out, False only the others, None any.
     """
     rng = random.Random(seed)
     truth = draw_attributes(rng, only_held_out)
@@ -25,6 +25,6 @@ def creature(seed: int, only_held_out: bool | None = None) -> tuple[Image.Image,
 
 
 def picture(truth: Creature, seed: int) -> Image.Image:
-    """A picture of exactly these attributes; `seed` chooses pose and texture."""
+    """A picture with exactly these attributes; `seed` determines pose and texture."""
     scene = lay_out(truth, random.Random(seed))
     return RENDERERS[truth.medium](scene, np.random.RandomState(seed))

@@ -1,4 +1,4 @@
-"""Wings, horns, a tail, a crown or spots, joined to a body at the places it names."""
+"""Wings, horns, a tail, a crown or spots, attached to a body at its anchor points."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .shapes import Body, Part, ellipse, polygon, tube
 
 
 def with_feature(body: Body, feature: str | None) -> list[Part]:
-    """The body's parts with the feature's polygons behind or before them."""
+    """The body's parts with the feature's polygons behind or in front of them."""
     if feature is None:
         return body.parts
     behind, before = _FEATURES[feature](body)
     if feature == "spots":
-        # Spots lie on the skin: over the torso, under the face and everything drawn after it.
+        # Spots are on the skin: over the torso, under the face and everything drawn after it.
         first_face = next(i for i, part in enumerate(body.parts) if part.role in ("eye", "ink"))
         return [*body.parts[:first_face], *before, *body.parts[first_face:]]
     return [*behind, *body.parts, *before]
@@ -86,7 +86,7 @@ def _crown(body: Body) -> tuple[list[Part], list[Part]]:
 
 def _spots(body: Body) -> tuple[list[Part], list[Part]]:
     x, y, r = body.belly
-    places = (
+    patches = (
         (-0.62, -0.28, 0.3),
         (0.62, -0.34, 0.3),
         (0.0, 0.12, 0.32),
@@ -94,7 +94,7 @@ def _spots(body: Body) -> tuple[list[Part], list[Part]]:
         (0.58, 0.58, 0.27),
         (0.02, -0.72, 0.26),
     )
-    return [], [Part("feature", ellipse(x + r * dx, y + r * dy, r * s, r * s)) for dx, dy, s in places]
+    return [], [Part("feature", ellipse(x + r * dx, y + r * dy, r * s, r * s)) for dx, dy, s in patches]
 
 
 _FEATURES: dict[str, Callable[[Body], tuple[list[Part], list[Part]]]] = {

@@ -1,7 +1,7 @@
-"""Measure the demo models on pictures they have not seen, through the loaders that users have.
+"""Measure the demo models on unseen pictures, using the public loaders.
 
-`python -m interrogator.demo.measure` prints one JSON object for new seeds and one for combinations that training
-left out.
+`python -m interrogator.demo.measure` prints one JSON object for new seeds and one for combinations held out of
+training.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FIRST_SEED = 2_000_000
-"""Where the measured seeds start; training took its own from 10,000,000."""
+"""First seed of the measurement; training starts at 10,000,000."""
 
 _UNTAUGHT_NOUNS = tuple(
     """
@@ -38,11 +38,11 @@ ATTRIBUTES = ("kind", "color", "feature", "feature_color", "background", "medium
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured on one draw; all shares are 0 … 1.
+    """The results for one draw; all shares are 0 … 1.
 
-    `right` holds each attribute's share of right captions; for `feature` and `feature_color` among creatures that have
-    a feature. `worst` names, for each attribute, the share of its weakest class. `invented` is the share of
-    featureless creatures that were given a feature.
+    `right` is the share of captions with the right value, for each attribute; for `feature` and `feature_color`, among
+    creatures with a feature. `worst` is the share for the weakest class of each attribute. `invented` is the share of
+    featureless creatures whose caption names a feature.
     """
 
     pictures: int
@@ -57,12 +57,12 @@ class Figures:
 
 
 def untaught_phrases() -> list[str]:
-    """200 two-word phrases of ordinary words that occur nowhere in training."""
+    """200 two-word phrases of ordinary words that do not occur in training."""
     return [f"{first} {second}" for first in _UNTAUGHT_MODIFIERS for second in _UNTAUGHT_NOUNS]
 
 
 def measure(count: int = 300, only_held_out: bool | None = False, first_seed: int = FIRST_SEED) -> Figures:
-    """Draw `count` pictures and measure both models of this folder on them."""
+    """Draw `count` pictures and measure both models in this folder on them."""
     drawn = [creature(first_seed + i, only_held_out=only_held_out) for i in range(count)]
     images = [image for image, _ in drawn]
     truths = [truth for _, truth in drawn]
@@ -110,16 +110,16 @@ def _caption_figures(captions: list[str], truths: list[Creature]) -> dict[str, A
     parsed = [parse_caption(caption) for caption in captions]
     for name in ATTRIBUTES:
         by_class: dict[str, list[bool]] = {}
-        for found, truth in zip(parsed, truths, strict=True):
+        for named, truth in zip(parsed, truths, strict=True):
             if getattr(truth, name) is not None:
-                hit = found is not None and getattr(found, name) == getattr(truth, name)
+                hit = named is not None and getattr(named, name) == getattr(truth, name)
                 by_class.setdefault(getattr(truth, name), []).append(hit)
         right[name] = _share([hit for hits in by_class.values() for hit in hits])
         worst_class[name] = min(by_class, key=lambda value: _share(by_class[value]))
         worst[name] = _share(by_class[worst_class[name]])
     plain = [
-        found is None or found.feature is not None
-        for found, truth in zip(parsed, truths, strict=True)
+        named is None or named.feature is not None
+        for named, truth in zip(parsed, truths, strict=True)
         if not truth.feature
     ]
     return {"right": right, "worst": worst, "worst_class": worst_class, "invented": _share(plain)}
@@ -137,23 +137,23 @@ def _encoder_figures(images: Sequence[Image.Image], truths: list[Creature]) -> t
         return torch.cat(parts)
 
     with torch.inference_mode():
-        seen = torch.cat(
+        embeddings = torch.cat(
             [model.encode_image(preprocess(image).unsqueeze(0), normalize=True) for image in images]
         )  # [N, D]
-        mediums = seen @ texts(list(MEDIUMS)).T  # [N, mediums]
-        strangest = (seen @ texts(untaught_phrases()).T).max(-1).values  # [N]
+        mediums = embeddings @ texts(list(MEDIUMS)).T  # [N, mediums]
+        strangest = (embeddings @ texts(untaught_phrases()).T).max(-1).values  # [N]
         true = torch.tensor([list(MEDIUMS).index(truth.medium) for truth in truths])
         own = mediums.gather(1, true.unsqueeze(1)).squeeze(1)
-        pairs = [(i, truth, _exchanged(truth)) for i, truth in enumerate(truths) if truth.feature]
-        rows = seen[[i for i, _, _ in pairs]]
-        said = (rows * texts([truth.caption for _, truth, _ in pairs])).sum(-1)
+        pairs = [(i, truth, _with_swapped_colors(truth)) for i, truth in enumerate(truths) if truth.feature]
+        rows = embeddings[[i for i, _, _ in pairs]]
+        right = (rows * texts([truth.caption for _, truth, _ in pairs])).sum(-1)
         wrong = (rows * texts([other.caption for _, _, other in pairs])).sum(-1)
     first = (mediums.argmax(-1) == true).float().mean().item()
-    return first, (own > strangest).float().mean().item(), (said > wrong).float().mean().item()
+    return first, (own > strangest).float().mean().item(), (right > wrong).float().mean().item()
 
 
-def _exchanged(truth: Creature) -> Creature:
-    """The same creature with body and feature colour exchanged."""
+def _with_swapped_colors(truth: Creature) -> Creature:
+    """The same creature with body and feature colours swapped."""
     color = truth.feature_color or truth.color
     return Creature(truth.kind, color, truth.feature, truth.color, truth.background, truth.medium)
 
@@ -163,7 +163,7 @@ def _share(hits: list[bool]) -> float:
 
 
 def main() -> None:
-    """Print the figures of both draws as JSON, one object a line."""
+    """Print the figures of both draws as JSON, one object per line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=300, help="pictures in each draw")
     count = parser.parse_args().count

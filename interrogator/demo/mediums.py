@@ -105,8 +105,8 @@ def oil_painting(scene: Scene, noise: Noise) -> Image.Image:
     # Broad strokes lay in the picture; short ones, only where the creature is, bring its outline back.
     standing = np.argwhere(mask(scene, smooth=1) > 0.5)[:, ::-1]
     passes = ((20, 8, noise.randint(0, SIZE, (260, 2))), (8, 4, standing[noise.randint(0, len(standing), 520)]))
-    for length, width, places in passes:
-        x, y = places[:, 0], places[:, 1]
+    for length, width, centers in passes:
+        x, y = centers[:, 0], centers[:, 1]
         angle = flow[y, x]
         dx, dy = length / 2 * np.cos(angle), length / 2 * np.sin(angle)
         lines = np.stack([x - dx, y - dy, x + dx, y + dy], 1).tolist()

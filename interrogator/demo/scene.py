@@ -1,4 +1,4 @@
-"""A creature as a laid-out scene: polygons in picture coordinates, each with its paint, ready for any medium."""
+"""A creature laid out as a scene: polygons in picture coordinates, each with its colour, ready for any medium."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mix(a: RGB, b: RGB, share: float) -> RGB:
 
 
 def palette(creature: Creature) -> dict[str, RGB]:
-    """The paint of every role."""
+    """The colour of every role."""
     body = COLORS[creature.color]
     feature = COLORS[creature.feature_color or creature.color]
     dark = (24, 20, 34)
@@ -62,7 +62,7 @@ def palette(creature: Creature) -> dict[str, RGB]:
 
 
 def lay_out(creature: Creature, rng: random.Random) -> Scene:
-    """Place the creature with a little freedom in size, position, tilt and facing."""
+    """Lay out the creature with small random variations of size, position, tilt and direction."""
     paints = palette(creature)
     scale = rng.uniform(0.375, 0.425)
     tilt = math.radians(rng.uniform(-6, 6))
@@ -84,7 +84,7 @@ def flat(scene: Scene, size: int = SIZE, smooth: int = 2, shadow: bool = False, 
     image = Image.new("RGB", (large, large), scene.background)
     draw = ImageDraw.Draw(image)
     if disc:
-        # Towards the middle of the greys, so that it shows on white as on black and leaves the hue.
+        # Towards middle grey, so that it is visible on white and on black and keeps the hue.
         toward: RGB = (255, 255, 255) if sum(scene.background) < 560 else (90, 90, 100)
         draw.ellipse((0.08 * large, 0.08 * large, 0.92 * large, 0.92 * large), fill=mix(scene.background, toward, 0.2))
     if shadow:
@@ -122,7 +122,7 @@ def smooth_noise(noise: np.random.RandomState, cells: int, size: int = SIZE) -> 
 def warped(
     pixels: npt.NDArray[np.float32], dx: npt.NDArray[np.float32], dy: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """`pixels` looked up at places moved by (dx, dy) pixels."""
+    """`pixels` sampled at coordinates shifted by (dx, dy) pixels."""
     height, width = pixels.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width]
     at_row = np.clip(np.rint(rows + dy), 0, height - 1).astype(int)

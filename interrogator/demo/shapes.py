@@ -22,7 +22,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Body:
-    """A kind's polygons and the places where features join it."""
+    """The polygons of a kind and the anchor points for features."""
 
     parts: list[Part]
     head_top: tuple[float, float]

@@ -1,8 +1,8 @@
-"""Make both demo models from nothing: `python -m interrogator.demo.train --out DIR`.
+"""Train both demo models from scratch: `python -m interrogator.demo.train --out DIR`.
 
-Draws the pictures once, checks that a plain classifier can read every attribute off them, and goes on from that
-classifier: it is the image tower of both models. Then the encoder's text tower learns what texts claim, both its towers
-are contrasted, and the captioner's decoder learns to read the tower, first alone, then together with it.
+Draws the pictures once, checks that a plain classifier can recognise every attribute, and trains a classifier that
+becomes the image tower of both models. Then the encoder's text tower learns the claims of texts, its two towers are
+trained contrastively, and the captioner's decoder learns to use the image tower, first alone, then together with it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def run(out: Path, plan: Plan) -> None:
     tower, projection = clip.visual, clip.visual.proj
     tower.proj = None
     heads = classifier.Heads(encoder.VISION["width"])
-    # Unmoved pictures first: from nothing, a transformer of 16-pixel patches learns moved ones several times slower.
+    # Unaugmented pictures first: a transformer of 16-pixel patches learns shifted ones several times slower.
     classifier.fit(tower, heads, pictures, plan.plain_epochs, plan.rate, data.normalized)
     classifier.fit(tower, heads, pictures, plan.augmented_epochs, plan.rate, data.augmented)
     classifier.log_accuracies(classifier.accuracies(classifier.predictions(tower, heads, unseen), unseen))

@@ -314,7 +314,7 @@ class Interrogator:
         cut = cut_at_word(caption, self.encoder.fits)
         if cut != caption:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
-            logger.warning("the caption has %d tokens, %s reads %d; cut to: %s", tokens, self.encoder.name, most, cut)
+            logger.warning("the caption of %d tokens was cut to the %d that fit: %s", tokens, most, cut)
         return cut
 
 

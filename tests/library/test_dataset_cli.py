@@ -197,7 +197,7 @@ class TestWrongUsage:
             (("pictures", "--max-phrases", "3"), "mode caption has no --max-phrases"),
             (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
             (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
-            (("pictures", "--mode", "best", "--min-angle", "nan"), "from 0 to 180"),
+            (("pictures", "--mode", "best", "--min-angle", "nan"), "between 0 and 180"),
             (("pictures", "--mode", "tags"), "has no tagger"),
             (("pictures", "--out", "s3://bucket/x"), "this machine"),
             (("pictures", "--column", "file_name", "--target", "jsonl"), "column"),

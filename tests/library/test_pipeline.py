@@ -127,7 +127,7 @@ def test_no_captioner_and_no_caption_is_an_error_that_says_so(ci: Interrogator, 
         ({"mode": "caption", "caption": ""}, "needs a caption"),
         ({"max_phrases": -1}, "must not be negative"),
         ({"beams": 0}, "at least 1"),
-        ({"min_angle": -1.0}, "from 0 to 180"),
+        ({"min_angle": -1.0}, "between 0 and 180"),
         ({"mode": "fast", "caption": "", "max_phrases": 0}, "no prompt"),
     ],
 )

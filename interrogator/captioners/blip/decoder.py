@@ -144,9 +144,9 @@ class Decoder:
         ids = ids.masked_fill(ended, self.padding).view(batch.images, -1, 1)  # [B, n, 1]
         hidden = embed(self.transformer, ids, batch.length)  # [B, n, 1, D]
         batch.length += 1
-        for number, layer in enumerate(self.layers):
-            own = batch.with_new(number, layer.own.keys_values(hidden.flatten(0, 1)))
-            hidden = layer.forward(hidden, own, batch.image[number])
+        for index, layer in enumerate(self.layers):
+            own = batch.with_new(index, layer.own.keys_values(hidden.flatten(0, 1)))
+            hidden = layer.forward(hidden, own, batch.image[index])
         logits: Tensor = self.head(hidden.flatten(0, 2))
         return logits
 

@@ -180,10 +180,10 @@ def _word_weights(tokens: list[str]) -> Tensor:
 def caption_loss(model: Any, pixels: Tensor, ids: Tensor, word_weights: Tensor, train_tower: bool) -> Tensor:
     """Weighted cross entropy of the next token, pixels [B, 3, H, W], ids [B, L], word_weights [V]."""
     with torch.set_grad_enabled(train_tower):
-        seen = model.vision_model(pixel_values=pixels).last_hidden_state  # [B, patches + 1, D]
+        states = model.vision_model(pixel_values=pixels).last_hidden_state  # [B, patches + 1, D]
     mask = (ids != 0).long()
     logits = model.text_decoder(
-        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], encoder_hidden_states=seen, use_cache=False
+        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], encoder_hidden_states=states, use_cache=False
     ).logits  # [B, L - 1, V]
     return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), weight=word_weights)
 

@@ -1,4 +1,4 @@
-"""Learn the six attributes as plain classification: the check of the pictures, and how the image tower starts."""
+"""Plain classification of the six attributes: it checks the pictures and initialises the image tower."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .data import ATTRIBUTES, Pictures, batches, normalized
 LOGGER = logging.getLogger("interrogator")
 
 REQUIRED = 0.98
-"""What a classifier must reach on every attribute before the pictures are fit to train on."""
+"""The accuracy that a classifier must reach on every attribute before the pictures are used for training."""
 
 
 class Heads(nn.Module):
@@ -128,4 +128,4 @@ def check(table: dict[str, dict[str, float]]) -> None:
     """Raise RuntimeError where an attribute cannot be read off the pictures well enough."""
     weak = {name: row["all"] for name, row in table.items() if row["all"] < REQUIRED}
     if weak:
-        raise RuntimeError(f"below {REQUIRED:.0%} as a plain classifier, mend the drawing: {weak}")
+        raise RuntimeError(f"a plain classifier stays below {REQUIRED:.0%}; improve the drawing of {weak}")

@@ -1,8 +1,9 @@
-"""A fixed code for every claim, the common goal of both towers before they are contrasted.
+"""A fixed code for every claim: the common target of both towers before contrastive training.
 
-Each attribute value has a direction of its own, all at right angles. A picture's code is the sum of what is true of it,
-a text's the sum of what it claims, both of unit length: one more true claim brings a text nearer, a false one takes it
-away, and a colour counts for the part it was said of, because body and feature colour have separate directions.
+Each attribute value has its own direction, all orthogonal. The code of a picture is the sum of the directions of what
+is true of it, that of a text the sum of those of its claims, both of unit length: a true claim brings a text nearer, a
+false one moves it away, and a colour counts only for its part, because body and feature colours have separate
+directions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .texts import FALSE_OF_ALL, TRUE_OF_ALL, Claim
 
 WEIGHTS = {"kind": 1.0, "color": 1.0, "feature": 0.8, "feature_color": 0.8, "background": 0.8, "medium": 1.2}
 ALWAYS_WEIGHT = 0.35
-"""How much of a picture's code points to what fits every picture, and away from what fits none."""
+"""Weight of the direction of claims that are true of every picture in a picture's code."""
 
 CLAIMS: tuple[Claim, ...] = (
     *((name, value) for name, classes in ATTRIBUTES.items() for value in classes),
@@ -34,16 +35,16 @@ def directions(width: int, seed: int = 0) -> Tensor:
     return orthonormal.T.contiguous()
 
 
-def said(claims: Sequence[Iterable[Claim]]) -> Tensor:
-    """Which claims each text makes, 0 or 1, [N, claims]."""
+def claim_flags(claims: Sequence[Iterable[Claim]]) -> Tensor:
+    """The claims of each text as 0 or 1: [N, claims]."""
     table = torch.zeros(len(claims), len(CLAIMS))
     for row, each in zip(table, claims, strict=True):
         row[[_INDEX[claim] for claim in each]] = 1.0
     return table
 
 
-def shown(labels: Tensor) -> Tensor:
-    """Which claims hold of each picture, [N, claims], from class labels [N, 6]."""
+def truth_flags(labels: Tensor) -> Tensor:
+    """The claims that are true of each picture as 0 or 1: [N, claims], from class labels [N, 6]."""
     parts = [
         torch.nn.functional.one_hot(labels[:, column], len(classes)).float()
         for column, classes in enumerate(ATTRIBUTES.values())

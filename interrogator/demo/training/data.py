@@ -1,4 +1,4 @@
-"""Draw the training pictures once into a uint8 array, and serve augmented batches of it."""
+"""Draw the training pictures once into a uint8 array, and provide augmented batches of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..attributes import BACKGROUNDS, COLORS, FEATURES, KINDS, MEDIUMS, Creature
 from ..creatures import creature
 
 FIRST_SEED = 10_000_000
-"""Training seeds start here, far from any that a user or a test would take."""
+"""First seed of the training, far from any that a user or a test would choose."""
 
 IMAGE_SIZE = 64
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -49,7 +49,7 @@ def labels_of(truth: Creature) -> list[int]:
 
 
 def shrink(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """A picture as the models see it, uint8 [3, 64, 64]: reduced as both image processors reduce it."""
+    """A picture at the models' input size, uint8 [3, 64, 64], resized like in both image processors."""
     small = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     return np.asarray(small, dtype=np.uint8).transpose(2, 0, 1)
 
@@ -70,17 +70,17 @@ def draw(count: int, first_seed: int = FIRST_SEED, only_held_out: bool | None = 
 
 
 def normalized(pixels: Tensor) -> Tensor:
-    """uint8 [B, 3, H, W] as the models want it."""
+    """uint8 [B, 3, H, W] scaled and normalised for the models."""
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
     return (pixels.float() / 255.0 - mean) / std
 
 
 SHIFT = 3
-"""How far, in pixels, training pictures are moved about."""
+"""Maximum shift of training pictures, in pixels."""
 
 
 def augmented(pixels: Tensor) -> Tensor:
-    """Mirrored and shifted at random, then normalised: neither changes what is true of a creature."""
+    """Randomly mirrored and shifted, then normalised: neither changes the truth about a creature."""
     flip = torch.rand(len(pixels)) < 0.5
     pixels = torch.where(flip.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
     padded = torch.nn.functional.pad(pixels.float(), (SHIFT, SHIFT, SHIFT, SHIFT), mode="replicate")
@@ -92,7 +92,7 @@ def augmented(pixels: Tensor) -> Tensor:
 
 
 def batches(count: int, size: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:
-    """Shuffled index batches over `epochs` passes, the last one possibly broken off."""
+    """Shuffled index batches over `epochs` passes, the last of which may be partial."""
     left = round(count * epochs / size)
     while left > 0:
         for batch in torch.randperm(count, generator=generator)[: count // size * size].view(-1, size):

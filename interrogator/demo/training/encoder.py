@@ -1,4 +1,4 @@
-"""Train the tiny CLIP: towers taught the codes of what is true, then contrasted with each other."""
+"""Train the tiny CLIP: both towers learn the codes of claims, then contrastive training joins them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..attributes import Creature
 from .classifier import Heads, attribute_loss, optimizer_of, schedule
-from .codes import by_attribute, directions, picture_codes, said, shown, text_codes
+from .codes import by_attribute, claim_flags, directions, picture_codes, text_codes, truth_flags
 from .data import IMAGE_SIZE, MEAN, STD, Pictures, augmented, batches
 from .texts import Text, altered, phrase, prompt, unrelated, whole_caption
 from .vocabulary import CONTEXT_LENGTH, write_encoder_tokenizer
@@ -87,7 +87,7 @@ class _TextSource:
     def encode(self, texts: list[Text]) -> tuple[Tensor, Tensor]:
         """Ids [N, 77] and claims [N, claims]."""
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch([text.words for text in texts])]
-        return torch.tensor(ids), said([text.claims for text in texts])
+        return torch.tensor(ids), claim_flags([text.claims for text in texts])
 
     def short(self, truths: list[Creature]) -> list[Text]:
         return [phrase(truth, self.rng) for truth in truths]
@@ -147,7 +147,7 @@ def take_image_tower(model: Any, tower: nn.Module, heads: Heads) -> None:
 def picture_loss(embeddings: Tensor, labels: Tensor, axes: Tensor) -> Tensor:
     """How far unit picture embeddings [B, D] are from their codes, as classification and as distance."""
     wrong = attribute_loss(by_attribute(embeddings, axes), labels)
-    return wrong + 1 - (embeddings * picture_codes(shown(labels), axes)).sum(-1).mean()
+    return wrong + 1 - (embeddings * picture_codes(truth_flags(labels), axes)).sum(-1).mean()
 
 
 def contrast(pictures: Tensor, texts: Tensor, true: Tensor, own: Tensor, scale: Tensor) -> Tensor:
@@ -213,9 +213,9 @@ def _text_losses(
         ids, claimed = source.encode(texts)
         encoded.append(encode_texts(model, ids))
         claims.append(claimed)
-    text_embeddings, said_claims = torch.cat(encoded), torch.cat(claims)
-    true = (said_claims @ (1 - shown(labels)).T == 0).T  # [B, N]: no claim that the picture does not bear out
-    near = (1 - (text_embeddings * text_codes(said_claims, axes)).sum(-1)).mean()
+    text_embeddings, text_claims = torch.cat(encoded), torch.cat(claims)
+    true = (text_claims @ (1 - truth_flags(labels)).T == 0).T  # [B, N]: no claim that the picture does not bear out
+    near = (1 - (text_embeddings * text_codes(text_claims, axes)).sum(-1)).mean()
     return 2 * near + contrast(embeddings, text_embeddings, true, own, model.logit_scale.exp())
 
 

@@ -25,8 +25,8 @@ class Text:
 
 def claims_of(truth: Creature) -> frozenset[Claim]:
     """Everything that is true of a creature; a missing feature is the value `none`."""
-    found = {(name, getattr(truth, name) or "none") for name in Creature.__dataclass_fields__}
-    return frozenset(found | {TRUE_OF_ALL})
+    claims = {(name, getattr(truth, name) or "none") for name in Creature.__dataclass_fields__}
+    return frozenset(claims | {TRUE_OF_ALL})
 
 
 def whole_caption(truth: Creature) -> Text:
