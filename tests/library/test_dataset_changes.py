@@ -216,7 +216,7 @@ def test_a_table_of_400_rows_stopped_after_5_shards_and_written_again_without_on
     assert seen == 200, "what was captioned before moved with its picture"
     assert_right(tmp_path, "parquet", target, shard_size=40)
     assert "the source changed since this run was planned: 1 picture gone, 0 new, 0 changed" in caplog.text
-    told = run(tmp_path, "parquet", target, shard_size=40)._files.told()
+    told = run(tmp_path, "parquet", target, shard_size=40)._files.read()
     assert "1 picture gone" in told["changes"][0]
 
 

@@ -86,10 +86,13 @@ def _steps(folder: str, prefix: str, home: str, wanted: Callable[[str], bool]) -
     try:
         with os.scandir(folder) as entries:
             # `.interrogator` is our run folder; others are versions, thumbnails, macOS's `._a.jpg`
-            seen = [entry for entry in entries if not entry.name.startswith(".")]
+            left = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         return iter([_Step(prefix, _unreadable(prefix, error))])
-    steps = [step for entry in seen for step in _look(entry, prefix + entry.name, home, wanted(entry.name))]
+    steps: list[_Step] = []
+    while left:
+        entry = left.pop()  # and let go of: it keeps what it was asked for, half a kilobyte
+        steps += _look(entry, prefix + entry.name, home, wanted(entry.name))
     steps.sort(key=lambda step: step.order)
     return iter(steps)
 
