@@ -6,7 +6,7 @@ What that is worth is measured in benchmarks/; here it is held by the products t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from interrogator import BlipCaptioner
+from interrogator import BlipCaptioner, OpenClipEncoder
 from interrogator.captioners.options import CaptionOptions
 from interrogator.encoders.projections import FlatProjections
 from interrogator.matchers.blip import BlipMatcher
 
 from . import small_models
 from .small_models import encoder, pictures
-from .test_captioners import write_blip
-from .test_matching import write_matcher
+from .tiny_checkpoints import prepared, write_blip, write_matcher
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
@@ -35,6 +34,11 @@ KINDS: dict[str, Callable[[], Any]] = {
     "resnet": small_models.resnet,
     "siglip": small_models.siglip_like,
 }
+
+
+def embed(subject: OpenClipEncoder, images: Sequence[Any], progress: Any = None) -> Tensor:
+    """Embeddings of pictures."""
+    return subject.embed(prepared(subject, images), progress)
 
 
 def repeated_weights(module: nn.Module, work: Callable[[], Any]) -> list[list[list[int]]]:
@@ -51,12 +55,12 @@ def repeated_weights(module: nn.Module, work: Callable[[], Any]) -> list[list[li
 def test_a_batch_of_images_repeats_no_weight_and_is_what_each_image_is_alone(kind: str, dtype: torch.dtype) -> None:
     subject = encoder(KINDS[kind](), dtype=dtype)
     images = pictures(5)
-    alone = torch.cat([subject.embed_images([image]) for image in images])
+    alone = torch.cat([embed(subject, [image]) for image in images])
     found: list[Tensor] = []
-    assert repeated_weights(subject.module, lambda: found.append(subject.embed_images(images))) == []
+    assert repeated_weights(subject.module, lambda: found.append(embed(subject, images))) == []
     noise = max(1e-5, 4 * torch.finfo(dtype).eps)
     assert torch.allclose(found[0], alone, atol=noise)
-    full = encoder(KINDS[kind]()).embed_images(images)
+    full = embed(encoder(KINDS[kind]()), images)
     assert float((found[0] * full).sum(-1).min()) > float((alone * full).sum(-1).min()) - noise
 
 
@@ -83,13 +87,13 @@ def test_the_models_own_forward_repeats_the_weight_for_each_position() -> None:
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 def test_captions_and_matches_of_a_batch_repeat_no_weight(tmp_path: Path, dtype: str) -> None:
-    captioner = BlipCaptioner.load(str(write_blip(tmp_path / "captioner")), "cpu", dtype)
+    captioner = BlipCaptioner.load(write_blip(tmp_path / "captioner"), device="cpu", dtype=dtype)
     for beams in (1, 3):
         options = CaptionOptions(max_new_tokens=4, num_beams=beams)
-        assert repeated_weights(captioner.module, lambda: captioner.caption(pictures(4), options)) == []  # noqa: B023
-    matcher = BlipMatcher.load(str(write_matcher(tmp_path / "matcher")), "cpu", dtype)
+        assert repeated_weights(captioner.module, lambda: captioner.caption(prepared(captioner, pictures(4)), options)) == []  # noqa: B023
+    matcher = BlipMatcher.load(write_matcher(tmp_path / "matcher"), device="cpu", dtype=dtype)
     texts = [["a cat", "a big red dog"]] * 4
-    assert repeated_weights(matcher.module, lambda: matcher.match(pictures(4), texts)) == []
+    assert repeated_weights(matcher.module, lambda: matcher.match(prepared(matcher, pictures(4)), texts)) == []
 
 
 class TransposedLinear(nn.Module):
@@ -144,7 +148,7 @@ def test_other_threads_and_the_module_are_left_alone() -> None:
 def test_a_batch_cut_by_memory_or_stopped_between_layers_leaves_no_trace() -> None:
     subject = encoder(small_models.vit(), dtype=torch.bfloat16)
     images = pictures(4)
-    expected = subject.embed_images(images)
+    expected = embed(subject, images)
     room = [True]
 
     def exhausted(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -152,14 +156,14 @@ def test_a_batch_cut_by_memory_or_stopped_between_layers_leaves_no_trace() -> No
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     subject.model.visual.register_forward_pre_hook(exhausted)
-    assert torch.allclose(subject.embed_images(images), expected, atol=4 * torch.finfo(torch.bfloat16).eps)
+    assert torch.allclose(embed(subject, images), expected, atol=4 * torch.finfo(torch.bfloat16).eps)
     room.clear()
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        subject.embed_images(images, stop)
+        embed(subject, images, stop)
     module, x = TransposedLinear().eval().requires_grad_(False), torch.randn(3, 24, 7)
     assert repeated_weights(module, lambda: module(x)) != [], "it acts only while the call runs"
-    assert torch.equal(subject.embed_images(images), expected)
+    assert torch.equal(embed(subject, images), expected)
