@@ -141,8 +141,8 @@ def test_a_model_of_a_run_is_there_when_it_works(quality: str, tmp_path: Path, m
     for seed in range(5):
         interrogator.demo.creature(seed)[0].save(folder / f"{seed}.png")
     settings = Settings(
-        preset="demo", quality=quality, score=True, captioner=str(write_blip(tmp_path / "blip")), max_tokens=8,
-        matcher=str(write_matcher(tmp_path / "matcher")), second_encoder=f"local-dir:{interrogator.demo.ENCODER_DIR}",
+        preset="demo", quality=quality, score=True, captioner=str(write_blip(tmp_path / "blip")), max_new_tokens=8,
+        matcher=str(write_matcher(tmp_path / "matcher")), reranker=f"local-dir:{interrogator.demo.ENCODER_DIR}",
     )  # fmt: skip
     run = Run([folder], settings, tmp_path / "out", shard_size=2)
     summary = run.work(lambda: Models.load(settings, "cpu"), count)
