@@ -24,6 +24,7 @@ from ..sources import Source
 _CHUNK = 4
 _POLL_SECONDS = 0.2
 _JPEG = b"\xff\xd8"
+_UNPREPARED: tuple[type[Exception], ...] = (*DAMAGED, MemoryError)
 
 Prepare = Mapping[str, Callable[[Image.Image], Any]]
 """By name of a model: what it wants of a picture (upright, RGB, of any size). Called in threads."""
@@ -99,7 +100,7 @@ class Reader:
         try:
             ready = {name: prepare(image) for name, prepare in self._prepare.items()}
             return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
-        except (*DAMAGED, MemoryError) as error:  # one odd picture of a million does not end the run
+        except _UNPREPARED as error:  # one odd picture of a million does not end the run
             reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
             return Picture(item, error=reason, sha256=sha256)
 
