@@ -78,7 +78,7 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} is no configuration: it holds no JSON object")
+        raise ModelLoadError(f"{path} is not a configuration: it does not contain a JSON object")
     return content
 
 

@@ -454,14 +454,14 @@ def _edited(name: str, **changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (_broken("model.safetensors", b"not weights at all"), "no BLIP that can be read"),
+        (_broken("model.safetensors", b"not weights at all"), "does not contain a readable BLIP"),
         (_broken("config.json", b"{"), "config.json cannot be read"),
-        (_broken("config.json", b"[]"), "not a configuration"),
+        (_broken("config.json", b"[]"), "is not a configuration"),
         (_broken("config.json", b"\xff\xfe"), "config.json cannot be read"),
         (_edited("config.json", model_type="blip-2"), "of type 'blip-2'.*, not a captioner"),
-        (_edited("config.json", text_config="x"), "no BLIP that can be read"),
+        (_edited("config.json", text_config="x"), "does not contain a readable BLIP"),
         (_broken("preprocessor_config.json", b"nope"), "preprocessor_config.json cannot be read"),
-        (_broken("tokenizer_config.json", b"nope"), "no BLIP that can be read"),
+        (_broken("tokenizer_config.json", b"nope"), "does not contain a readable BLIP"),
         (
             _broken("vocab.txt", "\n".join([*VOCABULARY, "more", "words", "than", "rows"]).encode()),
             "do not belong together",

@@ -244,7 +244,7 @@ def test_a_captioner_is_no_matcher(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="lack .* of the model's tensors"):
         load(folder)
     captioner = BlipCaptioner.load(tmp_path / "blip", device="cpu", dtype="fp32")
-    with pytest.raises(ModelError, match="no BLIP for matching: it has no vision_proj, text_proj, itm_head"):
+    with pytest.raises(ModelError, match="not a BLIP for matching: it lacks vision_proj, text_proj, itm_head"):
         BlipMatcher(captioner.module, captioner.processor, "x")
 
 

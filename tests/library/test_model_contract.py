@@ -299,8 +299,7 @@ def test_a_model_works_in_an_interrogator_and_in_a_dataset_run(
         ci.interrogate(image, "fast").prompt for image in images
     ]
     pool = ModelPool()
-    pool.add(model)
-    assert pool.use(model) is model and pool.device_of(model) == model.device
+    assert pool.use(model) is model and pool.device_of(model) == model.device, "one that the pool does not know"
     settings = {
         "captioner": Settings(preset="demo"),
         "encoder": Settings(preset="demo", score=True),
