@@ -27,7 +27,7 @@ logger = logging.getLogger("interrogator")
 
 # What Pillow raises for damaged files, collected by feeding it a few hundred thousand of them (every format it writes,
 # truncated and with bytes changed). Its readers do not share one exception class.
-_DAMAGED: tuple[type[BaseException], ...] = (
+DAMAGED: tuple[type[Exception], ...] = (
     OSError,  # truncated data, unknown compression; also UnidentifiedImageError
     SyntaxError,  # a broken header found late (PNG, AVIF)
     ValueError,  # too little data, text chunks that unpack to more than Pillow allows
@@ -81,7 +81,7 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
             file.read(1 << 16)  # waits for a slow disk before the lock is taken, so that no other thread does
             file.seek(0)
             return _decoded(file, name)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
 
 
@@ -148,7 +148,7 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
             rgb = rgb.transpose(turn)
     except MemoryError as error:
         raise ImageReadError(name, "is too large for the free memory") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
     rgb.info = {}
     return rgb
@@ -163,7 +163,7 @@ def _decoded(file: Any, name: str) -> Image.Image:
             return to_rgb(image, name)
     except MemoryError as error:
         raise ImageReadError(name, "is too large for the free memory") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
 
 
@@ -195,7 +195,7 @@ def _orientation(image: Image.Image, name: str) -> int:
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = image.getexif().get(_ORIENTATION_TAG)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         logger.debug("%s: its EXIF data cannot be read (%s)", name, error)
         return 1
     return value if isinstance(value, int) else 1

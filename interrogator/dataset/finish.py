@@ -87,8 +87,8 @@ def finish(context: RunContext, is_changed: bool, began: float, watched: Watched
         if is_changed or files.finished(revision) < len(done) or not page.exists():
             if has_changed_containers(plan, context.sources):
                 raise RunStopped(
-                    "the source changed during the run; finished captions are kept, and the same command looks at it "
-                    "anew"
+                    "the source changed during the run; finished captions are kept: run the same command again to "
+                    "continue with its new content"
                 )
             _write_target(context, done, watched)
             findings = _write_report(context, done, watched)

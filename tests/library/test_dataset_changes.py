@@ -339,7 +339,7 @@ def test_a_source_that_is_written_while_it_is_read_stops_the_run(tmp_path: Path)
                     write(home / name, changed(rows(40), "one in front"))  # noqa: B023
                 return super().write(pictures, progress)
 
-        with pytest.raises(RunStopped, match=r"chang.* the same command looks anew"):
+        with pytest.raises(RunStopped, match=r"chang.* run the same command again"):
             run(home, kind, shard_size=4).work(Rewriting, count)
         finished(home, kind, shard_size=4)
         assert_right(home, kind, shard_size=4)

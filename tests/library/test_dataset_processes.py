@@ -226,4 +226,4 @@ def test_the_command_starts_as_many_as_it_is_told(tmp_path: Path) -> None:
     assert len(texts(tmp_path)) == 8
     command += ["--workers", "2", "--rank", "0", "--world-size", "2"]
     refused = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert refused.returncode == 2 and "--workers starts the processes" in refused.stderr
+    assert refused.returncode == 2 and "--workers starts processes here" in refused.stderr

@@ -1,8 +1,8 @@
-"""From pictures to what the models say of them.
+"""From pictures to the models' texts.
 
 images      pictures read and decoded in threads, each once, and prepared for every model
-models      the models of a run: prepared pictures in, captions out
+roles       the models of a run by role, and whether they can do what is asked
+models      Models: prepared pictures in, results out
 strategies  what each quality asks of the models
-residency   which models are on the accelerator
-result      Candidate and what the models say of one picture
+result      CaptionResult: the texts, phrases and tags of one picture
 """

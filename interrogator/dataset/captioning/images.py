@@ -15,15 +15,16 @@ from typing import Any
 from PIL import Image
 
 from ...errors import ImageReadError, RunStopped
-from ...images import decode_image
+from ...images import DAMAGED, decode_image
 from ..records import Item
 from ..review.dhash import difference_hash
 from ..sources import Source
 
 # Items that a thread reads at once: opening a tar or a table for each would cost more than its picture.
 _CHUNK = 4
-_TELL_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _JPEG = b"\xff\xd8"
+_UNPREPARED: tuple[type[Exception], ...] = (*DAMAGED, MemoryError)
 
 Prepare = Mapping[str, Callable[[Image.Image], Any]]
 """By name of a model: what it wants of a picture (upright, RGB, of any size). Called in threads."""
@@ -99,7 +100,7 @@ class Reader:
         try:
             ready = {name: prepare(image) for name, prepare in self._prepare.items()}
             return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
-        except Exception as error:  # noqa: BLE001  one odd picture of a million does not end the run
+        except _UNPREPARED as error:  # one odd picture of a million does not end the run
             reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
             return Picture(item, error=reason, sha256=sha256)
 
@@ -107,7 +108,7 @@ class Reader:
 def finish(begun: Iterable[Future[list[Picture]]], waiting: Callable[[], None]) -> Iterator[Picture]:
     """The pictures of `Reader.begin`, in the order of their items; `waiting` is called while they are read."""
     for future in begun:
-        while not wait([future], _TELL_SECONDS).done:
+        while not wait([future], _POLL_SECONDS).done:
             waiting()
         yield from future.result()
 
@@ -119,7 +120,7 @@ def is_animated(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001  Pillow raises all kinds for what is damaged behind the first frame
+    except DAMAGED:  # behind the first frame
         return False
 
 

@@ -25,7 +25,7 @@ class CaptionResult:
         caption: what the captioner says; "" where none was asked.
         phrases: that the template or the mode asked for.
         tags: that hold, the most probable first.
-        flags: what is to be said of it; see `Record.flags`.
+        flags: findings about it; see `Record.flags`.
     """
 
     texts: Sequence[Candidate]

@@ -1,4 +1,4 @@
-"""The ways to a caption: what each quality asks of the roles. All give candidates, the best first."""
+"""What each quality asks of the models. All strategies give candidates, the best first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Strategy = Callable[[Roles, Sequence[Picture], Rows, "Progress | None"], list[li
 def _greedy(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
     if not roles.settings.rules.forbidden:
         return _scored(roles, _captions(roles, pictures, progress, batch_size=_AT_ONCE), rows, progress)
-    # Greedy by the sampler, which knows words that may not be written.
+    # Greedy by the sampler, which can leave words out.
     options = _sampling(roles, 1, temperature=0.0, min_new_tokens=0)
     return _scored(roles, _sampled(roles, pictures, options, progress), rows, progress)
 
@@ -64,11 +64,11 @@ def _laion_coco(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress:
     )  # fmt: skip
     sampled = _sampled(roles, pictures, options, progress)
     short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, rows, progress)]
-    second = roles.use("reranker")
-    seconds = second.embed(prepared("reranker", pictures), progress)  # [B, D2]
+    reranker = roles.use("reranker")
+    reranker_rows = reranker.embed(prepared("reranker", pictures), progress)  # [B, D2]
     return [
-        _by(_compared(second, "second", candidates, row, progress), "second")
-        for candidates, row in zip(short, seconds, strict=True)
+        _by(_compared(reranker, "second", candidates, row, progress), "second")
+        for candidates, row in zip(short, reranker_rows, strict=True)
     ]
 
 

@@ -57,7 +57,7 @@ class Glance:
             yield item
 
     def is_stale(self) -> bool:
-        """Whether the plan says what is not so any more, now that all items were seen."""
+        """Whether the plan no longer holds, after all items were listed."""
         return self.changed > 0 or self.gone()[1] > 0
 
     def gone(self) -> tuple[int, int]:

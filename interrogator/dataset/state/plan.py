@@ -245,5 +245,5 @@ def _line(item: Item) -> bytes:
 
 def _item(line: str) -> Item:
     # Plans of the first version have no item versions.
-    key, source, place, size, caption, problem, *version = json.loads(line)
-    return Item(key, source, tuple(place), size, caption, problem, *version)
+    key, source, position, size, caption, problem, *version = json.loads(line)
+    return Item(key, source, tuple(position), size, caption, problem, *version)
