@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,11 @@ def test_the_models_own_forward_repeats_the_weight_for_each_position() -> None:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
 def test_captions_and_matches_of_a_batch_repeat_no_weight(tmp_path: Path, dtype: str) -> None:
     captioner = BlipCaptioner.load(write_blip(tmp_path / "captioner"), device="cpu", dtype=dtype)
+    four = prepared(captioner, pictures(4))
     for beams in (1, 3):
         options = CaptionOptions(max_new_tokens=4, num_beams=beams)
-        assert repeated_weights(captioner.module, lambda: captioner.caption(prepared(captioner, pictures(4)), options)) == []  # noqa: B023
+        write = partial(captioner.caption, four, options)
+        assert repeated_weights(captioner.module, write) == []
     matcher = BlipMatcher.load(write_matcher(tmp_path / "matcher"), device="cpu", dtype=dtype)
     texts = [["a cat", "a big red dog"]] * 4
     assert repeated_weights(matcher.module, lambda: matcher.match(prepared(matcher, pictures(4)), texts)) == []

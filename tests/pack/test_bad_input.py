@@ -176,7 +176,11 @@ def test_a_preset_whose_models_are_missing(pack: Pack, creatures: list[Image.Ima
 def test_neither_caption_nor_captioner(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
     given = {"image": images(creatures[:1]), "encoder": demo.encoder, "banks": demo.banks}
     for mode in ("best", "fast", "classic", "caption"):
-        said(lambda mode=mode: run(pack.nodes["InterrogatorAdvanced"], mode=mode, **given), "no caption", "Load Captioner")
+        said(
+            lambda mode=mode: run(pack.nodes["InterrogatorAdvanced"], mode=mode, **given),
+            "no caption",
+            "Load Captioner",
+        )
 
 
 def test_an_empty_caption_alone(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
