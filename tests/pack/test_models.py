@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.library import bare_models
+from tests.library import added_family, bare_models
 from tests.library.bare_models import BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger
 
 from .conftest import Demo, images
@@ -257,6 +257,36 @@ def test_a_tagger_of_the_users_is_offered_and_loaded(tagger_family: Pack) -> Non
     tagger = run(loader, model="taggers/colors")[0][0]
     assert tagger.origin.folder == folder and protocols_of(tagger_family, tagger) == {"Tagger"}
     assert run(loader, model="taggers/colors")[0][0] is tagger
+
+
+def test_a_family_added_as_one_module_and_one_row_works_in_the_nodes(
+    new_comfyui: Callable[..., ComfyUI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comfyui = new_comfyui()
+    for role in ("captioner", "tagger", "encoder"):
+        added_family.write(comfyui.models / "interrogator" / f"{role}s" / "colors")
+    pack = load_pack(comfyui)
+    catalog = pack.library.catalog
+    row = catalog.Family(
+        added_family.FAMILY.name, added_family.FAMILY.loads,
+        pack.module("interrogator.hub").FileSet(required=added_family.FAMILY.files.required),
+        catalog.Marker(added_family.FAMILY.marker.file),
+    )  # fmt: skip
+    monkeypatch.setattr(catalog, "FAMILIES", (*catalog.FAMILIES, row))
+    loaders = {"captioner": "LoadCaptioner", "tagger": "LoadTagger", "encoder": "LoadEncoder"}
+    loaded = {}
+    for role, name in loaders.items():
+        loader = pack.nodes[f"Interrogator{name}"]
+        (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
+        assert f"{role}s/colors" in model.options
+        loaded[role] = run(loader, model=f"{role}s/colors")[0][0]
+    banks = [pack.library.PhraseBank.from_phrases("own", ["teal sea", "gold light"])]
+    teal = images([Image.new("RGB", (8, 8), added_family.COLORS["teal"])])
+    prompt, caption, _, _, tags = (
+        output[0] for output in run(pack.nodes["InterrogatorAdvanced"], image=teal, banks=banks, mode="fast", **loaded)
+    )
+    assert caption == "a teal picture" and prompt.startswith("a teal picture, teal sea")
+    assert tags == "teal"
 
 
 def test_tags_are_a_mode_and_an_output_of_their_own(pack: Pack, demo: Demo) -> None:
