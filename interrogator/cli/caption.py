@@ -130,6 +130,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         samples=args.samples, captions_per_image=args.several, seed=args.seed, max_new_tokens=args.max_caption_tokens,
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
         escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
+        tag_threshold=args.threshold, character_threshold=args.character_threshold,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name

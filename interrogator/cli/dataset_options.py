@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))
+    options.add_thresholds(parser.add_argument_group("tags"))
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)

@@ -105,11 +105,11 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--strip-list", type=Path, metavar="FILE", help="remove the words in FILE, one entry per line")
 
 
-def add_thresholds(parser: argparse.ArgumentParser) -> None:
+def add_thresholds(parser: argparse._ActionsContainer) -> None:
     """How probable a tag must be."""
     parser.add_argument(
         "--threshold", type=float, default=THRESHOLD, metavar="X",
-        help=f"list tags with at least this probability (default: {THRESHOLD})",
+        help=f"keep tags with at least this probability (default: {THRESHOLD})",
     )  # fmt: skip
     parser.add_argument(
         "--character-threshold", type=float, default=CHARACTER_THRESHOLD, metavar="X",

@@ -246,6 +246,11 @@ class TestTag:
         assert (pictures / "red [1].txt").read_text(encoding="utf-8") == "red, green\n"
         assert (pictures / "inside" / "blue.txt").read_text(encoding="utf-8") == "blue (color)\n"
 
+    def test_thresholds_decide_which_tags_caption_a_folder(self, tagger: str, pictures: Path) -> None:
+        command = ["caption", str(pictures), "--mode", "tags", "--tagger", tagger, "--device", "cpu"]
+        assert main([*command, "--threshold", "0.5"]) == 0
+        assert (pictures / "red [1].txt").read_text(encoding="utf-8") == "red\n"
+
     def test_an_unknown_tagger_is_wrong_usage(self, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["tag", str(pictures), "--tagger", "nosuch"]) == 2
         assert "unknown tagger 'nosuch': there is no family of taggers" in capsys.readouterr().err
