@@ -24,8 +24,7 @@ from interrogator.threads import Lazy
 
 from . import small_models
 from .small_models import encoder, pictures
-from .test_captioners import write_blip
-from .test_matching import write_matcher
+from .tiny_checkpoints import prepared, write_blip, write_matcher
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread", "busy_switching")]
 
@@ -115,7 +114,7 @@ def everything(subject: OpenClipEncoder, number: int = 0) -> list[Any]:
         lambda: subject.encode_texts(TEXTS),
         lambda: subject.encode_continuations("a cat", TEXTS[1:], lambda *call: told.append(call)),
         lambda: subject.encode_texts(TEXTS, dtype=torch.float32),
-        lambda: subject.embed_images(pictures(2), lambda *call: told.append(call)),
+        lambda: subject.embed(prepared(subject, pictures(2)), lambda *call: told.append(call)),
         lambda: torch.tensor([subject.count(text) for text in TEXTS]),
     ]
     answers: list[Any] = [None] * len(asks)
@@ -286,26 +285,26 @@ Work = Callable[[int, Any], Any]
 def works(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[nn.Module, Work]]:
     """Everything that runs a model and is watched, and the model."""
     subject, siglip = encoder(small_models.vit()), encoder(small_models.siglip_like())
-    blip = BlipCaptioner.load(str(write_blip(tmp_path_factory.mktemp("blip"))), "cpu", "fp32")
-    matcher = BlipMatcher.load(str(write_matcher(tmp_path_factory.mktemp("matcher"))), "cpu", "fp32")
+    blip = BlipCaptioner.load(write_blip(tmp_path_factory.mktemp("blip")), device="cpu", dtype="fp32")
+    matcher = BlipMatcher.load(write_matcher(tmp_path_factory.mktemp("matcher")), device="cpu", dtype="fp32")
     images, raw = pictures(THREADS), CaptionOptions(strip=(), max_new_tokens=6)
     beams = CaptionOptions(strip=(), max_new_tokens=6, num_beams=2)
     sampling = SamplingOptions(count=3, min_new_tokens=0, max_new_tokens=6, strip=())
     texts = [f"{text} of {number}" for number, text in enumerate([*TEXTS, "a dog", "a house"])]
     keys = [str(number) for number in range(THREADS)]
     return {
-        "images": (subject.module, lambda n, tell: subject.embed_images(images[: n + 1], tell)),
+        "images": (subject.module, lambda n, tell: subject.embed(prepared(subject, images[: n + 1]), tell)),
         "texts": (subject.module, lambda n, tell: subject.encode_texts(texts[: n + 1], tell)),
         "padded texts": (siglip.module, lambda n, tell: siglip.encode_texts(texts[: n + 1], tell)),
-        "captions": (blip.module, lambda n, tell: blip.caption(images[: n + 1], raw, tell)),
-        "captions by beams": (blip.module, lambda n, tell: blip.caption(images[: n + 1], beams, tell)),
+        "captions": (blip.module, lambda n, tell: blip.caption(prepared(blip, images[: n + 1]), raw, tell)),
+        "captions by beams": (blip.module, lambda n, tell: blip.caption(prepared(blip, images[: n + 1]), beams, tell)),
         "sampled captions": (
             blip.module,
             lambda n, tell: sample_captions(blip, images[: n + 1], keys[: n + 1], sampling, tell),
         ),
         "matches": (
             matcher.module,
-            lambda n, tell: matcher.compare(images[: n + 1], [texts[:3]] * (n + 1), progress=tell),
+            lambda n, tell: matcher.compare(prepared(matcher, images[: n + 1]), [texts[:3]] * (n + 1), progress=tell),
         ),
     }
 
