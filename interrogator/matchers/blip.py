@@ -14,19 +14,18 @@ from os import PathLike
 from typing import Any, TypeVar, Unpack
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..batches import in_batches
 from ..captioners.blip.checkpoint import load_blip_matcher
+from ..captioners.blip.model import BlipModel
 from ..captioners.blip.text_layers import KeysValues, embed, image_keys_values, text_layers
-from ..captioners.blip.vision import Pixels, prepare, read_images
+from ..captioners.blip.vision import Pixels, read_images
 from ..errors import ModelError, RequestError
 from ..models import Located
 from ..progress import Progress, watched
 from ..registry import LoadOptions, load_as
-from ..threads import Lock
 
 MAX_TEXT_TOKENS = 35
 """Texts are truncated to this many tokens, including first and last: `max_txt_len` of LAVIS and BLIP's retrieval."""
@@ -34,7 +33,6 @@ MAX_TEXT_TOKENS = 35
 _ENC = "[ENC]"
 _IMAGES_AT_ONCE = 8
 _TEXTS_AT_ONCE = 64  # per image
-_WORKING_BYTES = 2_000_000_000  # eight images with 64 texts each, large model, float32
 
 Judgement = TypeVar("Judgement")
 
@@ -52,17 +50,8 @@ class Match:
     similarity: float
 
 
-class BlipMatcher:
-    """Judges texts about images with transformers' BLIP for retrieval; may be used by several threads.
-
-    Attributes:
-        module: the model, a `transformers.BlipForImageTextRetrieval`; it may be moved between devices between calls.
-        processor: a `transformers.BlipProcessor`: image processor and tokenizer.
-        name: hub id, folder, or the name given to it.
-        origin: where it was located.
-    """
-
-    family = "blip"
+class BlipMatcher(BlipModel):
+    """Judges texts about images with transformers' `BlipForImageTextRetrieval`."""
 
     def __init__(self, model: Any, processor: Any, name: str = "blip-itm", *, origin: Located | None = None) -> None:
         """Wrap a loaded model and its processor, in the model's dtype and on its device.
@@ -73,11 +62,7 @@ class BlipMatcher:
         if lacking:
             raise ModelError(f"{name} is not a BLIP for matching: it lacks {', '.join(lacking)}")
         text_layers(model.text_encoder)
-        self.module: torch.nn.Module = model.eval()
-        self.processor = processor
-        self.name = name
-        self.origin = origin or Located("matcher", name, self.family)
-        self._tokenizing = Lock()  # a Hugging Face tokenizer cannot be reconfigured while another thread uses it
+        super().__init__(model, processor, origin or Located("matcher", name, self.family))
 
     @classmethod
     def load(
@@ -96,25 +81,6 @@ class BlipMatcher:
         assert located.folder is not None
         model, processor = load_blip_matcher(located.folder)
         return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.module.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the weights and of the computation."""
-        return next(self.module.parameters()).dtype
-
-    @property
-    def working_bytes(self) -> int:
-        """A generous estimate of the memory of one call, without the weights."""
-        return _WORKING_BYTES
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        """An image prepared for `match`: uint8 [H, W, 3] at the model's input size. Raises ImageReadError."""
-        return prepare(self.processor, image)
 
     def match(
         self,
@@ -246,7 +212,7 @@ class BlipMatcher:
 
     def _tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids [n, L], padded to the longest text, and a bool mask that is False at padding."""
-        with self._tokenizing:
+        with self.tokenizing:
             encoded = self.processor.tokenizer(
                 texts, padding="longest", truncation=True, max_length=MAX_TEXT_TOKENS, padding_side="right",
                 return_tensors="pt",

@@ -7,7 +7,6 @@ from os import PathLike
 from typing import Any, Unpack
 
 import torch
-from PIL import Image
 
 from ...batches import in_batches
 from ...errors import RequestError
@@ -15,30 +14,20 @@ from ...models import Ability, Located
 from ...module_views import view_of
 from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
-from ...threads import Lock
 from ..options import DEFAULT_OPTIONS, CaptionOptions
 from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
 from ..strip import strip_words
 from .checkpoint import load_blip
 from .decoder import Decoder, check_captioner
 from .forbidden_words import ForbiddenWords
+from .model import BlipModel
 from .sampler import Sampler
-from .vision import Pixels, prepare, read_images
-
-_WORKING_BYTES = 2_000_000_000
+from .vision import Pixels, read_images
 
 
-class BlipCaptioner:
-    """Writes captions with transformers' BLIP, base or large; may be used by several threads.
+class BlipCaptioner(BlipModel):
+    """Writes captions with transformers' `BlipForConditionalGeneration`, base or large."""
 
-    Attributes:
-        module: the model, a `transformers.BlipForConditionalGeneration`; it may be moved between devices between calls.
-        processor: a `transformers.BlipProcessor`: image processor and tokenizer.
-        name: hub id, folder, or the name given to it.
-        origin: where it was located.
-    """
-
-    family = "blip"
     abilities: frozenset[Ability] = frozenset({"beams", "sampling", "prefix", "forbidden words"})
 
     def __init__(self, model: Any, processor: Any, name: str = "blip", *, origin: Located | None = None) -> None:
@@ -47,11 +36,7 @@ class BlipCaptioner:
         Raises ModelError: the model is not a BLIP captioner.
         """
         check_captioner(model)
-        self.module: torch.nn.Module = model.eval()
-        self.processor = processor
-        self.name = name
-        self.origin = origin or Located("captioner", name, self.family)
-        self._tokenizing = Lock()  # a Hugging Face tokenizer cannot be reconfigured while another thread uses it
+        super().__init__(model, processor, origin or Located("captioner", name, self.family))
 
     @classmethod
     def load(
@@ -70,25 +55,6 @@ class BlipCaptioner:
         assert located.folder is not None
         model, processor = load_blip(located.folder)
         return cls(model.to(device=device, dtype=dtype), processor, located.name, origin=located)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.module.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the weights and of the computation."""
-        return next(self.module.parameters()).dtype
-
-    @property
-    def working_bytes(self) -> int:
-        """A generous estimate for eight images through BLIP large in float32."""
-        return _WORKING_BYTES
-
-    def prepare(self, image: Image.Image) -> Pixels:
-        """An image prepared for `caption`: uint8 [H, W, 3] at the model's input size. Raises ImageReadError."""
-        return prepare(self.processor, image)
 
     def caption(
         self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
@@ -162,7 +128,7 @@ class BlipCaptioner:
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
         """Token ids of the prefix: the decoder's input after its start token."""
-        with self._tokenizing:
+        with self.tokenizing:
             ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
         room = config.text_config.max_position_embeddings - 1  # one position for the start token
@@ -214,7 +180,7 @@ class BlipCaptioner:
             tokens = tokens[: tokens.index(end)]
         if options.keep_prefix:
             tokens = prompt + tokens
-        with self._tokenizing:
+        with self.tokenizing:
             text: str = self.processor.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True
             )
