@@ -83,7 +83,7 @@ class TestRunning:
             "InterrogatorAdvanced", image=graph.image(), encoder=graph.encoder(), banks=graph.banks(), **mode("fast")
         )
         error = failed(comfyui, graph)
-        assert error.node == node and "captioner" in error.message, error.message
+        assert error.node == node and "Load Captioner" in error.message, error.message
 
     def test_captions_that_do_not_pair_with_the_images(self, comfyui: Comfy) -> None:
         graph = Graph()
