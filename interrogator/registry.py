@@ -80,7 +80,10 @@ def locate(
     folder = Path(source).expanduser()
     fetch: dict[str, Any] = {"download": download, "progress": progress}
     if folder.is_dir():
-        return _located(role, asked, _expected(role, folder, row), folder, checkpoint, fetch)
+        family = _expected(role, folder, row)
+        if not family.finder:
+            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of)  # says what lacks
+        return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
     fetch["revision"] = revision or (row.revision if row else None)
@@ -230,8 +233,6 @@ def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: An
         return Located(role, name, family.name, folder, parts)
     if checkpoint is not None:
         raise ModelLoadError(f"{name} has its own weights; use a checkpoint with an architecture such as ViT-L-14")
-    files = family.files
-    hub.fetch_files(str(folder), required=files.required, any_of=files.any_of)  # or it names what the folder lacks
     return Located(role, name, family.name, folder)
 
 
