@@ -22,8 +22,13 @@ def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Abilit
     return frozenset(wanted)
 
 
+def lacks(captioner: Captioner, ability: str) -> bool:
+    """Whether a captioner cannot do something; one that says it samples must have the method, too."""
+    return ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples))
+
+
 def require(captioner: Captioner, wanted: Iterable[Ability]) -> None:
     """Raises RequestError: a captioner lacks an ability; names both."""
     for ability in sorted(wanted):
-        if ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples)):
+        if lacks(captioner, ability):
             raise RequestError(f"{captioner.name} cannot do {ability}; use another captioner")

@@ -8,9 +8,10 @@ from typing import Any
 
 from PIL import Image
 
+from ...captioners.abilities import lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
-from ...models import Captioner, Encoder, Matcher, Samples, Tagger
+from ...models import Captioner, Encoder, Matcher, Tagger
 from ...qualities import QUALITIES, Quality
 from ..settings import Settings
 from .images import Picture
@@ -65,7 +66,7 @@ class Roles:
         if settings.caption_prefix:
             wanted["prefix"] = "a caption prefix"
         for ability, asked in sorted(wanted.items()):
-            if ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples)):
+            if lacks(captioner, ability):
                 raise RequestError(
                     f"{captioner.name} cannot do {ability}, which {asked} asks for; choose another model"
                 )
