@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .blip2 import write_blip2_opt, write_blip2_t5, write_instructblip
+from .florence import write_florence2
+from .idefics import write_idefics3, write_smolvlm
 from .llava import write_joycaption, write_llava, write_llava_next, write_llava_onevision, write_llava_siglip
 from .others import write_git
 from .qwen import write_qwen2_5_vl
@@ -26,5 +28,8 @@ CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
     "blip-2/t5": write_blip2_t5,
     "instructblip": write_instructblip,
     "git": write_git,
+    "smolvlm": write_smolvlm,
+    "idefics3": write_idefics3,
+    "florence2": write_florence2,
 }
 """By `model_type`, or `model_type/variant`, what writes a checkpoint: `write(folder, layout="5", seed=0, shards=False)`."""

@@ -44,7 +44,7 @@ def fill(model: Any, seed: int, words: Sequence[int], end: int | None = None, sc
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim > 1:
+            if parameter.ndim > 1 or parameter.unique().numel() > 1:  # norms and most biases stay as they are
                 parameter.normal_(0.0, scale, generator=generator)
         head = model.get_output_embeddings()
         kept = torch.zeros(head.weight.shape[0], 1)
