@@ -12,13 +12,18 @@ from pathlib import Path
 
 from .blip2 import write_blip2_opt, write_blip2_t5, write_instructblip
 from .florence import write_florence2
+from .gemma import write_gemma3, write_paligemma
 from .idefics import write_idefics3, write_smolvlm
+from .internvl import write_internvl
 from .llava import write_joycaption, write_llava, write_llava_next, write_llava_onevision, write_llava_siglip
 from .others import write_git
-from .qwen import write_qwen2_5_vl
+from .qwen import write_qwen2_5_vl, write_qwen2_vl, write_qwen3_5, write_qwen3_vl
 
 CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
     "qwen2_5_vl": write_qwen2_5_vl,
+    "qwen2_vl": write_qwen2_vl,
+    "qwen3_vl": write_qwen3_vl,
+    "qwen3_5": write_qwen3_5,
     "llava": write_llava,
     "llava/siglip": write_llava_siglip,
     "llava/joycaption": write_joycaption,
@@ -30,6 +35,9 @@ CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
     "git": write_git,
     "smolvlm": write_smolvlm,
     "idefics3": write_idefics3,
+    "gemma3": write_gemma3,
+    "paligemma": write_paligemma,
+    "internvl": write_internvl,
     "florence2": write_florence2,
 }
 """By `model_type`, or `model_type/variant`, what writes a checkpoint: `write(folder, layout="5", seed=0, shards=False)`."""

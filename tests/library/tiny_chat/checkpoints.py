@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import torch
 
 Layout = Literal["5", "4"]
 """The files of transformers 5, or those that repositories of transformers 4 have."""
+
+_NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,27 @@ class OldFiles:
     without: tuple[str, ...] = ()
 
 
-def fill(model: Any, seed: int, words: Sequence[int], end: int | None = None, scale: float = 0.25) -> None:
+def fill(
+    model: Any, seed: int, words: Sequence[int], end: int, scale: float = 0.25, louder: Mapping[str, float] = _NONE
+) -> None:
     """Random weights with which images get captions of their own, made of `words`, that end now and then.
 
     The usual start is so small that every image gets the same caption. All tokens but `words` and `end` get small
     rows in the output layer, so small logits.
+
+    Args:
+        scale: standard deviation of the weights.
+        louder: factors for parameters whose names contain the key, where a model would repeat one word or not see.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if parameter.ndim > 1 or parameter.unique().numel() > 1:  # norms and most biases stay as they are
-                parameter.normal_(0.0, scale, generator=generator)
+                factor = prod(value for part, value in louder.items() if part in name)
+                parameter.normal_(0.0, scale * factor, generator=generator)
         head = model.get_output_embeddings()
         kept = torch.zeros(head.weight.shape[0], 1)
-        kept[[*words, *([] if end is None else [end])]] = 1.0
+        kept[[*words, end]] = 1.0
         head.weight.mul_(torch.where(kept > 0, 1.0, 0.1))
     model.eval()
 

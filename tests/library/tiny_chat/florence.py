@@ -12,6 +12,8 @@ SIDE = 64
 TOKENS = (SIDE // 4 // 2 // 2) ** 2 + 1
 """Of a picture: what the last stage leaves of it and their mean."""
 
+LOUDER = {"embed_positions": 3.0, "encoder_attn": 2.0}
+
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
 PROMPTGEN = ("<GENERATE_TAGS>", "<MIXED_CAPTION>", "<MIXED_CAPTION_PLUS>", "<ANALYZE>")
@@ -68,6 +70,6 @@ def write_florence2(folder: Path, layout: Layout = "5", seed: int = 0, shards: b
 
     tokenizer = florence_tokenizer()
     model = Florence2ForConditionalGeneration(florence_config(len(tokenizer), tokenizer.image_token_id))
-    fill(model, seed, word_rows(tokenizer), tokenizer.eos_token_id)
+    fill(model, seed, word_rows(tokenizer), tokenizer.eos_token_id, louder=LOUDER)
     processor = Florence2Processor(florence_pixels(), tokenizer)
     return write(folder, model, processor, layout, OldFiles(tokenizer_class="BartTokenizer"), shards)

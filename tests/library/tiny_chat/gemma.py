@@ -1,0 +1,105 @@
+"""Tiny Gemma 3, Gemma 4 and PaliGemma."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .checkpoints import Layout, OldFiles, fill, write
+from .tokenizers import byte_tokenizer, word_rows
+
+SIDE, PATCH = 32, 8
+
+SPECIAL = (
+    "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>",
+    "<image_soft_token>",
+)  # fmt: skip
+PAD, END, START, TURN_ENDS, IMAGE_STARTS, IMAGE_ENDS, IMAGE = 0, 1, 2, 5, 6, 7, 8
+
+TEMPLATE = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{% if messages[0]['content'] is string %}{% set first = messages[0]['content'] + '\n\n' %}"
+    "{% else %}{% set first = messages[0]['content'][0]['text'] + '\n\n' %}{% endif %}{% set turns = messages[1:] %}"
+    "{% else %}{% set first = '' %}{% set turns = messages %}{% endif %}"
+    "{% for message in turns %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}"
+    "{% if loop.first %}{{ first }}{% endif %}"
+    "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<start_of_image>' }}"
+    "{% elif part['type'] == 'text' %}{{ part['text'] | trim }}{% endif %}{% endfor %}{% endif %}"
+    "{{ '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+"""Of Gemma 3: BOS stands in it although the tokenizer adds it, and a system text goes into the first question."""
+
+_VISION: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE,
+    "patch_size": PATCH, "vision_use_head": False,
+}  # fmt: skip
+
+
+def _siglip_pixels() -> Any:
+    from transformers import SiglipImageProcessor
+
+    return SiglipImageProcessor(
+        size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=3
+    )
+
+
+def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+    """Gemma 3: SigLIP pooled to four tokens; ends with `<end_of_turn>`, which is not the tokenizer's EOS."""
+    from transformers import (
+        Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessor, Gemma3Processor, Gemma3TextConfig,
+        SiglipVisionConfig,
+    )  # fmt: skip
+
+    names = {
+        "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>",
+        "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>",
+    }  # fmt: skip
+    tokenizer = byte_tokenizer(SPECIAL, names, TEMPLATE, adds="<bos> $A")
+    text = Gemma3TextConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, query_pre_attn_scalar=16, sliding_window=16, sliding_window_pattern=3,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"], max_position_embeddings=4096,
+    )  # fmt: skip
+    config = Gemma3Config(
+        text_config=text, vision_config=SiglipVisionConfig(**_VISION), mm_tokens_per_image=4,
+        boi_token_index=IMAGE_STARTS, eoi_token_index=IMAGE_ENDS, image_token_index=IMAGE,
+        eos_token_id=[END, TURN_ENDS],
+    )  # fmt: skip
+    model = Gemma3ForConditionalGeneration(config)
+    fill(model, seed, word_rows(tokenizer), TURN_ENDS)
+    model.generation_config.eos_token_id = [END, TURN_ENDS]
+    pixels = Gemma3ImageProcessor(size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    processor = Gemma3Processor(pixels, tokenizer, chat_template=TEMPLATE, image_seq_length=4)
+    return write(folder, model, processor, layout, OldFiles(), shards)
+
+
+def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+    """PaliGemma: no template; the processor adds 1,152 tokens for boxes and masks."""
+    from transformers import (
+        GemmaConfig, PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor, SiglipVisionConfig,
+    )  # fmt: skip
+
+    names = {
+        "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>", "image_token": "<image>"
+    }  # fmt: skip
+    tokenizer = byte_tokenizer(("<pad>", "<eos>", "<bos>", "<unk>", "<image>"), names, adds="<bos> $A")
+    pixels = _siglip_pixels()
+    pixels.image_seq_length = (SIDE // PATCH) ** 2
+    processor = PaliGemmaProcessor(pixels, tokenizer)
+    text = GemmaConfig(
+        vocab_size=len(tokenizer), hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=1, head_dim=12, bos_token_id=START, eos_token_id=END, pad_token_id=PAD,
+        max_position_embeddings=1024,
+    )  # fmt: skip
+    config = PaliGemmaConfig(
+        vision_config=SiglipVisionConfig(**_VISION, projection_dim=48).to_dict(), text_config=text.to_dict(),
+        image_token_index=4, projection_dim=48, hidden_size=48, vocab_size=len(tokenizer), bos_token_id=START,
+        eos_token_id=END, pad_token_id=PAD,
+    )  # fmt: skip
+    model = PaliGemmaForConditionalGeneration(config)
+    fill(model, seed, word_rows(tokenizer), END)
+    return write(folder, model, processor, layout, OldFiles(), shards)
