@@ -12,11 +12,11 @@ from pathlib import Path
 
 from .blip2 import write_blip2_opt, write_blip2_t5, write_instructblip
 from .florence import write_florence2
-from .gemma import write_gemma3, write_paligemma
+from .gemma import write_gemma3, write_gemma4, write_paligemma
 from .idefics import write_idefics3, write_smolvlm
 from .internvl import write_internvl
 from .llava import write_joycaption, write_llava, write_llava_next, write_llava_onevision, write_llava_siglip
-from .others import write_git
+from .others import write_git, write_kosmos2
 from .qwen import write_qwen2_5_vl, write_qwen2_vl, write_qwen3_5, write_qwen3_vl
 
 CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
@@ -33,9 +33,11 @@ CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
     "blip-2/t5": write_blip2_t5,
     "instructblip": write_instructblip,
     "git": write_git,
+    "kosmos-2": write_kosmos2,
     "smolvlm": write_smolvlm,
     "idefics3": write_idefics3,
     "gemma3": write_gemma3,
+    "gemma4": write_gemma4,
     "paligemma": write_paligemma,
     "internvl": write_internvl,
     "florence2": write_florence2,

@@ -26,6 +26,7 @@ class OldFiles:
         video: whether the video processor has a file of its own.
         template: the file with the chat template.
         flat: whether the text part's values stand beside `vision_config` instead of in `text_config`.
+        config: whether `config.json` has the names of transformers 4, which some families never had.
         tokenizer_class: of `tokenizer_config.json`.
         without: entries of `config.json` that old revisions lack.
     """
@@ -34,6 +35,7 @@ class OldFiles:
     video: bool = False
     template: Literal["chat_template.json", "tokenizer_config.json"] = "chat_template.json"
     flat: bool = False
+    config: bool = True
     tokenizer_class: str = "PreTrainedTokenizerFast"
     without: tuple[str, ...] = ()
 
@@ -43,7 +45,8 @@ def fill(
 ) -> None:
     """Random weights with which images get captions of their own, made of `words`, that end now and then.
 
-    The usual start is so small that every image gets the same caption. All tokens but `words` and `end` get small
+    The usual start is so small that every image gets the same caption. Where embeddings are tied, a model repeats its
+    last word unless `louder` makes them quieter. All tokens but `words` and `end` get small
     rows in the output layer, so small logits.
 
     Args:
@@ -75,7 +78,8 @@ def write(
         _split_processor(folder, processor, old)
         _move_template(folder, old)
         _age_tokenizer(folder, old)
-        _age_config(folder, old)
+        if old.config:
+            _age_config(folder, old)
     return folder
 
 
@@ -150,7 +154,7 @@ def _age_config(folder: Path, old: OldFiles) -> None:
         if rope and "rope_theta" in rope:
             part["rope_theta"] = rope.pop("rope_theta")
             kind = rope.pop("rope_type", "default")
-            if "mrope_section" in rope:
+            if "mrope_section" in rope and old.flat:
                 part["rope_scaling"] = {"type": "mrope", **rope}
             elif kind != "default" or rope:
                 part["rope_scaling"] = {"rope_type": kind, **rope}

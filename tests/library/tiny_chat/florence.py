@@ -12,7 +12,7 @@ SIDE = 64
 TOKENS = (SIDE // 4 // 2 // 2) ** 2 + 1
 """Of a picture: what the last stage leaves of it and their mean."""
 
-LOUDER = {"embed_positions": 3.0, "encoder_attn": 2.0}
+LOUDER = {"shared": 0.1, "embed_positions": 4.0}
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 

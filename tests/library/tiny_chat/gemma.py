@@ -33,6 +33,18 @@ TEMPLATE = (
 )
 """Of Gemma 3: BOS stands in it although the tokenizer adds it, and a system text goes into the first question."""
 
+GEMMA4_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|turn>' + ('model' if message['role'] == 'assistant' else "
+    "message['role']) + '\n' }}{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<|image|>' }}"
+    "{% elif part['type'] == 'text' %}{{ part['text'] | trim }}{% endif %}{% endfor %}{% endif %}{{ '<turn|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|turn>model\n' }}{% endif %}"
+)
+"""Knows a system role."""
+
+LOUDER = {"embed_tokens.weight": 0.1}
+"""All have tied embeddings; see `fill`."""
+
 _VISION: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE,
     "patch_size": PATCH, "vision_use_head": False,
@@ -70,7 +82,7 @@ def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool
         eos_token_id=[END, TURN_ENDS],
     )  # fmt: skip
     model = Gemma3ForConditionalGeneration(config)
-    fill(model, seed, word_rows(tokenizer), TURN_ENDS)
+    fill(model, seed, word_rows(tokenizer), TURN_ENDS, louder=LOUDER)
     model.generation_config.eos_token_id = [END, TURN_ENDS]
     pixels = Gemma3ImageProcessor(size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor = Gemma3Processor(pixels, tokenizer, chat_template=TEMPLATE, image_seq_length=4)
@@ -101,5 +113,53 @@ def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 0, shards: b
         eos_token_id=END, pad_token_id=PAD,
     )  # fmt: skip
     model = PaliGemmaForConditionalGeneration(config)
-    fill(model, seed, word_rows(tokenizer), END)
+    fill(model, seed, word_rows(tokenizer), END, louder=LOUDER)
     return write(folder, model, processor, layout, OldFiles(), shards)
+
+
+def write_gemma4(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+    """Gemma 4 without its ears: pictures of any shape, four patches a token, 70 tokens at most."""
+    from transformers import (
+        Gemma4AudioFeatureExtractor, Gemma4Config, Gemma4ForConditionalGeneration, Gemma4ImageProcessor,
+        Gemma4Processor, Gemma4VideoProcessor,
+    )  # fmt: skip
+
+    special = ("<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>",
+               "<|audio>", "<audio|>", "<|audio|>", "<|video|>")  # fmt: skip
+    names = {
+        "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>",
+        "boi_token": "<|image>", "eoi_token": "<image|>", "image_token": "<|image|>", "boa_token": "<|audio>",
+        "eoa_token": "<audio|>", "audio_token": "<|audio|>",
+    }  # fmt: skip
+    tokenizer = byte_tokenizer(special, names, GEMMA4_TEMPLATE, adds="<bos> $A")
+    rows = len(tokenizer)
+    rope = {"rope_type": "default", "rope_theta": 10_000.0}
+    text = {
+        "vocab_size": rows, "vocab_size_per_layer_input": rows, "hidden_size": 64, "intermediate_size": 96,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+        "global_head_dim": 16, "hidden_size_per_layer_input": 8, "sliding_window": 16,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": rope,
+            "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1_000_000.0},
+        },
+        "max_position_embeddings": 4096, "final_logit_softcapping": 30.0,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "head_dim": 16, "patch_size": PATCH, "pooling_kernel_size": 2,
+        "position_embedding_size": 512,
+    }  # fmt: skip
+    config = Gemma4Config(
+        text_config=text, vision_config=vision, audio_config=None, boi_token_id=6, eoi_token_id=7, image_token_id=8,
+        boa_token_id=9, eoa_token_index=10, audio_token_id=11, video_token_id=12, eos_token_id=[1, 5],
+    )  # fmt: skip
+    model = Gemma4ForConditionalGeneration(config)
+    fill(model, seed, word_rows(tokenizer), 5, louder=LOUDER)
+    model.generation_config.eos_token_id = [1, 5]
+    pixels = {"patch_size": PATCH, "pooling_kernel_size": 2, "max_soft_tokens": 70}
+    processor = Gemma4Processor(
+        Gemma4AudioFeatureExtractor(), Gemma4ImageProcessor(**pixels), tokenizer, Gemma4VideoProcessor(**pixels),
+        chat_template=GEMMA4_TEMPLATE, image_seq_length=70,
+    )  # fmt: skip
+    return write(folder, model, processor, layout, OldFiles(video=True, config=False), shards)

@@ -119,7 +119,7 @@ def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bo
     vision = {**_VISION_3, "deepstack_visual_indexes": [0]}
     config = Qwen3VLConfig(text_config=text, vision_config=vision, **_IDS, tie_word_embeddings=True)
     model = Qwen3VLForConditionalGeneration(config)
-    fill(model, seed, word_rows(tokenizer), END)
+    fill(model, seed, word_rows(tokenizer), END, louder={"embed_tokens": 0.2})
     processor = Qwen3VLProcessor(
         _pixels(Qwen2VLImageProcessor, 16, image_mean=[0.5] * 3, image_std=[0.5] * 3), tokenizer,
         _pixels(Qwen3VLVideoProcessor, 16), chat_template=PLAIN,
@@ -152,4 +152,4 @@ def write_qwen3_5(folder: Path, layout: Layout = "5", seed: int = 0, shards: boo
         _pixels(Qwen2VLImageProcessor, 16, image_mean=[0.5] * 3, image_std=[0.5] * 3), tokenizer,
         _pixels(Qwen3VLVideoProcessor, 16), chat_template=THINKING,
     )  # fmt: skip
-    return write(folder, model, processor, layout, OldFiles(processor=False, video=True), shards)
+    return write(folder, model, processor, layout, OldFiles(processor=False, video=True, config=False), shards)
