@@ -8,6 +8,7 @@ not know yet raises ImportError.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from .blip2 import write_blip2_opt, write_blip2_t5, write_instructblip
@@ -42,4 +43,10 @@ CHAT_WRITERS: Mapping[str, Callable[..., Path]] = {
     "internvl": write_internvl,
     "florence2": write_florence2,
 }
-"""By `model_type`, or `model_type/variant`, what writes a checkpoint: `write(folder, layout="5", seed=0, shards=False)`."""
+"""By `model_type`, or `model_type/variant`, its writer: `write(folder, layout="5", seed=, shards=False)`."""
+
+
+def known_here(name: str) -> bool:
+    """Whether the transformers installed here has the model of a writer."""
+    module = name.split("/")[0].replace("-", "_").replace("kosmos_2", "kosmos2")
+    return find_spec(f"transformers.models.{module}") is not None

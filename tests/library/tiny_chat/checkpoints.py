@@ -1,4 +1,4 @@
-"""How a tiny model is filled and written: as transformers 5 saves it, or as the older repositories of the hub have it."""
+"""How a tiny model is filled and written: as transformers 5 saves it, or as older repositories of the hub have it."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def fill(
 ) -> None:
     """Random weights with which images get captions of their own, made of `words`, that end now and then.
 
-    The usual start is so small that every image gets the same caption. Where embeddings are tied, a model repeats its
-    last word unless `louder` makes them quieter. All tokens but `words` and `end` get small
-    rows in the output layer, so small logits.
+    The usual start is so small that every image gets the same caption. All tokens but `words` and `end` get small rows
+    in the output layer, so small logits. Where embeddings are tied, a model repeats its last word unless `louder` makes
+    them quieter. Writers take by default a seed with varied captions.
 
     Args:
         scale: standard deviation of the weights.

@@ -59,10 +59,14 @@ def _siglip_pixels() -> Any:
     )
 
 
-def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 2, shards: bool = False) -> Path:
     """Gemma 3: SigLIP pooled to four tokens; ends with `<end_of_turn>`, which is not the tokenizer's EOS."""
     from transformers import (
-        Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessor, Gemma3Processor, Gemma3TextConfig,
+        Gemma3Config,
+        Gemma3ForConditionalGeneration,
+        Gemma3ImageProcessor,
+        Gemma3Processor,
+        Gemma3TextConfig,
         SiglipVisionConfig,
     )  # fmt: skip
 
@@ -89,10 +93,14 @@ def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool
     return write(folder, model, processor, layout, OldFiles(), shards)
 
 
-def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 4, shards: bool = False) -> Path:
     """PaliGemma: no template; the processor adds 1,152 tokens for boxes and masks."""
     from transformers import (
-        GemmaConfig, PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor, SiglipVisionConfig,
+        GemmaConfig,
+        PaliGemmaConfig,
+        PaliGemmaForConditionalGeneration,
+        PaliGemmaProcessor,
+        SiglipVisionConfig,
     )  # fmt: skip
 
     names = {
@@ -117,11 +125,15 @@ def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 0, shards: b
     return write(folder, model, processor, layout, OldFiles(), shards)
 
 
-def write_gemma4(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_gemma4(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:
     """Gemma 4 without its ears: pictures of any shape, four patches a token, 70 tokens at most."""
     from transformers import (
-        Gemma4AudioFeatureExtractor, Gemma4Config, Gemma4ForConditionalGeneration, Gemma4ImageProcessor,
-        Gemma4Processor, Gemma4VideoProcessor,
+        Gemma4AudioFeatureExtractor,
+        Gemma4Config,
+        Gemma4ForConditionalGeneration,
+        Gemma4ImageProcessor,
+        Gemma4Processor,
+        Gemma4VideoProcessor,
     )  # fmt: skip
 
     special = ("<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>",

@@ -62,10 +62,14 @@ def _pixels(processor: Any) -> Any:
     )  # fmt: skip
 
 
-def write_smolvlm(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_smolvlm(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:
     """SmolVLM2 with tied embeddings, as the one of 256M. transformers wants the package num2words for it."""
     from transformers import (
-        SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMImageProcessor, SmolVLMProcessor, SmolVLMVideoProcessor,
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer()
@@ -78,10 +82,13 @@ def write_smolvlm(folder: Path, layout: Layout = "5", seed: int = 0, shards: boo
     return write(folder, model, processor, layout, OldFiles(tokenizer_class="GPT2Tokenizer"), shards)
 
 
-def write_idefics3(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_idefics3(folder: Path, layout: Layout = "5", seed: int = 2, shards: bool = False) -> Path:
     """Idefics3; its old repositories have the template with the tokenizer."""
     from transformers import (
-        Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessor, Idefics3Processor,
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessor,
+        Idefics3Processor,
     )  # fmt: skip
 
     tokenizer = _tokenizer()

@@ -23,8 +23,12 @@ TEMPLATE = (
 def write_internvl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
     """InternVL 3: up to four tiles and the whole picture, four tokens each."""
     from transformers import (
-        GotOcr2ImageProcessor, InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor,
-        InternVLVideoProcessor, Qwen2Config,
+        GotOcr2ImageProcessor,
+        InternVLConfig,
+        InternVLForConditionalGeneration,
+        InternVLProcessor,
+        InternVLVideoProcessor,
+        Qwen2Config,
     )  # fmt: skip
 
     names = {

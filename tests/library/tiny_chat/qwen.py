@@ -63,10 +63,13 @@ def _tokenizer(template: str) -> Any:
     return byte_tokenizer(SPECIAL, names, template)
 
 
-def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: bool = False) -> Path:
     """Qwen2.5-VL; its template adds a system text where there is none."""
     from transformers import (
-        Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor, Qwen2VLImageProcessor,
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
         Qwen2VLVideoProcessor,
     )  # fmt: skip
 
@@ -87,10 +90,14 @@ def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: 
     return write(folder, model, processor, layout, OldFiles(processor=False, flat=True), shards)
 
 
-def write_qwen2_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_qwen2_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: bool = False) -> Path:
     """Qwen2-VL."""
     from transformers import (
-        Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor,
+        Qwen2VLConfig,
+        Qwen2VLForConditionalGeneration,
+        Qwen2VLImageProcessor,
+        Qwen2VLProcessor,
+        Qwen2VLVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer(WITH_DEFAULT_SYSTEM)
@@ -107,10 +114,14 @@ def write_qwen2_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bo
     return write(folder, model, processor, layout, OldFiles(processor=False, flat=True), shards)
 
 
-def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:
     """Qwen3-VL with tied embeddings, as those of 2B and 4B."""
     from transformers import (
-        Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor, Qwen3VLVideoProcessor,
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer(PLAIN)
@@ -127,10 +138,14 @@ def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 0, shards: bo
     return write(folder, model, processor, layout, OldFiles(processor=False, video=True), shards)
 
 
-def write_qwen3_5(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_qwen3_5(folder: Path, layout: Layout = "5", seed: int = 5, shards: bool = False) -> Path:
     """Qwen3.5: a layer of linear attention, one of full attention; its template asks it to think."""
     from transformers import (
-        Qwen2VLImageProcessor, Qwen3_5Config, Qwen3_5ForConditionalGeneration, Qwen3VLProcessor, Qwen3VLVideoProcessor,
+        Qwen2VLImageProcessor,
+        Qwen3_5Config,
+        Qwen3_5ForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
     )  # fmt: skip
 
     special = (*SPECIAL, "<think>", "</think>")
