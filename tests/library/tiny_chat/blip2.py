@@ -82,7 +82,7 @@ def write_blip2_opt(folder: Path, layout: Layout = "5", seed: int = 3, shards: b
     return _write_blip2(folder, _opt(), layout, seed, shards)
 
 
-def write_blip2_t5(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_blip2_t5(folder: Path, layout: Layout = "5", seed: int = 8, shards: bool = False) -> Path:
     """BLIP-2 with Flan-T5."""
     return _write_blip2(folder, _t5(), layout, seed, shards)
 
