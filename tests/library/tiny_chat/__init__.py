@@ -50,3 +50,6 @@ def known_here(name: str) -> bool:
     """Whether the transformers installed here has the model of a writer."""
     module = name.split("/")[0].replace("-", "_").replace("kosmos_2", "kosmos2")
     return find_spec(f"transformers.models.{module}") is not None
+
+
+__all__ = ["CHAT_WRITERS", "known_here", "write_florence2"]

@@ -14,7 +14,7 @@ TOKENS = (SIDE // 4 // 2 // 2) ** 2 + 1
 
 LOUDER = {"shared": 0.3, "q_proj": 3.0, "k_proj": 3.0, "encoder_attn.out_proj": 0.5, "self_attn.out_proj": 2.0}
 
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 PROMPTGEN = ("<GENERATE_TAGS>", "<MIXED_CAPTION>", "<MIXED_CAPTION_PLUS>", "<ANALYZE>")
 """Tokens of PromptGen's tasks, in its tokenizer."""
@@ -22,7 +22,9 @@ PROMPTGEN = ("<GENERATE_TAGS>", "<MIXED_CAPTION>", "<MIXED_CAPTION_PLUS>", "<ANA
 
 def florence_tokenizer(image: bool = True, tasks: tuple[str, ...] = ()) -> Any:
     """BART's, which puts `<s>` and `</s>` around a text; with or without the token `<image>` of the native layout."""
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    names = {
+        "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"
+    }  # fmt: skip
     special = (*SPECIAL, *tasks)
     if image:
         special, names = (*special, "<image>"), {**names, "image_token": "<image>"}
@@ -66,10 +68,14 @@ def florence_pixels() -> Any:
 
 def write_florence2(folder: Path, layout: Layout = "5", seed: int = 5, shards: bool = False) -> Path:
     """Florence-2 as florence-community has it."""
-    from transformers import Florence2ForConditionalGeneration, Florence2Processor
+    from transformers import Florence2ForConditionalGeneration, Florence2Processor, GenerationConfig
 
     tokenizer = florence_tokenizer()
     model = Florence2ForConditionalGeneration(florence_config(len(tokenizer), tokenizer.image_token_id))
     fill(model, seed, word_rows(tokenizer), tokenizer.eos_token_id, louder=LOUDER)
+    model.generation_config = GenerationConfig(
+        bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2, forced_bos_token_id=0,
+        forced_eos_token_id=2, no_repeat_ngram_size=3, num_beams=3, early_stopping=True,
+    )  # fmt: skip
     processor = Florence2Processor(florence_pixels(), tokenizer)
     return write(folder, model, processor, layout, OldFiles(tokenizer_class="BartTokenizer"), shards)
