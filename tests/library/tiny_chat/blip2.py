@@ -9,6 +9,7 @@ from .checkpoints import Layout, OldFiles, fill, write
 from .tokenizers import byte_tokenizer, unigram_tokenizer, word_piece_tokenizer, word_rows
 
 QUERIES, SIDE = 4, 32
+LOUDER = {"embed_positions": 3.0, "relative_attention_bias": 8.0, "SelfAttention.q": 2.0, "EncDecAttention.o": 0.3}
 
 _VISION: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE,
@@ -57,7 +58,11 @@ def _pixels() -> Any:
 
 def _write_blip2(folder: Path, text: tuple[Any, Any, int], layout: Layout, seed: int, shards: bool) -> Path:
     from transformers import (
-        Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, Blip2QFormerConfig, Blip2VisionConfig,
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        Blip2QFormerConfig,
+        Blip2VisionConfig,
     )  # fmt: skip
 
     tokenizer, text_config, image = text
@@ -66,26 +71,29 @@ def _write_blip2(folder: Path, text: tuple[Any, Any, int], layout: Layout, seed:
         text_config=text_config.to_dict(), num_query_tokens=QUERIES, image_token_index=image, image_text_hidden_size=16,
     )  # fmt: skip
     model = Blip2ForConditionalGeneration(config)
-    fill(model, seed, word_rows(tokenizer), text_config.eos_token_id)
+    fill(model, seed, word_rows(tokenizer), text_config.eos_token_id, louder=LOUDER)
     processor = Blip2Processor(_pixels(), tokenizer, num_query_tokens=QUERIES)
     old = OldFiles(processor=False, tokenizer_class="GPT2Tokenizer" if image == 4 else "T5Tokenizer")
     return write(folder, model, processor, layout, old, shards)
 
 
-def write_blip2_opt(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_blip2_opt(folder: Path, layout: Layout = "5", seed: int = 3, shards: bool = False) -> Path:
     """BLIP-2 with OPT."""
     return _write_blip2(folder, _opt(), layout, seed, shards)
 
 
-def write_blip2_t5(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_blip2_t5(folder: Path, layout: Layout = "5", seed: int = 8, shards: bool = False) -> Path:
     """BLIP-2 with Flan-T5."""
     return _write_blip2(folder, _t5(), layout, seed, shards)
 
 
-def write_instructblip(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_instructblip(folder: Path, layout: Layout = "5", seed: int = 5, shards: bool = False) -> Path:
     """InstructBLIP with Flan-T5; the Q-Former reads the question, too, by a tokenizer of its own."""
     from transformers import (
-        InstructBlipConfig, InstructBlipForConditionalGeneration, InstructBlipProcessor, InstructBlipQFormerConfig,
+        InstructBlipConfig,
+        InstructBlipForConditionalGeneration,
+        InstructBlipProcessor,
+        InstructBlipQFormerConfig,
         InstructBlipVisionConfig,
     )  # fmt: skip
 
@@ -98,6 +106,6 @@ def write_instructblip(folder: Path, layout: Layout = "5", seed: int = 0, shards
         num_query_tokens=QUERIES, image_token_index=image,
     )  # fmt: skip
     model = InstructBlipForConditionalGeneration(config)
-    fill(model, seed, word_rows(tokenizer), text_config.eos_token_id)
+    fill(model, seed, word_rows(tokenizer), text_config.eos_token_id, louder=LOUDER)
     processor = InstructBlipProcessor(_pixels(), tokenizer, reader, num_query_tokens=QUERIES)
     return write(folder, model, processor, layout, OldFiles(processor=False, tokenizer_class="T5Tokenizer"), shards)

@@ -1,10 +1,11 @@
-"""How a tiny model is filled and written: as transformers 5 saves it, or as the older repositories of the hub have it."""
+"""How a tiny model is filled and written: as transformers 5 saves it, or as older repositories of the hub have it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import torch
 
 Layout = Literal["5", "4"]
 """The files of transformers 5, or those that repositories of transformers 4 have."""
+
+_NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class OldFiles:
         video: whether the video processor has a file of its own.
         template: the file with the chat template.
         flat: whether the text part's values stand beside `vision_config` instead of in `text_config`.
+        config: whether `config.json` has the names of transformers 4, which some families never had.
         tokenizer_class: of `tokenizer_config.json`.
         without: entries of `config.json` that old revisions lack.
     """
@@ -31,24 +35,33 @@ class OldFiles:
     video: bool = False
     template: Literal["chat_template.json", "tokenizer_config.json"] = "chat_template.json"
     flat: bool = False
+    config: bool = True
     tokenizer_class: str = "PreTrainedTokenizerFast"
     without: tuple[str, ...] = ()
 
 
-def fill(model: Any, seed: int, words: Sequence[int], end: int | None = None, scale: float = 0.25) -> None:
+def fill(
+    model: Any, seed: int, words: Sequence[int], end: int, scale: float = 0.25, louder: Mapping[str, float] = _NONE
+) -> None:
     """Random weights with which images get captions of their own, made of `words`, that end now and then.
 
-    The usual start is so small that every image gets the same caption. All tokens but `words` and `end` get small
-    rows in the output layer, so small logits.
+    The usual start is so small that every image gets the same caption. All tokens but `words` and `end` get small rows
+    in the output layer, so small logits. Where embeddings are tied, a model repeats its last word unless `louder` makes
+    them quieter. Writers take by default a seed with varied captions.
+
+    Args:
+        scale: standard deviation of the weights.
+        louder: factors for parameters whose names contain the key, where a model would repeat one word or not see.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0.0, scale, generator=generator)
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 or parameter.unique().numel() > 1:  # norms and most biases stay as they are
+                factor = prod(value for part, value in louder.items() if part in name)
+                parameter.normal_(0.0, scale * factor, generator=generator)
         head = model.get_output_embeddings()
         kept = torch.zeros(head.weight.shape[0], 1)
-        kept[[*words, *([] if end is None else [end])]] = 1.0
+        kept[[*words, end]] = 1.0
         head.weight.mul_(torch.where(kept > 0, 1.0, 0.1))
     model.eval()
 
@@ -65,7 +78,8 @@ def write(
         _split_processor(folder, processor, old)
         _move_template(folder, old)
         _age_tokenizer(folder, old)
-        _age_config(folder, old)
+        if old.config:
+            _age_config(folder, old)
     return folder
 
 
@@ -140,7 +154,7 @@ def _age_config(folder: Path, old: OldFiles) -> None:
         if rope and "rope_theta" in rope:
             part["rope_theta"] = rope.pop("rope_theta")
             kind = rope.pop("rope_type", "default")
-            if "mrope_section" in rope:
+            if "mrope_section" in rope and old.flat:
                 part["rope_scaling"] = {"type": "mrope", **rope}
             elif kind != "default" or rope:
                 part["rope_scaling"] = {"rope_type": kind, **rope}

@@ -24,7 +24,8 @@ JOY_SPECIAL = (
     "<|finetune_right_pad_id|>", "<|image_start|>", "<|image|>", "<|image_end|>",
 )  # fmt: skip
 JOY_TEMPLATE = (
-    "{{- bos_token }}{% for message in messages %}{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+    "{{- bos_token }}{% for message in messages %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
     "{%- if message['role'] == 'user' and loop.index0 < 2 %}{{- '<|image_start|><|image|><|image_end|>' }}{%- endif %}"
     "{{- message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
     "{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
@@ -68,13 +69,14 @@ def _siglip_pixels() -> Any:
     )
 
 
-def write_llava(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_llava(folder: Path, layout: Layout = "5", seed: int = 4, shards: bool = False) -> Path:
     """LLaVA 1.5: CLIP without its class token, Llama."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
     tokenizer = _llama_tokenizer()
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**_VISION), text_config=LlamaConfig(**_text(len(tokenizer), 1, 2, 4)), image_token_index=3,
+        vision_config=CLIPVisionConfig(**_VISION),
+        text_config=LlamaConfig(**_text(len(tokenizer), 1, 2, 4)), image_token_index=3,
         image_seq_length=PATCHES, vision_feature_layer=-2, vision_feature_select_strategy="default",
     )  # fmt: skip
     model = LlavaForConditionalGeneration(config)
@@ -86,12 +88,12 @@ def write_llava(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool 
     return write(folder, model, processor, layout, OldFiles(tokenizer_class="LlamaTokenizer"), shards)
 
 
-def write_llava_siglip(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_llava_siglip(folder: Path, layout: Layout = "5", seed: int = 5, shards: bool = False) -> Path:
     """LLaVA with SigLIP, all of whose tokens are used."""
     return _write_siglip(folder, _llama_tokenizer(), TEMPLATE, (1, 2, 4, 3), layout, seed, shards)
 
 
-def write_joycaption(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_joycaption(folder: Path, layout: Layout = "5", seed: int = 8, shards: bool = False) -> Path:
     """LLaVA with the traits of JoyCaption, see `JOY_TEMPLATE`."""
     names = {
         "bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|finetune_right_pad_id|>",
@@ -106,12 +108,17 @@ def _write_siglip(
 ) -> Path:
     """ids: of BOS, EOS, padding and image."""
     from transformers import (
-        LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, SiglipVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        SiglipVisionConfig,
     )  # fmt: skip
 
     begin, end, pad, image = ids
     config = LlavaConfig(
-        vision_config=SiglipVisionConfig(**_VISION), text_config=LlamaConfig(**_text(len(tokenizer), begin, end, pad)), image_token_index=image,
+        vision_config=SiglipVisionConfig(**_VISION),
+        text_config=LlamaConfig(**_text(len(tokenizer), begin, end, pad)), image_token_index=image,
         image_seq_length=PATCHES, vision_feature_layer=-2, vision_feature_select_strategy="full",
     )  # fmt: skip
     model = LlavaForConditionalGeneration(config)
@@ -123,17 +130,22 @@ def _write_siglip(
     return write(folder, model, processor, layout, OldFiles(), shards)
 
 
-def write_llava_next(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_llava_next(folder: Path, layout: Layout = "5", seed: int = 3, shards: bool = False) -> Path:
     """LLaVA 1.6: the picture and tiles of it; its old repositories have the template with the tokenizer."""
     from transformers import (
-        CLIPVisionConfig, LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextImageProcessor,
-        LlavaNextProcessor, MistralConfig,
+        CLIPVisionConfig,
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextImageProcessor,
+        LlavaNextProcessor,
+        MistralConfig,
     )  # fmt: skip
 
     tokenizer = _llama_tokenizer()
     tiles = [[SIDE, 2 * SIDE], [2 * SIDE, SIDE], [2 * SIDE, 2 * SIDE]]
     config = LlavaNextConfig(
-        vision_config=CLIPVisionConfig(**_VISION), text_config=MistralConfig(**_text(len(tokenizer), 1, 2, 4)), image_token_index=3,
+        vision_config=CLIPVisionConfig(**_VISION),
+        text_config=MistralConfig(**_text(len(tokenizer), 1, 2, 4)), image_token_index=3,
         image_seq_length=PATCHES, vision_feature_layer=-2, vision_feature_select_strategy="default",
         image_grid_pinpoints=tiles,
     )  # fmt: skip
@@ -149,11 +161,16 @@ def write_llava_next(folder: Path, layout: Layout = "5", seed: int = 0, shards: 
     return write(folder, model, processor, layout, OldFiles(template="tokenizer_config.json"), shards)
 
 
-def write_llava_onevision(folder: Path, layout: Layout = "5", seed: int = 0, shards: bool = False) -> Path:
+def write_llava_onevision(folder: Path, layout: Layout = "5", seed: int = 1, shards: bool = False) -> Path:
     """LLaVA-OneVision: SigLIP, tiles, Qwen2."""
     from transformers import (
-        LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, LlavaOnevisionImageProcessor,
-        LlavaOnevisionProcessor, LlavaOnevisionVideoProcessor, Qwen2Config, SiglipVisionConfig,
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessor,
+        LlavaOnevisionProcessor,
+        LlavaOnevisionVideoProcessor,
+        Qwen2Config,
+        SiglipVisionConfig,
     )  # fmt: skip
 
     special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>")
@@ -164,13 +181,17 @@ def write_llava_onevision(folder: Path, layout: Layout = "5", seed: int = 0, sha
         "{{ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     names = {
-        "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "image_token": "<image>", "video_token": "<video>"
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|endoftext|>",
+        "image_token": "<image>",
+        "video_token": "<video>",
     }
     tokenizer = byte_tokenizer(special, names, template)
     tiles = [[SIDE, 2 * SIDE], [2 * SIDE, SIDE], [2 * SIDE, 2 * SIDE]]
     text = {**_text(len(tokenizer), 1, 2, 0), "bos_token_id": None}
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**_VISION, vision_use_head=False), text_config=Qwen2Config(**text), image_token_index=3,
+        vision_config=SiglipVisionConfig(**_VISION, vision_use_head=False),
+        text_config=Qwen2Config(**text), image_token_index=3,
         video_token_index=4, vision_feature_layer=-1, vision_feature_select_strategy="full",
         vision_aspect_ratio="anyres_max_9", image_grid_pinpoints=tiles,
     )  # fmt: skip
