@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ def check_family(role: Role, folder: Path) -> Family:
         files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
+    unlisted = _unlisted(role, config)
+    if isinstance(unlisted, Family):
+        return unlisted
+    if unlisted:
+        raise ModelLoadError(f"{folder} {unlisted}")
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -51,6 +57,18 @@ def check_family(role: Role, folder: Path) -> Family:
 def family_in(role: Role, folder: Path) -> Family | None:
     """The family for a role by a folder's marker, or None. Raises ModelLoadError: a marker cannot be read."""
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
+
+
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str:
+    """The family that loads a type which no family lists, or why it cannot be loaded; "" where no family knows."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or any(kind in each.marker.model_types for each in catalog.FAMILIES):
+        return ""
+    for family in catalog.families(role):
+        if family.marker.unlisted:
+            module, _, function = family.marker.unlisted.partition(":")
+            return getattr(import_module(module, __package__), function)(config) or family
+    return ""
 
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:

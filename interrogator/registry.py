@@ -82,7 +82,7 @@ def locate(
     if folder.is_dir():
         family = _expected(role, folder, row)
         if not family.finder:
-            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of)  # says what lacks
+            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards)  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
@@ -166,7 +166,7 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
     files = _family(row.family).files
-    return hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
+    return hub.find_files(row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision)
 
 
 def _by_own_name(
@@ -205,7 +205,7 @@ def _on_hub(
         family = _family(row.family)
     files = family.files
     folder = hub.fetch_files(
-        source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
+        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards, size=row.size if row else None,
         **fetch,
     )  # fmt: skip
     _expected(role, folder, row)

@@ -7,6 +7,7 @@ sample_keys       what the random numbers of an image hang on
 sampling          several different captions of an image, by any captioner that supports sampling
 named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions
+token_choice      choosing the next token with reproducible random numbers
 blip/             the family BLIP
 
 The families are loaded by `registry`, so importing this package loads no model code.

@@ -20,10 +20,13 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
+        unlisted: `module:function` that is asked about a type that no family lists: gives why the model cannot be
+            loaded, to follow the folder's name, or "" where it can.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
+    unlisted: str = ""
 
 
 @dataclass(frozen=True)
