@@ -161,7 +161,7 @@ def test_a_run_asks_with_tags_and_trigger(folder: Path) -> None:
     settings = Settings(preset="demo", ask="{trigger}, {tags}?", system="Be brief.", rules=rules)
     records = records_of(folder, settings, captioner=BareAnswerer(), tagger=BareTagger())
     assert {name: record.caption for name, record in records.items()} == {
-        name: f"sks, a {name} thing (Be brief. sks, {name}?)" for name in COLORS
+        name: f"a {name} thing (Be brief. sks, {name}?)" for name in COLORS
     }
 
 
@@ -203,9 +203,8 @@ class Goes(BareAnswerer):
 def test_an_endpoint_that_is_gone_stops_the_run_and_the_same_command_continues(folder: Path) -> None:
     with pytest.raises(EndpointError):
         records_of(folder, Settings(preset="demo"), captioner=Goes())
-    assert {
-        record.status for record in records_of(folder, Settings(preset="demo"), captioner=BareAnswerer()).values()
-    } == {"done"}
+    records = records_of(folder, Settings(preset="demo"), captioner=BareAnswerer())
+    assert {record.status for record in records.values()} == {"done"}
 
 
 def test_a_captioner_that_checks_its_options_refuses_them_before_a_run(folder: Path) -> None:
@@ -216,10 +215,8 @@ def test_a_captioner_that_checks_its_options_refuses_them_before_a_run(folder: P
 
 def test_settings_of_a_question_name_another_run() -> None:
     plain = Settings(preset="demo")
-    others = [
-        Settings(preset="demo", **{name: value})
-        for name, value in (("ask", "x"), ("system", "y"), ("temperature", 0.5))
-    ]
+    asked: list[dict[str, Any]] = [{"ask": "x"}, {"system": "y"}, {"temperature": 0.5}]
+    others = [Settings(preset="demo", **values) for values in asked]
     assert len({each.digest({}) for each in (plain, *others)}) == 4
     assert plain.digest({}) == Settings(preset="demo", max_new_tokens=32).digest({}), "which is BLIP's own length"
     assert Settings.from_dict(json.loads(json.dumps(others[0].as_dict()))) == others[0]
