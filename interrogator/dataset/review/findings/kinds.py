@@ -82,8 +82,8 @@ KINDS = (
     ),
     Kind(
         "looped", "Captioner repeated itself", "note",
-        "The captioner got into a loop and was asked once more. Read these captions; if many are bad, use another model "
-        "or a temperature.",
+        "The captioner got into a loop and was asked once more. Read these captions; if many are bad, try another "
+        "model or a temperature.",
     ),
     Kind(
         "cut", "Unfinished sentences removed", "note",
