@@ -87,4 +87,35 @@ FAMILIES: tuple[Family, ...] = (
         ),
         Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
     ),
+    Family(
+        "florence2",
+        {"captioner": ".captioners.florence2.captioner:Florence2Captioner"},
+        FileSet(
+            required=("config.json",),
+            any_of=(
+                (
+                    "model.safetensors",
+                    "model.safetensors.index.json",
+                    "pytorch_model.bin",
+                    "pytorch_model.bin.index.json",
+                ),
+                ("preprocessor_config.json", "processor_config.json"),
+                ("tokenizer.json", "vocab.json"),
+            ),
+            optional=(
+                "processor_config.json",
+                "generation_config.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+                "added_tokens.json",
+                "vocab.json",
+                "merges.txt",
+            ),
+            shards=(
+                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+            ),
+        ),
+        Marker("config.json", ("florence2",)),
+    ),
 )

@@ -67,6 +67,8 @@ FAMILIES: Mapping[str, ChatFamily] = {
     "instructblip": ChatFamily(
         question="Write a detailed description.", template=False, writer="language_model"
     ),
+    # Loaded by `captioners.florence2`; `<CAPTION>` is its shortest task. The length is that of its model card.
+    "florence2": ChatFamily(question="<DETAILED_CAPTION>", max_new_tokens=1024, template=False, prefix=False),
     "git": ChatFamily(question="", max_new_tokens=50, image_tokens="inserted", template=False, asked=False),
     # Continues a text; with <grounding> in front it would write boxes between the words.
     "kosmos-2": ChatFamily(
