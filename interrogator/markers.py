@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,15 @@ def check_family(role: Role, folder: Path) -> Family:
     if isinstance(unlisted, Family):
         return unlisted
     if unlisted:
-        raise ModelLoadError(f"{folder} {unlisted}")
+        raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
+    known = ", ".join(each.name for each in kinds) or "none yet"
+    raise ModelLoadError(
+        f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
+    )
+
+
+def described(config: Mapping[str, Any]) -> str:
+    """A model by its config.json: its type and architecture, and whether it has code of its own."""
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -50,8 +58,7 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+    return what
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -59,16 +66,17 @@ def family_in(role: Role, folder: Path) -> Family | None:
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
 
 
-def _unlisted(role: Role, config: dict[str, Any]) -> Family | str:
-    """The family that loads a type which no family lists, or why it cannot be loaded; "" where no family knows."""
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
+    """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
     kind = config.get("model_type")
     if not isinstance(kind, str) or any(kind in each.marker.model_types for each in catalog.FAMILIES):
-        return ""
+        return None
     for family in catalog.families(role):
         if family.marker.unlisted:
             module, _, function = family.marker.unlisted.partition(":")
-            return getattr(import_module(module, __package__), function)(config) or family
-    return ""
+            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            return family if reason == "" else reason
+    return None
 
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:

@@ -20,8 +20,9 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
-        unlisted: `module:function` that is asked about a type that no family lists: gives why the model cannot be
-            loaded, to follow the folder's name, or "" where it can.
+        unlisted: `module:function` that is asked about the content of `file` where no family lists the type: gives ""
+            if the family loads it, why nothing here does, to end a sentence about the model, or None if it is of
+            another kind.
     """
 
     file: str

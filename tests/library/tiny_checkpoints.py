@@ -15,7 +15,7 @@ from torch import nn
 from interrogator.encoders.open_clip.files import CONFIG_FILE
 
 from . import small_models
-from .tiny_chat import write_florence2
+from .tiny_chat import write_florence2, write_llava
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -122,6 +122,7 @@ def write_open_clip(
 WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "captioner"): write_blip,
     ("blip", "matcher"): write_matcher,
+    ("chat", "captioner"): write_llava,
     ("florence2", "captioner"): write_florence2,
     ("open_clip", "encoder"): write_open_clip,
 }
