@@ -17,8 +17,8 @@ from PIL import Image
 from interrogator import BlipCaptioner, demo
 from interrogator.captioners import LAION_COCO, CaptionOptions, Sampled, SamplingOptions
 from interrogator.captioners.blip.forbidden_words import ForbiddenWords
-from interrogator.captioners.blip.token_choice import Draw, exponential, forbid, repeating, row_seed
 from interrogator.captioners.sampling import sample_captions
+from interrogator.captioners.token_choice import Draw, exponential, forbid, repeating, row_seed
 from interrogator.errors import ImageReadError, ModelError, RequestError
 
 from .tiny_checkpoints import prepared, write_blip

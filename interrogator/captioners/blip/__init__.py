@@ -7,6 +7,5 @@ vision           images to states of the vision tower
 text_layers      the text transformer, with the image's keys and values computed once
 decoder          captions token by token, many for each image
 sampler          many different captions of an image
-token_choice     choosing the next token with reproducible random numbers
 forbidden_words  words that are never generated
 """

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ...errors import ModelError
 from ..sampling_options import SamplingOptions
+from ..token_choice import Draw, forbid, penalise, repeating, row_seed
 from .forbidden_words import ForbiddenWords
 from .text_layers import KeysValues, embed, image_keys_values, text_layers
-from .token_choice import Draw, forbid, penalise, repeating, row_seed
 
 _WORTH_CUTTING = 0.75  # largest share of unfinished texts for which copying caches costs less than the steps saved
 
