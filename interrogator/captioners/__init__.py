@@ -6,6 +6,7 @@ abilities         whether a captioner supports what the options require
 sampling          several different captions of an image, by any captioner that supports sampling
 strip             removing made-up words from captions
 token_choice      choosing the next token with reproducible random numbers
+decoding/         greedy search, sampling and beam search for models whose code is here
 blip/             the family BLIP
 
 The families are loaded by `registry`, so importing this package loads no model code.

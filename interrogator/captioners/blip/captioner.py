@@ -14,14 +14,15 @@ from ...models import Ability, Located
 from ...module_views import view_of
 from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
+from ..decoding.decoder import Decoder
+from ..decoding.sampler import Sampler
 from ..options import DEFAULT_OPTIONS, CaptionOptions
 from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
 from ..strip import strip_words
 from .checkpoint import load_blip
-from .decoder import Decoder, check_captioner
 from .forbidden_words import ForbiddenWords
 from .model import BlipModel
-from .sampler import Sampler
+from .text_decoder import BlipText, check_captioner
 from .vision import Pixels, read_images
 
 
@@ -117,7 +118,7 @@ class BlipCaptioner(BlipModel):
             with torch.inference_mode():
                 report(start, len(prepared))
                 states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
-                return sampler.captions(model, states, keys[start:stop])
+                return sampler.captions(BlipText(model), states, keys[start:stop])
 
         results: list[list[Sampled]] = []
         for batch in in_batches(len(prepared), sampler.images_at_once, write, self.device):
@@ -141,7 +142,7 @@ class BlipCaptioner(BlipModel):
 
     def _greedy(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
         """New token ids for each image, given as states [b, P, width], by greedy search."""
-        decoder = Decoder(model, prompt, greedy(options), ForbiddenWords((), self.processor.tokenizer))
+        decoder = Decoder(BlipText(model), prompt, greedy(options), None)
         return [text.tokens for text in decoder.write(decoder.read(states), [""] * len(states), range(1))]
 
     def _beams(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:

@@ -1,0 +1,8 @@
+"""Decoding of captions for models whose code is here: every image read once, every token computed once.
+
+text_model  what a text decoder must do: the protocol, and attention over stored keys and values
+caches      the keys and values of texts in progress
+decoder     greedy search and sampling, many texts about each image
+beams       beam search
+sampler     many different captions of an image
+"""
