@@ -43,23 +43,24 @@ class _Search:
 class BeamSearch:
     """A text decoder with the rules for one call. Stores no tensors."""
 
-    def __init__(self, text: TextModel, prompt: list[int], options: CaptionOptions, most: int) -> None:
-        """Wrap a text decoder. prompt: token ids after the start token. most: new tokens at most."""
+    def __init__(self, text: TextModel, prompt: list[int], options: CaptionOptions) -> None:
+        """Wrap a text decoder. prompt: token ids after the start token. options: with a length (`with_length`)."""
+        assert options.max_new_tokens is not None
+        self.length = options.max_new_tokens
         self.text = text
         self.prompt = [text.start, *prompt]
         self.options = options
-        self.most = most
 
     def captions(self, states: Tensor) -> list[list[int]]:
         """New token ids for each image, given as states [B, P, width], without the end token."""
         beams = self.options.num_beams
         encoded = encode(self.text, states, self.prompt)
-        caches = Caches(encoded, beams, len(self.prompt), self.most)
+        caches = Caches(encoded, beams, len(self.prompt), self.length)
         first = [0.0] + [float("-inf")] * (beams - 1)  # at first all texts are equal: one of them goes on
         every = [_Search(image, [[] for _ in range(beams)], first) for image in range(len(states))]
         running = list(every)
         logits = encoded.logits.repeat_interleave(beams, dim=0)  # [R, V]
-        for step in range(self.most):
+        for step in range(self.length):
             found = self._candidates(logits, running, step)
             origins = [self._advance(search, some, step) for search, some in zip(running, found, strict=True)]
             stay = [index for index, search in enumerate(running) if not self._is_done(search, step)]
@@ -98,7 +99,7 @@ class BeamSearch:
 
     def _advance(self, search: _Search, candidates: list[tuple[float, int, int]], step: int) -> list[int]:
         """Take the candidates of a step into a search; returns which beam each text in progress goes on from."""
-        beams, last, length = self.options.num_beams, step + 1 == self.most, step + 1
+        beams, last, length = self.options.num_beams, step + 1 == self.length, step + 1
         kept: list[tuple[float, int, list[int]]] = []
         for rank, (score, beam, token) in enumerate(candidates):
             ends = token == self.text.end
@@ -111,7 +112,7 @@ class BeamSearch:
         return [beam for _, beam, _ in kept]
 
     def _is_done(self, search: _Search, step: int) -> bool:
-        if step + 1 == self.most:
+        if step + 1 == self.length:
             return True
         best = search.scores[0] / (step + 1) ** self.options.length_penalty
         return len(search.ended) == self.options.num_beams and best <= search.ended[-1][0]

@@ -54,7 +54,9 @@ class Decoder:
     """A text decoder with the rules for one call. Stores no tensors."""
 
     def __init__(self, text: TextModel, prompt: list[int], rules: SamplingOptions, forbidden: Forbids | None) -> None:
-        """Wrap a text decoder. prompt: token ids after the start token."""
+        """Wrap a text decoder. prompt: token ids after the start token. rules: with a length (`with_length`)."""
+        assert rules.max_new_tokens is not None
+        self.length = rules.max_new_tokens
         self.text = text
         self.prompt = [text.start, *prompt]
         self.shown = prompt if rules.keep_prefix else []
@@ -72,13 +74,13 @@ class Decoder:
         keys: one per image, for its random numbers (see `token_choice`).
         """
         every = [Hypothesis(image, sample) for image in range(len(keys)) for sample in samples]
-        caches = Caches(encoded, len(samples), len(self.prompt), self.rules.max_new_tokens)
+        caches = Caches(encoded, len(samples), len(self.prompt), self.length)
         texts = list(every)
         logits = encoded.logits.repeat_interleave(len(samples), dim=0)  # [R, V]
         history = torch.tensor(self.prompt, device=logits.device).expand(len(every), -1)  # [R, 1 + p]
-        for step in range(self.rules.max_new_tokens):
+        for step in range(self.length):
             chosen = self._next(logits, history, texts, keys, step)  # [R]
-            if step + 1 == self.rules.max_new_tokens or all(text.ended for text in texts):
+            if step + 1 == self.length or all(text.ended for text in texts):
                 break
             history = torch.cat([history, chosen[:, None]], dim=1)
             rows, images = unfinished(texts, caches.images)
