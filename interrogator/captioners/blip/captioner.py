@@ -11,14 +11,13 @@ import torch
 from ...batches import in_batches
 from ...errors import RequestError
 from ...models import Ability, Located
-from ...module_views import view_of
 from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
-from ..decoding.decoder import Decoder
+from ..decoding.likeliest import likeliest
 from ..decoding.sampler import Sampler
 from ..options import DEFAULT_OPTIONS, CaptionOptions
 from ..sample_keys import content_key
-from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy, one_sample
+from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, one_sample
 from ..strip import strip_words
 from .checkpoint import load_blip
 from .forbidden_words import ForbiddenWords
@@ -80,8 +79,7 @@ class BlipCaptioner(BlipModel):
             with torch.inference_mode():
                 report(start, len(prepared))
                 states = read_images(model, self.processor, prepared[start:stop])  # [b, P, width]
-                search = self._greedy if options.num_beams == 1 else self._beams
-                return search(model, states, prompt, options)
+                return likeliest(BlipText(model), states, prompt, options)
 
         captions: list[str] = []
         for batch in in_batches(len(prepared), options.batch_size, write, self.device):
@@ -148,45 +146,8 @@ class BlipCaptioner(BlipModel):
             )
         return ids
 
-    def _greedy(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
-        """New token ids for each image, given as states [b, P, width], by greedy search."""
-        decoder = Decoder(BlipText(model), prompt, greedy(options), None)
-        return [text.tokens for text in decoder.write(decoder.read(states), [""] * len(states), range(1))]
-
-    def _beams(self, model: Any, states: torch.Tensor, prompt: list[int], options: CaptionOptions) -> list[list[int]]:
-        """New token ids for each image, given as states [b, P, width], by beam search; padded to equal length."""
-        text = model.config.text_config
-        row = [text.bos_token_id, *prompt]
-        ids = torch.tensor([row] * len(states), dtype=torch.long, device=states.device)  # [b, 1 + p]
-        # All settings are explicit, to override a generation_config.json beside the weights.
-        settings: dict[str, Any] = {
-            "max_new_tokens": options.max_new_tokens,
-            "num_beams": options.num_beams,
-            "do_sample": False,
-            "repetition_penalty": float(options.repetition_penalty),
-            "no_repeat_ngram_size": options.no_repeat_ngram_size,
-            "length_penalty": float(options.length_penalty),
-        }
-        if options.min_new_tokens:
-            settings["min_new_tokens"] = options.min_new_tokens
-        # `generate` may modify the model it is called on, hence a view.
-        written: torch.Tensor = view_of(model.text_decoder).generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            encoder_hidden_states=states,
-            encoder_attention_mask=ids.new_ones(states.shape[:2]),
-            eos_token_id=text.sep_token_id,
-            pad_token_id=text.pad_token_id,
-            **settings,
-        )  # [b, 1 + p + n]
-        return written[:, len(row) :].tolist()
-
     def text_of(self, prompt: list[int], tokens: list[int], options: CaptionOptions) -> str:
-        """The caption for new `tokens` after the `prompt`, cut at the end token and stripped."""
-        config: Any = self.module.config
-        end = config.text_config.sep_token_id
-        if end in tokens:
-            tokens = tokens[: tokens.index(end)]
+        """The caption for new `tokens` after the `prompt`, without the end token, stripped."""
         if options.keep_prefix:
             tokens = prompt + tokens
         with self.tokenizing:
