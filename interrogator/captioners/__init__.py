@@ -9,6 +9,7 @@ strip             removing made-up words from captions
 token_choice      choosing the next token with reproducible random numbers
 decoding/         greedy search, sampling and beam search for models whose code is here
 blip/             the family BLIP
+coca/             the family CoCa
 
 The families are loaded by `registry`, so importing this package loads no model code.
 """

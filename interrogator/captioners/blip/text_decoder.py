@@ -11,9 +11,6 @@ from ...errors import ModelError
 from ..decoding.text_model import KeysValues, Remember
 from .text_layers import embed, image_keys_values, text_layers
 
-LENGTH, SAMPLE_LENGTH = 32, 30
-"""Tokens of a caption where nobody says how many: clip-interrogator's limit, and that of samples in BLIP's own demo."""
-
 
 def check_captioner(model: Any) -> None:
     """Raises ModelError: the model does not have the structure of transformers' `BlipForConditionalGeneration`."""
