@@ -42,7 +42,7 @@ LAYERS = (
     ("models", "markers"),
     ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip"),
-    ("encoders", "matchers"),
+    ("encoders", "matchers", "captioners.coca"),
     ("pipeline",),
     ("dataset",),
     ("demo",),

@@ -28,7 +28,7 @@ def check_captioner(model: Any) -> None:
     text, decoder = getattr(model, "text", None), getattr(model, "text_decoder", None)
     if not isinstance(decoder, MultimodalTransformer):
         raise ModelError(f"the model is not a CoCa: it is a {type(model).__name__} without a text decoder")
-    if not isinstance(text, TextTransformer) or text.attn_mask is None:
+    if not isinstance(text, TextTransformer) or text.attn_mask is None or text.cls_emb is None:
         raise ModelError(f"the text tower of this CoCa ({type(text).__name__}) is not the causal one of open_clip")
     for block in (*text.transformer.resblocks, *decoder.resblocks, *decoder.cross_attn):
         if not isinstance(block, ResidualAttentionBlock):
@@ -52,8 +52,7 @@ class CocaText:
         self._own = [_Block(block) for block in self.decoder.resblocks]
         self._image = [_Block(block) for block in self.decoder.cross_attn]
         shift = 0 if self.tower.correct_cls_mask else 1
-        has_class = self.tower.cls_emb is not None  # without one, the tower does not look at padding
-        self._hidden = [at + shift for at, each in enumerate([start, *prompt]) if has_class and each == self.padding]
+        self._hidden = [at + shift for at, each in enumerate([start, *prompt]) if each == self.padding]
 
     def image_keys_values(self, states: Tensor) -> list[KeysValues]:
         return [block.image_keys_values(states) for block in self._image]
@@ -66,10 +65,8 @@ class CocaText:
         positions = self.tower.positional_embedding[first : first + length]  # [L, D]
         hidden = self.tower.token_embedding(ids.flatten(0, 1)) + positions  # [R, L, D]
         visible = self._visible(causal, first + length, ids.device)
-        for index, block in enumerate(self._tower):
+        for index, block in enumerate(self._tower):  # its class token, behind the text, is seen by no other
             hidden = block.attend_to_text(hidden, index, remember, visible)
-        if self.tower.cls_emb is None:
-            hidden = self.tower.ln_final(hidden)
         for index, (own, cross) in enumerate(zip(self._own, self._image, strict=True)):
             hidden = own.attend_to_text(hidden, len(self._tower) + index, remember, causal)
             # The texts about an image are concatenated as if they were one: they attend to the image only.
