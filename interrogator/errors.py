@@ -6,7 +6,9 @@
     ├── ModelError
     │   ├── UnknownModelError   unknown preset, architecture or tag: lists the choices
     │   ├── ModelNotFoundError  files are not on disk and may not be downloaded: names them and where to put them
-    │   └── ModelLoadError      files exist but do not make up the model
+    │   ├── ModelLoadError      files exist but do not make up the model
+    │   └── EndpointError       the server of a model does not answer; a dataset run stops and can be resumed
+    ├── CaptionError        a captioner gave no usable caption of an image
     ├── CacheError          an embedding file cannot be imported
     ├── DeviceError         a device or dtype is not available here
     ├── RunStopped          a dataset run cannot continue: the disk is full or gone
@@ -54,6 +56,14 @@ class ModelNotFoundError(ModelError):
 
 class ModelLoadError(ModelError):
     """Model files exist but are incomplete, damaged or of another architecture."""
+
+
+class EndpointError(ModelError):
+    """The server behind a captioner does not answer, or not as such a server does; asking again later may help."""
+
+
+class CaptionError(InterrogatorError):
+    """A captioner gave no usable caption of an image."""
 
 
 class CacheError(InterrogatorError):

@@ -5,7 +5,7 @@ A stand-in with exactly these members works everywhere: in the library, a datase
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from .embeddings.identity import EncoderIdentity
 
-Ability = Literal["beams", "sampling", "prefix", "forbidden words", "prompt"]
-"""What a captioner can do beside the likeliest caption: search with beams, sample several captions, begin with a
-prefix, never write some words, follow a question or instruction."""
+Ability = Literal["beams", "sampling", "prefix", "forbidden words", "prompt", "system prompt"]
+"""What a captioner can do beside the likeliest caption: search with beams, sample captions, begin with a prefix, never
+write some words, follow a question or instruction, follow a system prompt."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,40 @@ class Located:
 
 @dataclass(frozen=True)
 class Tag:
-    """A word of a tagger's vocabulary: its probability for an image, 0 to 1, and its category, such as `general`."""
+    """A word of a tagger's vocabulary, and what the tagger says of it for an image.
+
+    Attributes:
+        text: as in the vocabulary, such as `long_hair`.
+        probability: 0 to 1.
+        category: general, character, copyright, artist, rating …
+        threshold: the probability from which the model's own files hold it true; None where they say nothing.
+        implies: tags that are true where this one is, such as the series that a character is from.
+    """
 
     text: str
     probability: float
     category: str = "general"
+    threshold: float | None = None
+    implies: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """What there is to say to a person or in JSON: text, probability, category."""
+        return {"text": self.text, "probability": self.probability, "category": self.category}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a captioner that follows questions says of one image.
+
+    Attributes:
+        text: the caption; "" where there is none.
+        remarks: `cut`: an unfinished last sentence was removed; `looped`: it repeated itself and was tried again.
+        error: why this image has no caption, one sentence; "" where it has one.
+    """
+
+    text: str
+    remarks: tuple[str, ...] = ()
+    error: str = ""
 
 
 class Model(Protocol):
@@ -134,6 +163,26 @@ class Samples(Protocol):
         progress: Progress | None = None,
     ) -> list[list[Sampled]]:
         """`options.count` captions for each prepared image. keys: a name for each, on which its random numbers hang."""
+        ...
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """A captioner that follows a question or instruction: its abilities hold `prompt`."""
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """By name the questions that it knows; see `captioners.named_prompts`."""
+        ...
+
+    def check(self, options: CaptionOptions) -> None:
+        """Raises RequestError: it cannot follow these options. Called before any work, without tags."""
+        ...
+
+    def answer(
+        self, prepared: Sequence[Any], options: CaptionOptions = ..., progress: Progress | None = None
+    ) -> list[Answer]:
+        """As `Captioner.caption`, with remarks, and with an error where an image has no caption."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .captioners.named_prompts import asks_for_tags
 from .modes import MODES, Mode
 from .qualities import QUALITIES, Quality
 
@@ -28,6 +29,7 @@ def needs_of(
     quality: Quality = Quality.GREEDY,
     score: bool = False,
     captioned: bool = False,
+    ask: str = "",
 ) -> Needs:
     """The roles that a request needs.
 
@@ -37,6 +39,7 @@ def needs_of(
         quality: how captions are made.
         score: whether each text is compared with its image.
         captioned: whether every caption is given, so that none is written.
+        ask: what the captioner is asked, as in `CaptionOptions`.
     """
     needs = set(MODES[mode].needs)
     for name in template_fields:
@@ -45,6 +48,8 @@ def needs_of(
         needs.discard("captioner")
     if "captioner" in needs:
         needs |= QUALITIES[quality].needs
+        if asks_for_tags(ask):
+            needs.add("tagger")
     if score:
         needs.add("encoder")
     return frozenset(needs)

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .captioners.abilities import abilities_for, require
+from .captioners.abilities import check
+from .captioners.named_prompts import asks_for_tags
 from .captioners.options import DEFAULT_OPTIONS, CaptionOptions
 from .errors import RequestError
-from .models import Captioner, Encoder, Matcher, Tag, Tagger
+from .models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
 from .needs import Needs
 from .progress import Progress
+from .prompts import join
+from .taggers.selection import select_tags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,10 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One caption of an image, and what is known of it by name of the score: `clip`, `itm`, `log_probability`."""
+    """One caption of an image.
+
+    Attributes:
+        scores: what is known of it by name: `clip`, `itm`, `log_probability`.
+        remarks: of the captioner; see `Answer.remarks`.
+        error: why there is no caption, one sentence; "" where there is one.
+    """
 
     text: str
     scores: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    error: str = ""
 
     def with_score(self, name: str, score: float) -> Candidate:
         """The same with one more score."""
@@ -50,6 +61,11 @@ class Reading:
     def caption(self) -> str:
         """The best caption; "" where there is none."""
         return self.captions[0].text if self.captions else ""
+
+    @property
+    def error(self) -> str:
+        """Why the captioner wrote none, one sentence; "" where it did or was not asked."""
+        return self.captions[0].error if self.captions else ""
 
 
 @dataclass(frozen=True)
@@ -100,41 +116,59 @@ def read(
     if all(caption is not None for caption in given):
         needs = needs - {"captioner"}
     models.check(needs)
-    texts = given
-    if "captioner" in needs and models.captioner is not None:
-        texts = _captioned(models.captioner, images, given, caption_options, progress)
     tags: list[list[Tag]] | None = None
     if "tagger" in needs and models.tagger is not None:
         tags = models.tagger.tag(_prepared(models.tagger, images), progress)
+    written = [None if text is None else Candidate(text) for text in given]
+    if "captioner" in needs and models.captioner is not None:
+        written = _captioned(models.captioner, images, written, with_tags(caption_options, tags), progress)
     rows: Tensor | None = None
     if "encoder" in needs and models.encoder is not None:
         rows = models.encoder.embed(_prepared(models.encoder, images), progress)  # [B, D]
     return [
         Reading(
-            captions=() if text is None else (Candidate(text),),
+            captions=() if caption is None else (caption,),
             tags=None if tags is None else tuple(tags[index]),
             embedding=None if rows is None else rows[index],
         )
-        for index, text in enumerate(texts)
+        for index, caption in enumerate(written)
     ]
 
 
 def _captioned(
     captioner: Captioner,
     images: Sequence[Image.Image],
-    given: Sequence[str | None],
+    given: Sequence[Candidate | None],
     options: CaptionOptions,
     progress: Progress | None,
-) -> list[str | None]:
+) -> list[Candidate | None]:
     """The captions given, with those written that are missing."""
-    require(captioner, abilities_for(options))
+    check(captioner, options)
     missing = [index for index, caption in enumerate(given) if caption is None]
     prepared = _prepared(captioner, [images[index] for index in missing])
-    written = captioner.caption(prepared, options, progress)
-    texts = list(given)
-    for index, caption in zip(missing, written, strict=True):
-        texts[index] = caption
-    return texts
+    if options.tags:
+        options = replace(options, tags=tuple(options.tags[index] for index in missing))
+    captions = list(given)
+    for index, caption in zip(missing, captions_of(captioner, prepared, options, progress), strict=True):
+        captions[index] = caption
+    return captions
+
+
+def captions_of(
+    captioner: Captioner, prepared: Sequence[Any], options: CaptionOptions, progress: Progress | None
+) -> list[Candidate]:
+    """The one caption of each prepared image, with remarks, or with an error, where the captioner tells them."""
+    if isinstance(captioner, Answers):
+        answers = captioner.answer(prepared, options, progress)
+        return [Candidate(each.text, remarks=each.remarks, error=each.error) for each in answers]
+    return [Candidate(text) for text in captioner.caption(prepared, options, progress)]
+
+
+def with_tags(options: CaptionOptions, tags: Sequence[Sequence[Tag] | None] | None) -> CaptionOptions:
+    """Options for a batch, with the tags of its images where the question names them."""
+    if tags is None or not asks_for_tags(options.ask):
+        return options
+    return replace(options, tags=tuple(join(*(tag.text for tag in select_tags(each or ()))) for each in tags))
 
 
 def _prepared(model: Any, images: Sequence[Image.Image]) -> list[Any]:

@@ -4,6 +4,7 @@ options           how one caption is decoded
 sampling_options  how several different captions are sampled
 abilities         whether a captioner supports what the options require
 sampling          several different captions of an image, by any captioner that supports sampling
+named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions
 blip/             the family BLIP
 
@@ -12,6 +13,7 @@ The families are loaded by `registry`, so importing this package loads no model 
 
 from __future__ import annotations
 
+from .named_prompts import NAMED_PROMPTS
 from .options import DEFAULT_OPTIONS, CaptionOptions
 from .sampling_options import DEFAULT_SAMPLING, LAION_COCO, Sampled, SamplingOptions
 from .strip import DEFAULT_STRIP, load_strip_list, strip_words
@@ -21,6 +23,7 @@ __all__ = [
     "DEFAULT_SAMPLING",
     "DEFAULT_STRIP",
     "LAION_COCO",
+    "NAMED_PROMPTS",
     "CaptionOptions",
     "Sampled",
     "SamplingOptions",

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import RequestError
-from ..models import Ability, Captioner, Samples
+from ..models import Ability, Answers, Captioner, Samples
 from .options import CaptionOptions
 from .sampling_options import SamplingOptions
 
 
 def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Ability]:
     """The abilities that the options require."""
-    wanted: set[Ability] = {"prefix"} if options.prefix.strip() else set()
+    asked: dict[Ability, str] = {"prefix": options.prefix, "prompt": options.ask, "system prompt": options.system}
+    wanted: set[Ability] = {ability for ability, text in asked.items() if text.strip()}
     if isinstance(options, SamplingOptions):
         wanted.add("sampling")
         if options.forbidden:
             wanted.add("forbidden words")
+    elif options.temperature:
+        wanted.add("sampling")
     elif options.num_beams > 1:
         wanted.add("beams")
     return frozenset(wanted)
@@ -25,6 +28,13 @@ def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Abilit
 def lacks(captioner: Captioner, ability: str) -> bool:
     """Whether a captioner cannot do something; one that says it samples must have the method, too."""
     return ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples))
+
+
+def check(captioner: Captioner, options: CaptionOptions | SamplingOptions) -> None:
+    """Raises RequestError: a captioner cannot do what options ask for; called before any work."""
+    require(captioner, abilities_for(options))
+    if isinstance(captioner, Answers):
+        captioner.check(options if isinstance(options, CaptionOptions) else options.caption_options)
 
 
 def require(captioner: Captioner, wanted: Iterable[Ability]) -> None:

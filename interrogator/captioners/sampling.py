@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..models import Captioner, Samples
 from ..progress import Progress
-from .abilities import abilities_for, require
+from .abilities import check
 from .sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions
 
 if TYPE_CHECKING:
@@ -25,6 +25,6 @@ def sample_captions(
 
     Raises RequestError: the captioner does not support the options, or there is not one key per image.
     """
-    require(captioner, abilities_for(options))
+    check(captioner, options)
     prepared = [captioner.prepare(image) for image in images]
     return cast(Samples, captioner).sample(prepared, keys, options, progress)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from ..errors import RequestError
-from .options import CaptionOptions, is_number
+from .options import DEFAULT_OPTIONS, CaptionOptions, check_sampling, strings
 from .strip import DEFAULT_STRIP
 
 _LEAST = {"count": 1, "top_k": 0}
@@ -21,7 +21,7 @@ class SamplingOptions:
         top_k: sample only from the k most likely tokens; 0 allows all.
         top_p: sample only from the fewest tokens with this total probability (nucleus sampling, arXiv 1904.09751).
         min_new_tokens: minimum length in tokens, without the prefix.
-        max_new_tokens: maximum length in tokens, without the prefix.
+        max_new_tokens: maximum length in tokens, without the prefix; None is what the captioner's family takes.
         repetition_penalty: above 1 makes words that already occurred less likely (CTRL, arXiv 1909.05858).
         no_repeat_ngram_size: no sequence of this many tokens occurs twice; 0 is off.
         prefix: words that captions begin with; they steer how the model continues.
@@ -29,6 +29,7 @@ class SamplingOptions:
         forbidden: words and phrases that are never generated, ignoring case (see `ForbiddenWords`); `strip`, in
             contrast, removes words afterwards.
         strip: words and phrases removed from the finished captions; see `strip_words`. () removes nothing.
+        ask, system, trigger, tags, max_pixels: as in `CaptionOptions`.
         seed: a different seed gives different captions.
         batch_size: maximum number of images per batch. Affects speed and memory, not captions.
     """
@@ -38,7 +39,7 @@ class SamplingOptions:
     top_k: int = 0
     top_p: float = 0.9
     min_new_tokens: int = 5
-    max_new_tokens: int = 30
+    max_new_tokens: int | None = None
     repetition_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
     prefix: str = ""
@@ -47,36 +48,31 @@ class SamplingOptions:
     strip: tuple[str, ...] = DEFAULT_STRIP
     seed: int = 0
     batch_size: int = 8
+    ask: str = ""
+    system: str = ""
+    trigger: str = ""
+    tags: tuple[str, ...] = ()
+    max_pixels: int = DEFAULT_OPTIONS.max_pixels
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise RequestError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise RequestError(f"seed must be an integer, got {self.seed!r}")
-        if not is_number(self.temperature) or self.temperature < 0:
-            raise RequestError(f"temperature must be a number of at least 0, got {self.temperature!r}")
-        if not is_number(self.top_p) or not 0 < self.top_p <= 1:
-            raise RequestError(f"top_p must be a number above 0 and at most 1, got {self.top_p!r}")
-        if isinstance(self.forbidden, str) or not all(isinstance(entry, str) for entry in self.forbidden):
-            raise RequestError(f"forbidden must be a list of words, got {self.forbidden!r}")
-        object.__setattr__(self, "forbidden", tuple(self.forbidden))
-        object.__setattr__(self, "strip", self.caption_options.strip)
+        check_sampling(self.temperature, self.top_p, self.seed)
+        object.__setattr__(self, "forbidden", strings("forbidden", self.forbidden))
+        shared = self.caption_options
+        object.__setattr__(self, "strip", shared.strip)
+        object.__setattr__(self, "tags", shared.tags)
 
     @property
     def caption_options(self) -> CaptionOptions:
         """The options shared with `CaptionOptions`, validated by the same rules."""
-        return CaptionOptions(
-            max_new_tokens=self.max_new_tokens,
-            min_new_tokens=self.min_new_tokens,
-            repetition_penalty=self.repetition_penalty,
-            no_repeat_ngram_size=self.no_repeat_ngram_size,
-            prefix=self.prefix,
-            keep_prefix=self.keep_prefix,
-            batch_size=self.batch_size,
-            strip=self.strip,
-        )
+        return CaptionOptions(**{name: getattr(self, name) for name in _SHARED})
+
+    def with_length(self, default: int) -> SamplingOptions:
+        """As of `CaptionOptions`."""
+        return replace(self, max_new_tokens=self.caption_options.with_length(default).max_new_tokens)
 
 
 @dataclass(frozen=True)
@@ -104,20 +100,15 @@ class Sampled:
 
 def greedy(options: CaptionOptions) -> SamplingOptions:
     """Options for one caption per image of the most likely tokens, by the rules of `options` except its beams."""
-    return SamplingOptions(
-        count=1,
-        temperature=0.0,
-        top_p=1.0,
-        min_new_tokens=options.min_new_tokens,
-        max_new_tokens=options.max_new_tokens,
-        repetition_penalty=options.repetition_penalty,
-        no_repeat_ngram_size=options.no_repeat_ngram_size,
-        prefix=options.prefix,
-        keep_prefix=options.keep_prefix,
-        strip=options.strip,
-        batch_size=options.batch_size,
-    )
+    return replace(one_sample(options), temperature=0.0, top_p=1.0)
 
+
+def one_sample(options: CaptionOptions) -> SamplingOptions:
+    """Options for one sampled caption per image, by the rules of `options` except its beams."""
+    return SamplingOptions(count=1, **{name: getattr(options, name) for name in _SHARED})
+
+
+_SHARED = tuple({each.name for each in fields(SamplingOptions)} & {each.name for each in fields(CaptionOptions)})
 
 DEFAULT_SAMPLING = SamplingOptions()
 

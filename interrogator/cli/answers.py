@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import CaptionError, ImageReadError, InterrogatorError
 from .inputs import Group, Input, find_inputs, names_one_picture, read_groups
 from .terminal import Bar, put_json, say
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..errors import ImageReadError
     from ..pipeline import Interrogator
 
 Loaded = TypeVar("Loaded")
@@ -44,19 +45,34 @@ def answer_images(
     failed = 0
     for group in read_groups(inputs, group_size):
         answers: dict[int, Answer] = {}
+        errors: dict[int, InterrogatorError] = dict(group.errors)
         if group.images:
             loaded = load() if loaded is None else loaded
             with Bar(_label(group)) as bar:
-                answers = dict(zip(group.images, answer(loaded, [*group.images.values()], bar), strict=True))
+                found = _answered(partial(answer, loaded), group.images, bar)
+            errors |= {index: each for index, each in found.items() if isinstance(each, CaptionError)}
+            answers = {index: each for index, each in found.items() if not isinstance(each, CaptionError)}
         for index, each in enumerate(group.inputs):
-            if index in group.errors:
-                _report(args, each, group.errors[index])
+            if index in errors:
+                _report(args, each, errors[index])
             else:
                 write(each, answers[index])
-        failed += len(group.errors)
+        failed += len(errors)
     if failed and len(inputs) > 1:
         say(f"{failed} of {len(inputs)} images failed")
     return 1 if failed else 0
+
+
+def _answered(
+    answer: Callable[[Sequence[Image.Image], Bar], Sequence[Answer]], images: Mapping[int, Image.Image], bar: Bar
+) -> dict[int, Answer | CaptionError]:
+    """By index the answer for each image; one without a caption does not cost the others theirs."""
+    try:
+        return dict(zip(images, answer([*images.values()], bar), strict=True))
+    except CaptionError as error:
+        if len(images) == 1:
+            return dict.fromkeys(images, error)
+        return {index: _answered(answer, {index: image}, bar)[index] for index, image in images.items()}
 
 
 def row_prefix(args: argparse.Namespace, source: Input) -> str:
@@ -78,8 +94,8 @@ def _label(group: Group) -> str:
     return first if len(group.images) == 1 else f"{first} +{len(group.images) - 1}"
 
 
-def _report(args: argparse.Namespace, source: Input, error: ImageReadError) -> None:
-    """Name a picture that cannot be read on stderr, and with --json in its line on stdout, too."""
-    say(f"interrogator: {error}")
+def _report(args: argparse.Namespace, source: Input, error: InterrogatorError) -> None:
+    """Name a picture without an answer on stderr, and with --json in its line on stdout, too."""
+    say(f"interrogator: {error}" if isinstance(error, ImageReadError) else f"interrogator: {source.name}: {error}")
     if args.json:
         put_json({"image": source.name, "error": str(error)})

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
-from .choices import blocked_phrases, check_model_options, search_options, stripped_words
+from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .terminal import PictureBar, printable, put, put_json, say
@@ -124,11 +124,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         "checkpoint": None if args.checkpoint is None else str(args.checkpoint), **search_options(args),
     }  # fmt: skip
     settings = Settings(
-        preset=args.preset, captioner=args.captioner, encoder=args.encoder,
+        preset=args.preset, captioner=captioner_name(args), encoder=args.encoder,
         banks=tuple(args.bank) if args.bank else None, block=tuple(blocked_phrases(args)), quota=dict(args.quota),
         artists=args.artists, without_banks=tuple(args.no_bank), mode=args.mode, quality=args.quality,
         samples=args.samples, captions_per_image=args.several, seed=args.seed, max_new_tokens=args.max_caption_tokens,
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
+        ask=args.ask, system=args.system, temperature=args.temperature, top_p=args.top_p,
         escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         tag_threshold=args.threshold, character_threshold=args.character_threshold,
         **{name: value for name, value in given.items() if value is not None},

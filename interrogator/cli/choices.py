@@ -45,6 +45,19 @@ def check_model_options(args: argparse.Namespace, needs: Collection[str]) -> Non
             raise RequestError(f"{_flag(name)} has no effect: with these options, no {what} is used")
 
 
+def captioner_name(args: argparse.Namespace) -> str | None:
+    """The captioner that the options name; a model on a server stands behind its address: `http://…/v1#model`.
+
+    Raises RequestError: a model on a server, but no server.
+    """
+    name: str | None = args.captioner
+    if args.captioner_model is None:
+        return name
+    if name is None or not name.startswith(("http://", "https://")):
+        raise RequestError("--captioner-model names a model on a server: give the server's address with --captioner")
+    return f"{name.partition('#')[0]}#{args.captioner_model}"
+
+
 def chosen_banks(args: argparse.Namespace) -> list[PhraseBank]:
     """The banks that the options switch on, filtered."""
     names = args.bank or find_preset(args.preset).banks

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
-    options.add_model(models, "captioner", "model that writes captions")
+    options.add_captioner(models)
     options.add_model(models, "tagger", "model that finds tags")
     options.add_encoder(models)
     options.add_model(models, "second-encoder", f"model that picks last in quality {Quality.LAION_COCO.value}")

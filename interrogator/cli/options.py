@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..banks import ARTISTS
+from ..captioners import DEFAULT_OPTIONS, NAMED_PROMPTS
 from ..catalog import DEFAULT_PRESET, PRESETS
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, Mode
@@ -89,8 +90,22 @@ def _modes(option: str) -> str:
 def add_caption_options(group: argparse._ActionsContainer) -> None:
     """How captions are written, and what is taken out of them."""
     group.add_argument(
-        "--max-caption-tokens", type=int, default=32, metavar="N", help="limit captions to N tokens (default: 32)"
-    )
+        "--max-caption-tokens", type=int, metavar="N",
+        help="limit captions to N tokens (default: the model's own; 32 for BLIP)",
+    )  # fmt: skip
+    group.add_argument(
+        "--ask", default="", metavar="TEXT",
+        help=f"question or instruction for the captioner, or one of {', '.join(NAMED_PROMPTS)}",
+    )  # fmt: skip
+    group.add_argument("--system", default="", metavar="TEXT", help="system prompt for the captioner")
+    group.add_argument(
+        "--temperature", type=float, default=0.0, metavar="X",
+        help="sample captions, more freely the higher X is (default: 0, take the likeliest words)",
+    )  # fmt: skip
+    group.add_argument(
+        "--top-p", type=float, default=DEFAULT_OPTIONS.top_p, metavar="X",
+        help=f"sample from the likeliest words that make up probability X (default: {DEFAULT_OPTIONS.top_p})",
+    )  # fmt: skip
     group.add_argument("--caption-prefix", default="", metavar="TEXT", help="make captions continue this text")
     group.add_argument(
         "--repetition-penalty",
@@ -132,6 +147,17 @@ def add_model(
     """The option that names a model for a purpose."""
     group.add_argument(
         f"--{name}", metavar="MODEL", required=required, help=f"{purpose}: name, folder, or hub id{note}"
+    )
+
+
+def add_captioner(group: argparse._ActionsContainer, note: str = "") -> None:
+    """--captioner and --captioner-model."""
+    group.add_argument(
+        "--captioner", metavar="MODEL",
+        help=f"model that writes captions: name, folder, hub id, or the address of a server{note}",
+    )  # fmt: skip
+    group.add_argument(
+        "--captioner-model", metavar="NAME", help="model to use on the server that --captioner is the address of"
     )
 
 

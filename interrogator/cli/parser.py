@@ -60,10 +60,11 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
         "--no-repeat-ngram", type=int, default=0, metavar="N", help="never repeat a sequence of N tokens"
     )
     options.add_caption_options(caption)
+    caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
-    options.add_model(models, "captioner", "model that writes captions", note="; none for no captions")
+    options.add_captioner(models, "; none for no captions")
     options.add_model(models, "tagger", "model that finds tags")
     options.add_encoder(models)
     options.add_loading_options(models)

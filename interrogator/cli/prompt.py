@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..captioners import DEFAULT_STRIP, CaptionOptions
+from ..captioners.named_prompts import asks_for_tags
 from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
@@ -15,7 +16,7 @@ from ..pipeline import Interrogation, Interrogator, load
 from ..pipeline.loader import NONE
 from ..pipeline.prompt_builder import SearchOptions
 from .answers import GROUP_SIZE, answer_images, prepare_table, row_prefix
-from .choices import check_model_options, chosen_banks, search_options, stripped_words
+from .choices import captioner_name, check_model_options, chosen_banks, search_options, stripped_words
 from .download import load_with_consent
 from .inputs import Input
 from .terminal import Bar, put, put_json
@@ -36,7 +37,8 @@ def prompt(args: argparse.Namespace) -> int:
     banks, caption_options = chosen_banks(args), _caption_options(args)
 
     def load_models() -> Interrogator:
-        models = {role: getattr(args, role) if role in needs else NONE for role in ("captioner", "tagger", "encoder")}
+        names = {"captioner": captioner_name(args), "tagger": args.tagger, "encoder": args.encoder}
+        models = {role: name if role in needs else NONE for role, name in names.items()}
         ci = load_with_consent(
             args,
             lambda download, bar: load(
@@ -73,9 +75,12 @@ def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
         needs.add("encoder")  # gives the similarity of the caption
     if args.caption is not None:
         needs.discard("captioner")
+    if "captioner" in needs and asks_for_tags(args.ask):
+        needs.add("tagger")
     check_model_options(args, needs | ({"captioner"} & MODES[mode].needs))
     if "tagger" in needs and not (args.tagger or find_preset(args.preset).tagger):
-        raise RequestError(f"mode {mode.value} needs a tagger: name one with --tagger")
+        what = f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question"
+        raise RequestError(f"{what} needs a tagger: name one with --tagger")
     return frozenset(needs)
 
 
@@ -87,4 +92,9 @@ def _caption_options(args: argparse.Namespace) -> CaptionOptions:
         no_repeat_ngram_size=args.no_repeat_ngram,
         prefix=args.caption_prefix,
         strip=(*DEFAULT_STRIP, *stripped_words(args)),
+        ask=args.ask,
+        system=args.system,
+        trigger=args.trigger,
+        temperature=args.temperature,
+        top_p=args.top_p,
     )

@@ -58,7 +58,7 @@ class Record:
         scores: by name: `clip` (cosine of image and caption), `itm` (probability that they match), `log_probability`
             (mean a token). What was not computed is not there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
-            `forbidden_word`, `repeats`, `animated`.
+            `forbidden_word`, `repeats`, `animated`, and the captioner's own `cut` and `looped`.
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex; "" where it could not be read.

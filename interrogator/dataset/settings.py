@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from ..captioners import CaptionOptions
+from ..captioners.named_prompts import text_of
+from ..catalog import known_model
 from ..catalog import preset as find_preset
 from ..dataset_choices import POLICIES
 from ..errors import RequestError
@@ -13,7 +16,7 @@ from ..modes import MIN_PHRASES, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import CHARACTER_THRESHOLD, THRESHOLD
-from .stored_settings import digest, from_stored, swap_caption, to_stored
+from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
 from .text import OWN_NAMES, CaptionRules, Policy
 
 
@@ -31,7 +34,7 @@ class Settings:
         samples: captions sampled for each picture in quality best-of-n.
         captions_per_image: captions kept for each picture, the best first.
         seed: of the samples.
-        max_new_tokens: of a caption, as the captioner counts.
+        max_new_tokens: of a caption, as the captioner counts; None is what its family takes.
         repetition_penalty: above 1 makes words that are there already less likely.
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
@@ -45,6 +48,8 @@ class Settings:
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
         min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
+        ask, system, temperature, top_p: as in `CaptionOptions`; the trigger is that of the rules, and `{tags}` in the
+            question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
     """
 
@@ -62,7 +67,7 @@ class Settings:
     samples: int = 8
     captions_per_image: int = 1
     seed: int = 0
-    max_new_tokens: int = 32
+    max_new_tokens: int | None = None
     repetition_penalty: float = 1.0
     caption_prefix: str = ""
     max_phrases: int | None = None
@@ -82,6 +87,10 @@ class Settings:
     avoid_repeats: bool = False
     min_angle: float = 0.0
     escape: bool = False
+    ask: str = ""
+    system: str = ""
+    temperature: float = 0.0
+    top_p: float = 0.9
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -98,6 +107,7 @@ class Settings:
             raise RequestError("only mode caption writes several captions per image")
         if self.rules.forbidden and quality is Quality.BEAM:
             raise RequestError("quality beam cannot avoid forbidden words; choose another quality")
+        text_of(self.caption_options.ask)  # both say what is wrong with the options
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 
@@ -107,7 +117,7 @@ class Settings:
 
     def _check_numbers(self) -> None:
         for name in ("samples", "captions_per_image", "phrases", "max_new_tokens", "beams"):
-            if getattr(self, name) < 1:
+            if (1 if getattr(self, name) is None else getattr(self, name)) < 1:
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("min_phrases", "max_phrases"):
             if (getattr(self, name) or 0) < 0:
@@ -124,8 +134,18 @@ class Settings:
     def needs(self) -> Needs:
         """The roles whose models are needed."""
         return needs_of(
-            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score
-        )
+            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score,
+            ask=self.ask,
+        )  # fmt: skip
+
+    @property
+    def caption_options(self) -> CaptionOptions:
+        """What is asked of every caption, whatever the quality."""
+        return CaptionOptions(
+            max_new_tokens=self.max_new_tokens, repetition_penalty=self.repetition_penalty, prefix=self.caption_prefix,
+            ask=self.ask, system=self.system, trigger=self.rules.trigger, temperature=self.temperature,
+            top_p=self.top_p, seed=self.seed,
+        )  # fmt: skip
 
     @property
     def model_names(self) -> dict[Any, str]:
@@ -168,7 +188,11 @@ class Settings:
     def digest(self, asked: Mapping[str, Any]) -> str:
         """Twelve hex characters that stand for these settings and what else a run was asked for: the run's name."""
         defaults = {each.name: each.default for each in fields(self) if each.default is not MISSING}
-        return digest(asdict(self), defaults, asked)
+        values = asdict(self)
+        row = known_model("captioner", self.captioner or find_preset(self.preset).captioner or "")
+        if self.max_new_tokens is None and row is not None and row.family == "blip":
+            values["max_new_tokens"] = FIRST_LENGTH
+        return digest(values, defaults, asked)
 
     def first_release(self) -> Settings | None:
         """The settings that the first release made of the same words; None where they meant the same there."""

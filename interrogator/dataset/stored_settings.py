@@ -23,6 +23,8 @@ _FIRST_FIELDS = frozenset({
     "phrases", "score", "dtype", "wording", "policy", "separator",
 })  # fmt: skip
 _FORMAT = 2
+FIRST_LENGTH = 32
+"""Tokens of a caption where nobody said how many, in the first release, which had BLIP only; BLIP's to this day."""
 _FIELD = re.compile(r"\{\{|\}\}|\{(\s*)(prompt|caption)(\s*)\}")
 _SWAPPED = {"prompt": "caption", "caption": "prompt"}
 

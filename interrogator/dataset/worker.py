@@ -154,8 +154,9 @@ class Worker:
             return failed(record, item.problem)
         if picture is None:
             return replace(record, caption=text_of(existing or ""))
-        if picture.error or result is None:
-            return failed(replace(record, sha256=picture.sha256), picture.error)
+        if picture.error or result is None or result.error:
+            reason = picture.error or (result.error if result is not None else "")
+            return failed(replace(record, sha256=picture.sha256), reason)
         return self._captioned(record, picture, result)
 
     def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:

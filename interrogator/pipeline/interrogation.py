@@ -29,6 +29,7 @@ class Interrogation:
         phrases: the phrases in the prompt, in order.
         mode: the requested mode.
         tags: the tags that the tagger selected, most probable first.
+        remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`.
     """
 
     prompt: str
@@ -37,6 +38,7 @@ class Interrogation:
     phrases: list[RankedPhrase]
     mode: str
     tags: list[Tag] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
     @property
     def escaped_prompt(self) -> str:
@@ -45,4 +47,5 @@ class Interrogation:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain values for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        return {**values, "tags": [tag.as_dict() for tag in self.tags]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,10 @@ from torch import Tensor
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
-from ..errors import RequestError
+from ..errors import CaptionError, RequestError
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
-from ..modes import Mode
+from ..modes import MODES, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
 from ..prompts import cut_at_word, join
@@ -143,7 +144,8 @@ class Interrogator:
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
             raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
-        needs = needs_of(chosen, score=chosen is Mode.CAPTION and self.models.encoder is not None)
+        score = chosen is Mode.CAPTION and self.models.encoder is not None
+        needs = needs_of(chosen, score=score, ask=self.caption_options.ask)
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
@@ -274,7 +276,13 @@ class Interrogator:
     def _composed(
         self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None
     ) -> Interrogation:
-        """The result of a mode for the reading of an image."""
+        """The result of a mode for the reading of an image. Raises CaptionError: the captioner wrote no caption."""
+        if reading.error and "captioner" in MODES[mode].needs:
+            raise CaptionError(reading.error)
+        remarks = reading.captions[0].remarks if reading.captions else ()
+        return replace(self._made(reading, mode, search, progress), remarks=remarks)
+
+    def _made(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
         caption = reading.caption
         if mode is Mode.TAGS:
             return self._tagged(reading)

@@ -533,7 +533,7 @@ def test_blip_base_at_its_real_size_loads_and_writes(tmp_path: Path) -> None:
         ({"num_beams": True}, "integer"),
         ({"batch_size": 0}, "batch_size"),
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size"),
-        ({"min_new_tokens": 33}, r"min_new_tokens \(33\) must not exceed max_new_tokens \(32\)"),
+        ({"min_new_tokens": 33, "max_new_tokens": 32}, r"min_new_tokens \(33\) must not exceed max_new_tokens \(32\)"),
         ({"repetition_penalty": 0}, "above 0"),
         ({"repetition_penalty": float("nan")}, "above 0"),
         ({"length_penalty": "x"}, "length_penalty must be a number"),

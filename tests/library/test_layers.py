@@ -34,7 +34,10 @@ LAYERS = (
         "dtypes",
     ),
     ("images", "devices", "batches", "hub", "modes", "qualities"),
-    ("catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip", "captioners"),
+    (
+        "catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip",
+        "captioners.named_prompts", "captioners.sample_keys", "captioners",
+    ),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
     ("models", "markers"),
     ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),

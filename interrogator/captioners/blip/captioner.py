@@ -15,10 +15,11 @@ from ...module_views import view_of
 from ...progress import Progress, watched
 from ...registry import LoadOptions, load_as
 from ..options import DEFAULT_OPTIONS, CaptionOptions
-from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy
+from ..sample_keys import content_key
+from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greedy, one_sample
 from ..strip import strip_words
 from .checkpoint import load_blip
-from .decoder import Decoder, check_captioner
+from .decoder import LENGTH, SAMPLE_LENGTH, Decoder, check_captioner
 from .forbidden_words import ForbiddenWords
 from .model import BlipModel
 from .sampler import Sampler
@@ -67,6 +68,10 @@ class BlipCaptioner(BlipModel):
         If memory runs out, it continues with half as many images at a time. Raises RequestError: prefix and
         `max_new_tokens` exceed the model's maximum length.
         """
+        if options.temperature:
+            keys = [content_key(pixels) for pixels in prepared]
+            return [one.text for (one,) in self.sample(prepared, keys, one_sample(options), progress)]
+        options = options.with_length(LENGTH)
         prompt = self.prompt_ids(options)
 
         def write(start: int, stop: int) -> list[list[int]]:
@@ -106,6 +111,7 @@ class BlipCaptioner(BlipModel):
         """
         if len(keys) != len(prepared):
             raise RequestError(f"got {len(keys)} keys for {len(prepared)} images; give one for each")
+        options = options.with_length(SAMPLE_LENGTH)
         caption_options = options.caption_options
         prompt = self.prompt_ids(caption_options)
         forbidden = ForbiddenWords(options.forbidden, self.processor.tokenizer)
@@ -127,14 +133,16 @@ class BlipCaptioner(BlipModel):
         return results
 
     def prompt_ids(self, options: CaptionOptions) -> list[int]:
-        """Token ids of the prefix: the decoder's input after its start token."""
+        """Token ids of the prefix: the decoder's input after its start token. options: with a length."""
+        length = options.with_length(LENGTH).max_new_tokens
+        assert length is not None
         with self.tokenizing:
             ids: list[int] = self.processor.tokenizer(options.prefix, add_special_tokens=False)["input_ids"]
         config: Any = self.module.config
         room = config.text_config.max_position_embeddings - 1  # one position for the start token
-        if len(ids) + options.max_new_tokens > room:
+        if len(ids) + length > room:
             raise RequestError(
-                f"the prefix ({len(ids)} tokens) and max_new_tokens ({options.max_new_tokens}) exceed the {room} "
+                f"the prefix ({len(ids)} tokens) and max_new_tokens ({length}) exceed the {room} "
                 f"tokens that {self.name} can write; shorten the prefix or lower max_new_tokens"
             )
         return ids

@@ -65,6 +65,10 @@ def check_captioner(model: Any) -> None:
     text_layers(parts[-1])
 
 
+LENGTH, SAMPLE_LENGTH = 32, 30
+"""Tokens of a caption where nobody says how many: clip-interrogator's limit, and that of samples in BLIP's own demo."""
+
+
 class Decoder:
     """The text decoder of a `BlipForConditionalGeneration` with the rules for one call. Stores no tensors."""
 
@@ -78,6 +82,7 @@ class Decoder:
         self.prompt = [text.bos_token_id, *prompt]
         self.shown = prompt if rules.keep_prefix else []
         self.rules = rules
+        self.length = rules.with_length(SAMPLE_LENGTH).max_new_tokens or SAMPLE_LENGTH
         self.draw = Draw(rules.temperature, rules.top_k, rules.top_p)
         self.forbidden = forbidden
 
@@ -99,12 +104,12 @@ class Decoder:
         keys: one per image, for its random numbers (see `token_choice`).
         """
         every = [Hypothesis(image, sample) for image in range(len(keys)) for sample in samples]
-        batch = _Batch(encoded, len(samples), len(self.prompt), self.rules.max_new_tokens, list(every))
+        batch = _Batch(encoded, len(samples), len(self.prompt), self.length, list(every))
         logits = encoded.logits.repeat_interleave(len(samples), dim=0)  # [R, V]
         history = torch.tensor(self.prompt, device=logits.device).expand(len(every), -1)  # [R, 1 + p]
-        for step in range(self.rules.max_new_tokens):
+        for step in range(self.length):
             chosen = self._next(logits, history, batch.texts, keys, step)  # [R]
-            if step + 1 == self.rules.max_new_tokens or all(text.ended for text in batch.texts):
+            if step + 1 == self.length or all(text.ended for text in batch.texts):
                 break
             history = torch.cat([history, chosen[:, None]], dim=1)
             rows = batch.cut()

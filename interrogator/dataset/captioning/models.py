@@ -11,6 +11,7 @@ from torch import Tensor
 from ...banks import PhraseBank, load_banks
 from ...catalog import preset as find_preset
 from ...embeddings import EmbeddingCache
+from ...errors import CaptionError
 from ...model_pool import ModelPool
 from ...models import Captioner, Encoder, Matcher, Tag, Tagger
 from ...modes import Mode
@@ -27,7 +28,7 @@ from ..text import choose, holds
 from .images import Picture
 from .result import CaptionResult
 from .roles import Roles, prepared
-from .strategies import STRATEGIES
+from .strategies import STRATEGIES, Batch
 
 if TYPE_CHECKING:
     from ...banks.collection import Artists
@@ -104,9 +105,18 @@ class Models:
         """Texts, phrases and tags of pictures, in their order; may be cancelled by the progress."""
         count = len(pictures)
         read = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
-        readings = self._readings(pictures, share(progress, 0.0, read, count))
+        readings = self._each(pictures, share(progress, 0.0, read, count))
         composing = share(progress, read, 1.0, count)
         return [self._result(reading, composing) for reading in readings]
+
+    def _each(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
+        """What the models say of pictures; one without a caption does not cost the others theirs."""
+        try:
+            return self._readings(pictures, progress)
+        except CaptionError as error:
+            if len(pictures) == 1:
+                return [Reading((Candidate("", error=str(error)),))]
+            return [reading for picture in pictures for reading in self._each([picture], progress)]
 
     def _readings(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
         """What the models say of pictures, each read once."""
@@ -118,7 +128,7 @@ class Models:
         if self.roles.tagger is not None:
             tags = self.roles.use("tagger").tag(prepared("tagger", pictures), progress)
         if self.roles.captioner is not None:
-            captions = STRATEGIES[self.settings.quality](self.roles, pictures, rows, progress)
+            captions = STRATEGIES[self.settings.quality](self.roles, Batch(pictures, rows, tags, progress))
         return [self._reading(*answers) for answers in zip(captions, tags, rows, strict=True)]
 
     def _reading(self, candidates: list[Candidate], tags: list[Tag] | None, row: Tensor | None) -> Reading:
@@ -129,11 +139,13 @@ class Models:
             chosen = choose([each.text for each in candidates], scores, self.settings.rules)
             best = candidates[chosen or 0]
             candidates = [best, *(each for each in candidates if each is not best)]
-            flags = ("review",) if best.scores.get("itm", 1.0) < MATCHES else ()
+            flags = (*best.remarks, *(("review",) if best.scores.get("itm", 1.0) < MATCHES else ()))
         return Reading(tuple(candidates), None if tags is None else tuple(tags), row, flags)
 
     def _result(self, reading: Reading, progress: Progress | None) -> CaptionResult:
         """The texts of the settings' mode, and what the template names beside them."""
+        if reading.error:
+            return CaptionResult((Candidate(""),), error=reading.error)
         tags = self._tags(reading)
         texts: Sequence[Candidate] = reading.captions[: self.settings.captions_per_image] or (Candidate(""),)
         phrases: list[RankedPhrase] = []

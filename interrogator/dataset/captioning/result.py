@@ -26,6 +26,7 @@ class CaptionResult:
         phrases: that the template or the mode asked for.
         tags: that hold, the most probable first.
         flags: findings about it; see `Record.flags`.
+        error: why there is no text, one sentence; "" where there is.
     """
 
     texts: Sequence[Candidate]
@@ -33,13 +34,14 @@ class CaptionResult:
     phrases: Sequence[RankedPhrase] = ()
     tags: Sequence[Tag] = ()
     flags: tuple[str, ...] = ()
+    error: str = ""
 
     def escaped(self) -> CaptionResult:
         """The same with a backslash before each bracket in what the models say."""
-        return CaptionResult(
-            [replace(each, text=escape_brackets(each.text)) for each in self.texts],
-            escape_brackets(self.caption),
-            [replace(each, text=escape_brackets(each.text)) for each in self.phrases],
-            [replace(each, text=escape_brackets(each.text)) for each in self.tags],
-            self.flags,
+        return replace(
+            self,
+            texts=[replace(each, text=escape_brackets(each.text)) for each in self.texts],
+            caption=escape_brackets(self.caption),
+            phrases=[replace(each, text=escape_brackets(each.text)) for each in self.phrases],
+            tags=[replace(each, text=escape_brackets(each.text)) for each in self.tags],
         )

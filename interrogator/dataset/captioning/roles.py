@@ -11,7 +11,7 @@ from PIL import Image
 from ...captioners.abilities import lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
-from ...models import Captioner, Encoder, Matcher, Tagger
+from ...models import Answers, Captioner, Encoder, Matcher, Tagger
 from ...qualities import QUALITIES, Quality
 from ..settings import Settings
 from .images import Picture
@@ -63,13 +63,16 @@ class Roles:
         wanted = {ability: f"quality {settings.quality}" for ability in QUALITIES[Quality(settings.quality)].abilities}
         if settings.rules.forbidden:
             wanted |= {"sampling": "forbidden words", "forbidden words": "forbidden words"}
-        if settings.caption_prefix:
-            wanted["prefix"] = "a caption prefix"
-        for ability, asked in sorted(wanted.items()):
+        asked = {
+            "prefix": (settings.caption_prefix, "a caption prefix"), "prompt": (settings.ask, "a question"),
+            "system prompt": (settings.system, "a system prompt"), "sampling": (settings.temperature, "a temperature"),
+        }  # fmt: skip
+        wanted |= {ability: what for ability, (given, what) in asked.items() if given}
+        for ability, what in sorted(wanted.items()):
             if lacks(captioner, ability):
-                raise RequestError(
-                    f"{captioner.name} cannot do {ability}, which {asked} asks for; choose another model"
-                )
+                raise RequestError(f"{captioner.name} cannot do {ability}, which {what} asks for; choose another model")
+        if isinstance(captioner, Answers):
+            captioner.check(settings.caption_options)
 
 
 def prepared(role: str, pictures: Sequence[Picture]) -> list[Any]:

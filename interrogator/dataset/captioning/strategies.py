@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
-from ...captioners import LAION_COCO, CaptionOptions, SamplingOptions
+from ...captioners import LAION_COCO
+from ...captioners.sampling_options import one_sample
+from ...models import Tag
 from ...progress import Progress
 from ...qualities import SHORT_LIST, Quality
-from ...reading import Candidate
+from ...reading import Candidate, captions_of, with_tags
 from .images import Picture
 from .roles import Roles, prepared
 
@@ -20,54 +23,67 @@ _AT_ONCE = 32
 # BLIP's own demo: beams of three, at least five tokens (github.com/salesforce/BLIP). LAION-COCO's samples, too.
 _BEAMS, _LEAST_TOKENS = 3, 5
 
-Rows = Sequence["Tensor | None"]
-"""The embedding [D] of each picture, None where there is no encoder."""
 
-Strategy = Callable[[Roles, Sequence[Picture], Rows, "Progress | None"], list[list[Candidate]]]
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pictures whose captions are written together.
+
+    Attributes:
+        rows: the embedding [D] of each picture, None where there is no encoder.
+        tags: of each picture, None where there is no tagger.
+        progress: may raise to stop.
+    """
+
+    pictures: Sequence[Picture]
+    rows: Sequence[Tensor | None]
+    tags: Sequence[Sequence[Tag] | None]
+    progress: Progress | None = None
+
+    def prepared(self, role: str) -> list[Any]:
+        """What the model of a role made of the pictures."""
+        return prepared(role, self.pictures)
 
 
-def _greedy(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
+Strategy = Callable[[Roles, Batch], list[list[Candidate]]]
+
+
+def _greedy(roles: Roles, batch: Batch) -> list[list[Candidate]]:
     if not roles.settings.rules.forbidden:
-        return _scored(roles, _captions(roles, pictures, progress, batch_size=_AT_ONCE), rows, progress)
-    # Greedy by the sampler, which can leave words out.
-    options = _sampling(roles, 1, temperature=0.0, min_new_tokens=0)
-    return _scored(roles, _sampled(roles, pictures, options, progress), rows, progress)
+        return _scored(roles, _captions(roles, batch, batch_size=_AT_ONCE), batch)
+    # By the sampler, which can leave words out.
+    return _scored(roles, _sampled(roles, batch, 1, temperature=roles.settings.temperature, min_new_tokens=0), batch)
 
 
-def _beam(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    least = min(_LEAST_TOKENS, roles.settings.max_new_tokens)
-    found = _captions(roles, pictures, progress, num_beams=_BEAMS, min_new_tokens=least)
-    return _scored(roles, found, rows, progress)
+def _beam(roles: Roles, batch: Batch) -> list[list[Candidate]]:
+    return _scored(roles, _captions(roles, batch, num_beams=_BEAMS, min_new_tokens=_least(roles, _LEAST_TOKENS)), batch)
 
 
-def _best_of_n(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    sampled = _sampled(roles, pictures, _sampling(roles, roles.settings.samples), progress)
-    return [_by(candidates, "clip") for candidates in _scored(roles, sampled, rows, progress)]
+def _best_of_n(roles: Roles, batch: Batch) -> list[list[Candidate]]:
+    sampled = _sampled(roles, batch, roles.settings.samples)
+    return [_by(candidates, "clip") for candidates in _scored(roles, sampled, batch)]
 
 
-def _capfilt(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    sampled = _sampled(roles, pictures, _sampling(roles, 1), progress)
-    images = prepared("matcher", pictures)
+def _capfilt(roles: Roles, batch: Batch) -> list[list[Candidate]]:
+    sampled = _sampled(roles, batch, 1)
     texts = [[each.text for each in candidates] for candidates in sampled]
-    matches = roles.use("matcher").match(images, texts, progress)
-    found = _scored(roles, sampled, rows, progress)
+    matches = roles.use("matcher").match(batch.prepared("matcher"), texts, batch.progress)
+    found = _scored(roles, sampled, batch)
     return [
         _with(candidates, "itm", scores[: len(candidates)])
         for candidates, scores in zip(found, matches.tolist(), strict=True)  # [B, N], NaN behind a short list
     ]
 
 
-def _laion_coco(roles: Roles, pictures: Sequence[Picture], rows: Rows, progress: Progress | None) -> Any:
-    options = _sampling(
-        roles, LAION_COCO.count, top_p=LAION_COCO.top_p, top_k=LAION_COCO.top_k,
-        min_new_tokens=min(LAION_COCO.min_new_tokens, roles.settings.max_new_tokens),
+def _laion_coco(roles: Roles, batch: Batch) -> list[list[Candidate]]:
+    sampled = _sampled(
+        roles, batch, LAION_COCO.count, top_p=LAION_COCO.top_p, top_k=LAION_COCO.top_k,
+        min_new_tokens=_least(roles, LAION_COCO.min_new_tokens),
     )  # fmt: skip
-    sampled = _sampled(roles, pictures, options, progress)
-    short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, rows, progress)]
+    short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, batch)]
     reranker = roles.use("reranker")
-    reranker_rows = reranker.embed(prepared("reranker", pictures), progress)  # [B, D2]
+    reranker_rows = reranker.embed(batch.prepared("reranker"), batch.progress)  # [B, D2]
     return [
-        _by(_compared(reranker, "second", candidates, row, progress), "second")
+        _by(_compared(reranker, "second", candidates, row, batch.progress), "second")
         for candidates, row in zip(short, reranker_rows, strict=True)
     ]
 
@@ -81,51 +97,41 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-def _captions(
-    roles: Roles, pictures: Sequence[Picture], progress: Progress | None, **given: Any
-) -> list[list[Candidate]]:
+def _least(roles: Roles, wanted: int) -> int:
+    """Tokens at least: as many as wanted, unless the limit is lower."""
+    return min(wanted, roles.settings.max_new_tokens or wanted)
+
+
+def _captions(roles: Roles, batch: Batch, **given: Any) -> list[list[Candidate]]:
     """The one caption of each picture."""
-    settings = roles.settings
-    options = CaptionOptions(
-        max_new_tokens=settings.max_new_tokens, repetition_penalty=settings.repetition_penalty,
-        prefix=settings.caption_prefix, **given,
-    )  # fmt: skip
-    captioner = roles.use("captioner")
-    texts = captioner.caption(prepared("captioner", pictures), options, progress)
-    return [[Candidate(text)] for text in texts]
+    options = with_tags(replace(roles.settings.caption_options, **given), batch.tags)
+    captions = captions_of(roles.use("captioner"), batch.prepared("captioner"), options, batch.progress)
+    return [[each] for each in captions]
 
 
-def _sampling(roles: Roles, count: int, **given: Any) -> SamplingOptions:
-    settings = roles.settings
-    return SamplingOptions(
-        count=count, seed=settings.seed, max_new_tokens=settings.max_new_tokens, prefix=settings.caption_prefix,
-        repetition_penalty=settings.repetition_penalty, forbidden=settings.rules.forbidden, batch_size=_AT_ONCE,
-        **{"min_new_tokens": min(_LEAST_TOKENS, settings.max_new_tokens), **given},
-    )  # fmt: skip
-
-
-def _sampled(
-    roles: Roles, pictures: Sequence[Picture], options: SamplingOptions, progress: Progress | None
-) -> list[list[Candidate]]:
+def _sampled(roles: Roles, batch: Batch, count: int, **given: Any) -> list[list[Candidate]]:
     """Different captions of each picture, in the order they were sampled."""
-    images = prepared("captioner", pictures)
-    keys = [f"{picture.item.source}/{picture.item.key}" for picture in pictures]
+    settings = roles.settings
+    asked = one_sample(with_tags(settings.caption_options, batch.tags))
+    rules = {"temperature": settings.temperature or 1.0, "min_new_tokens": _least(roles, _LEAST_TOKENS), **given}
+    options = replace(asked, count=count, forbidden=settings.rules.forbidden, batch_size=_AT_ONCE, **rules)
+    keys = [f"{picture.item.source}/{picture.item.key}" for picture in batch.pictures]
     found = []
-    for samples in roles.use("captioner").sample(images, keys, options, progress):
+    for samples in roles.use("captioner").sample(batch.prepared("captioner"), keys, options, batch.progress):
         first = {each.text: each for each in reversed(samples)}
         kept = dict.fromkeys(each.text for each in samples if each.text)
         found.append([Candidate(text, {"log_probability": first[text].mean_log_probability}) for text in kept])
     return found
 
 
-def _scored(roles: Roles, found: list[list[Candidate]], rows: Rows, progress: Progress | None) -> list[list[Candidate]]:
+def _scored(roles: Roles, found: list[list[Candidate]], batch: Batch) -> list[list[Candidate]]:
     """The candidates with their similarity, where there is an encoder to tell."""
     if roles.encoder is None:
         return found
     encoder = roles.use("encoder")
     return [
-        candidates if row is None else _compared(encoder, "clip", candidates, row, progress)
-        for candidates, row in zip(found, rows, strict=True)
+        candidates if row is None else _compared(encoder, "clip", candidates, row, batch.progress)
+        for candidates, row in zip(found, batch.rows, strict=True)
     ]
 
 

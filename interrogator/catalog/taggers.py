@@ -1,0 +1,7 @@
+"""The known taggers."""
+
+from __future__ import annotations
+
+from .kinds import KnownModel
+
+TAGGERS: tuple[KnownModel, ...] = ()
