@@ -6,7 +6,10 @@ abilities         whether a captioner supports what the options require
 sampling          several different captions of an image, by any captioner that supports sampling
 named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions
+sample_keys       what the random numbers of an image hang on
+answers           what a chat model's answer says about the image
 blip/             the family BLIP
+endpoint/         models behind a server that speaks the OpenAI-compatible protocol
 
 The families are loaded by `registry`, so importing this package loads no model code.
 """

@@ -33,8 +33,9 @@ class Reply(NamedTuple):
     """What a server answered; of a body longer than `LONGEST_REPLY` one byte more than that."""
 
     status: int
-    headers: Mapping[str, str]
     body: bytes
+    location: str = ""
+    retry_after: str = ""
 
     @property
     def is_too_long(self) -> bool:
@@ -51,23 +52,23 @@ class Call:
     def __init__(self) -> None:
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[http.client.HTTPConnection, float] = {}  # with the time when an answer is overdue
-        self._overdue: set[http.client.HTTPConnection] = set()
+        self._open: dict[socket.socket, float] = {}  # with the time when an answer is overdue
+        self._overdue: set[socket.socket] = set()
 
     def end(self) -> None:
         """Close every connection; threads that wait on one get on at once."""
         self._over.set()
         with self._lock:
-            for connection in self._open:
-                _shut(connection)
+            for sock in self._open:
+                _shut(sock)
 
     def close_overdue(self) -> None:
         """Close connections whose answer has taken too long, even where it trickles in byte by byte."""
         with self._lock:
-            for connection, until in self._open.items():
-                if time.monotonic() > until and connection not in self._overdue:
-                    self._overdue.add(connection)
-                    _shut(connection)
+            for sock, until in self._open.items():
+                if time.monotonic() > until and sock not in self._overdue:
+                    self._overdue.add(sock)
+                    _shut(sock)
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the call ends first. Raises Cancelled."""
@@ -84,43 +85,46 @@ class Call:
             TimeoutError: there was no whole answer within so many seconds.
             OSError, HTTPException: no connection, or a broken one; see `BROKEN`.
         """
-        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        connection = kind(address.host, address.port, timeout=min(CONNECT_SECONDS, seconds))
-        try:
-            self._begin(connection, seconds)
-            connection.request("GET" if body is None else "POST", address.path + path, body, dict(headers))
-            with connection.getresponse() as response:
-                return Reply(response.status, response.headers, response.read(LONGEST_REPLY + 1))
-        except (*BROKEN, ValueError) as error:  # ValueError: the file object of a connection that was closed meanwhile
-            if self._over.is_set():
-                raise Cancelled from error
-            if connection in self._overdue:
-                raise TimeoutError("timed out") from error
-            if isinstance(error, ValueError) and not isinstance(error, BROKEN):
-                raise http.client.HTTPException(str(error)) from error
-            raise
-        finally:
-            with self._lock:
-                self._open.pop(connection, None)
-                self._overdue.discard(connection)
-            connection.close()
-
-    def _begin(self, connection: http.client.HTTPConnection, seconds: float) -> None:
-        """Connect, and let the call know of it."""
         if self._over.is_set():
             raise Cancelled
-        connection.connect()
-        connection.sock.settimeout(seconds)
+        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        connection = kind(address.host, address.port, timeout=min(CONNECT_SECONDS, seconds))
+        sock: socket.socket | None = None
+        try:
+            connection.connect()
+            sock = self._begin(connection.sock, seconds)
+            connection.request("GET" if body is None else "POST", address.path + path, body, dict(headers))
+            with connection.getresponse() as response:
+                content = response.read(LONGEST_REPLY + 1)
+                location, retry_after = (response.headers.get(name) or "" for name in ("Location", "Retry-After"))
+                return Reply(response.status, content, location, retry_after)
+        except (*BROKEN, ValueError) as error:  # ValueError: from a socket that was closed meanwhile
+            if self._over.is_set():
+                raise Cancelled from error
+            if sock in self._overdue:
+                raise TimeoutError("timed out") from error
+            if isinstance(error, BROKEN):
+                raise
+            raise ConnectionError(str(error)) from error
+        finally:
+            with self._lock:
+                if sock is not None:
+                    self._open.pop(sock, None)
+                    self._overdue.discard(sock)
+            connection.close()
+
+    def _begin(self, sock: socket.socket, seconds: float) -> socket.socket:
+        """Let the call know of a connection. Raises Cancelled."""
+        sock.settimeout(seconds)
         with self._lock:
-            self._open[connection] = time.monotonic() + seconds
-        if self._over.is_set():  # in between
+            self._open[sock] = time.monotonic() + seconds
+        if self._over.is_set():  # while it was made
             raise Cancelled
+        return sock
 
 
-def _shut(connection: http.client.HTTPConnection) -> None:
-    """End a connection under a thread that reads from it."""
-    sock = connection.sock
-    if sock is not None:  # http.client lets go of it when the server is going to close
-        with suppress(OSError):
-            # Not the method of SSLSocket, which would take the TLS object away from the thread that reads.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+def _shut(sock: socket.socket) -> None:
+    """End a connection under the thread that reads from it."""
+    with suppress(OSError):
+        # Not the method of SSLSocket, which would take the TLS object away from that thread.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -30,9 +30,7 @@ class Completion:
     thought: bool = False
 
 
-def request_body(
-    model: str, system: str, question: str, data_url: str, settings: Mapping[str, Any]
-) -> bytes:
+def request_body(model: str, system: str, question: str, data_url: str, settings: Mapping[str, Any]) -> bytes:
     """The body of a request: the picture, then what is asked about it.
 
     settings: max_tokens, temperature, top_p, seed.
@@ -52,14 +50,15 @@ def completion_of(body: bytes) -> Completion:
     content = json_of(body)
     if content is None:
         raise CaptionError(f"the server answers {kind_of(body)} where a chat completion should be; check the address")
-    if isinstance(content, dict) and content.get("error"):
+    fields: Mapping[str, Any] = content if isinstance(content, dict) else {}
+    if fields.get("error"):
         raise CaptionError(f"the server refuses: {quoted(body)}")
-    choices = content.get("choices") if isinstance(content, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
+    choices = fields.get("choices")
     if choices == []:
         raise CaptionError("the server's answer holds no choice; try again, or use another model")
-    if not isinstance(message, dict):
+    choice = choices[0] if isinstance(choices, list) else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         raise CaptionError("the server answers JSON that is no chat completion; check the address")
     text = _text_of(message.get("content"))
     _check_reason(choice.get("finish_reason"), message.get("refusal"), text)

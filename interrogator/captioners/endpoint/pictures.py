@@ -12,12 +12,10 @@ from threading import Lock
 from PIL import Image
 
 from ...images import to_rgb
-
-MOST_PIXELS = 2_097_152
-"""Of a picture that is kept: as many as any request may ask for."""
+from ..options import LARGEST_PIXELS
 
 # Every server reads JPEG, few read WebP. Fine enough that nobody sees the difference, colour in full resolution.
-_JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
+_QUALITY, _SUBSAMPLING = 92, 0
 _LONGEST_SIDE = 16_384  # JPEG ends at 65,535, and no model looks at strips
 
 
@@ -31,8 +29,8 @@ class Picture:
 
     @classmethod
     def of(cls, image: Image.Image) -> Picture:
-        """An upright RGB picture of at most `MOST_PIXELS`."""
-        return cls._saved(shrunk(to_rgb(image), MOST_PIXELS))
+        """An upright RGB picture of at most `LARGEST_PIXELS`."""
+        return cls._saved(shrunk(to_rgb(image), LARGEST_PIXELS))
 
     def within(self, pixels: int) -> Picture:
         """The same with at most so many pixels; itself where it has no more."""
@@ -54,7 +52,7 @@ class Picture:
     @classmethod
     def _saved(cls, image: Image.Image) -> Picture:
         file = io.BytesIO()
-        image.save(file, **_JPEG)
+        image.save(file, format="JPEG", quality=_QUALITY, subsampling=_SUBSAMPLING)
         return cls(file.getvalue(), *image.size)
 
 
