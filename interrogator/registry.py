@@ -88,6 +88,8 @@ def locate(
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
+    if own is None and "://" in asked:
+        raise UnknownModelError(f"no {role} has an address: name a folder or a repository org/name")
     return own or _on_hub(role, asked, source, row, checkpoint, fetch)
 
 
