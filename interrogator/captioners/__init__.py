@@ -3,6 +3,7 @@
 options           how one caption is decoded
 sampling_options  how several different captions are sampled
 abilities         whether a captioner supports what the options require
+sample_keys       what the random numbers of an image hang on
 sampling          several different captions of an image, by any captioner that supports sampling
 named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions

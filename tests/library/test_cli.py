@@ -120,7 +120,7 @@ class TestPrompt:
         images = [str(folder / name) for name in ("1.png", "broken.jpg")]
         assert main(demo(folder, "prompt", *images, "--mode", "best", "--json", "--max-phrases", "3")) == 1
         good, bad = map(json.loads, capsys.readouterr().out.splitlines())
-        assert set(good) == {"image", "prompt", "caption", "similarity", "phrases", "mode", "tags"}
+        assert set(good) == {"image", "prompt", "caption", "similarity", "phrases", "mode", "tags", "remarks"}
         assert good["mode"] == "best" and len(good["phrases"]) <= 3
         assert bad["image"] == images[1] and "broken.jpg" in bad["error"] and "prompt" not in bad
 

@@ -13,7 +13,7 @@ from interrogator.dataset import CaptionRules, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate
 from interrogator.dataset.captioning.roles import Roles
-from interrogator.dataset.captioning.strategies import STRATEGIES
+from interrogator.dataset.captioning.strategies import STRATEGIES, Batch
 from interrogator.dataset.records import Item
 from interrogator.qualities import SHORT_LIST
 
@@ -73,7 +73,7 @@ def candidates(
     )  # fmt: skip
     ready = dict.fromkeys(("captioner", "encoder", "reranker", "matcher"), 0)
     rows = [None if clip is None else torch.tensor([1.0, 0.0])]
-    (found,) = STRATEGIES[quality](roles, [Picture(Item("a.png", 3), "", ready)], rows, None)
+    (found,) = STRATEGIES[quality](roles, Batch([Picture(Item("a.png", 3), "", ready)], rows, [None]))
     return found, roles
 
 

@@ -22,13 +22,13 @@ from interrogator.captioners.sampling import sample_captions
 from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.errors import ModelLoadError, RequestError
 from interrogator.model_pool import ModelPool
-from interrogator.models import Ability, Samples
+from interrogator.models import Ability, Answers, Samples
 from interrogator.modes import MODES, Mode
 from interrogator.progress import Progress
 from interrogator.qualities import QUALITIES, Quality
 from interrogator.registry import load_model
 
-from .bare_models import BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger, name_of
+from .bare_models import BareAnswerer, BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger, name_of
 from .small_models import pictures
 from .small_server import serving
 from .tiny_checkpoints import WRITERS, prepared
@@ -39,7 +39,7 @@ PAIRS = [(family.name, role) for family in catalog.FAMILIES for role in family.l
 WITH_FILES = [(family.name, role) for family in catalog.FAMILIES if family.marker for role in family.loads]
 PROTOCOLS: dict[str, Any] = {"captioner": Captioner, "tagger": Tagger, "matcher": Matcher, "encoder": Encoder}
 TEXTS = ["a cat", "a red house on a tree", "dog"]
-BARE: list[Any] = [BareCaptioner, BareSampler, BareTagger, BareMatcher, BareEncoder]
+BARE: list[Any] = [BareCaptioner, BareSampler, BareAnswerer, BareTagger, BareMatcher, BareEncoder]
 
 
 with_files = pytest.mark.parametrize("pair", WITH_FILES, indirect=True, ids=map("-".join, WITH_FILES), scope="session")
@@ -356,7 +356,7 @@ def members(protocol: Any) -> frozenset[str]:
 
 @pytest.mark.parametrize("bare", BARE)
 def test_a_stand_in_has_exactly_the_members_of_its_protocols(bare: Any) -> None:
-    protocols = [each for each in (*PROTOCOLS.values(), Samples) if isinstance(bare(), each)]
+    protocols = [each for each in (*PROTOCOLS.values(), Samples, Answers) if isinstance(bare(), each)]
     assert protocols
     assert {name for name in dir(bare()) if name[0] != "_"} == frozenset().union(*map(members, protocols))
 

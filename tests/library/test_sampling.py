@@ -455,7 +455,7 @@ def test_the_greedy_caption_goes_round_a_forbidden_word(demo_blip: BlipCaptioner
         ({"seed": 1.0}, "seed must be an integer"),
         ({"forbidden": "cat"}, "forbidden must be a list of words"),
         ({"forbidden": (3,)}, "forbidden"),
-        ({"min_new_tokens": 31}, r"min_new_tokens \(31\) must not exceed max_new_tokens \(30\)"),
+        ({"min_new_tokens": 31, "max_new_tokens": 30}, r"min_new_tokens \(31\) must not exceed max_new_tokens \(30\)"),
         ({"repetition_penalty": 0}, "repetition_penalty"),
         ({"batch_size": 0}, "batch_size"),
         ({"strip": "x"}, "strip must be a list"),
