@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import select
 import socket
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,19 +20,24 @@ from typing import Any
 
 from PIL import Image
 
-from .waiting import LAST_RESORT
+from .waiting import LAST_RESORT, wait_until
 
 MODEL = "tiny-vl"
 
 
 @dataclass
 class Reply:
-    """What the server answers: a status with a body, or a break of the connection."""
+    """What the server answers: a status with a body, or a break of the connection.
+
+    trickles: the body comes byte by byte.  stops_after: so many bytes of it come, though more are promised.
+    """
 
     status: int = 200
     body: Any = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     breaks: bool = False
+    trickles: bool = False
+    stops_after: int | None = None
 
     @property
     def data(self) -> bytes:
@@ -93,6 +100,7 @@ class SmallServer:
         listing: the reply to `/v1/models` where that is no list.
         requests: chat requests that came in, in order.
         at_once, most_at_once: chat requests that are in work, and the most that ever were.
+        frozen: while it is set, nothing is answered.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class SmallServer:
         self.requests: list[Request] = []
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
+        self.frozen = threading.Event()
         self.port = 0
         self._sockets: set[socket.socket] = set()
         self._http: ThreadingHTTPServer | None = None
@@ -124,6 +133,12 @@ class SmallServer:
         self._http = _Http(("127.0.0.1", self.port), handler)
         self.port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def closed_by_client(self) -> bool:
+        """Whether a client has broken off a connection on which nothing has been answered yet."""
+        with self.lock:
+            open_ones = list(self._sockets)
+        return any(bool(select.select([each], [], [], 0)[0]) for each in open_ones)
 
     def die(self) -> None:
         """Stop listening and break off every connection, as a process does that is killed."""
@@ -189,6 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(reply)
 
     def send(self, reply: Reply) -> None:
+        wait_until(lambda: not self.owner.frozen.is_set(), "the server is no longer frozen")
         if reply.breaks:
             self.connection.shutdown(socket.SHUT_RDWR)
             return
@@ -197,7 +213,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(reply.data)))
         self.end_headers()
-        self.wfile.write(reply.data)
+        if not reply.trickles:
+            self.wfile.write(reply.data[: reply.stops_after])
+            return
+        for byte in reply.data:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.02)
 
 
 @contextmanager

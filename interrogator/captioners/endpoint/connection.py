@@ -96,6 +96,8 @@ class Call:
             connection.request("GET" if body is None else "POST", address.path + path, body, dict(headers))
             with connection.getresponse() as response:
                 content = response.read(LONGEST_REPLY + 1)
+                if len(content) <= LONGEST_REPLY and (response.length or self._is_shut(sock)):
+                    raise http.client.IncompleteRead(content, response.length)  # which `read` of so many bytes hides
                 location, retry_after = (response.headers.get(name) or "" for name in ("Location", "Retry-After"))
                 return Reply(response.status, content, location, retry_after)
         except (*BROKEN, ValueError) as error:  # ValueError: from a socket that was closed meanwhile
@@ -112,6 +114,10 @@ class Call:
                     self._open.pop(sock, None)
                     self._overdue.discard(sock)
             connection.close()
+
+    def _is_shut(self, sock: socket.socket) -> bool:
+        """Whether we have closed a connection, so that an answer that just ends may not be whole."""
+        return self._over.is_set() or sock in self._overdue
 
     def _begin(self, sock: socket.socket, seconds: float) -> socket.socket:
         """Let the call know of a connection. Raises Cancelled."""

@@ -25,7 +25,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _NO_LIST = frozenset({400, 404, 405, 501})
 
 
-def key_from_environment(environment: Mapping[str, str] = os.environ) -> str:
+class Key(str):
+    """A key; no repr of anything shows it."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def key_from_environment(environment: Mapping[str, str] = os.environ) -> Key:
     """The key for servers that want one; "" where none is set. There is no other way to give one.
 
     Not OPENAI_API_KEY as well: that one belongs to a company's server, and would go to whatever server is named here.
@@ -35,17 +42,17 @@ def key_from_environment(environment: Mapping[str, str] = os.environ) -> str:
     key = environment.get(KEY_VARIABLE, "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise RequestError(f"{KEY_VARIABLE} holds spaces or letters that no key has; set it anew")
-    return key
+    return Key(key)
 
 
 class Server:
     """One model of one server."""
 
-    def __init__(self, address: Address, limits: Limits, key: str = "") -> None:
+    def __init__(self, address: Address, limits: Limits, key: Key | None = None) -> None:
         """address: may lack the model; see `choose_model`."""
         self.address = address
         self.limits = limits
-        self._key = key
+        self._key = key or Key()
         self._models: list[str] = []
 
     def choose_model(self, call: Call) -> str:
