@@ -52,4 +52,11 @@ FAMILIES: tuple[Family, ...] = (
         Marker("open_clip_config.json"),
         finder=".encoders.open_clip.files:find_parts",
     ),
+    Family(
+        "endpoint",
+        {"captioner": ".captioners.endpoint.captioner:EndpointCaptioner"},
+        FileSet(),
+        None,  # its models are on servers
+        finder=".captioners.endpoint.finder:find_endpoint",
+    ),
 )
