@@ -35,7 +35,7 @@ def check_family(role: Role, folder: Path) -> Family:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     path = folder / "config.json"
     if not path.is_file():
-        files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
+        files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
     unlisted = _unlisted(role, config)
@@ -43,7 +43,7 @@ def check_family(role: Role, folder: Path) -> Family:
         return unlisted
     if unlisted:
         raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
-    known = ", ".join(each.name for each in kinds) or "none yet"
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
     raise ModelLoadError(
         f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
     )
@@ -61,6 +61,11 @@ def described(config: Mapping[str, Any]) -> str:
     return what
 
 
+def marker_files(role: Role) -> list[str]:
+    """The names of the files by which folders with a model for a role are recognised."""
+    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
+
+
 def family_in(role: Role, folder: Path) -> Family | None:
     """The family for a role by a folder's marker, or None. Raises ModelLoadError: a marker cannot be read."""
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
@@ -69,10 +74,10 @@ def family_in(role: Role, folder: Path) -> Family | None:
 def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
     """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
     kind = config.get("model_type")
-    if not isinstance(kind, str) or any(kind in each.marker.model_types for each in catalog.FAMILIES):
+    if not isinstance(kind, str) or any(each.marker and kind in each.marker.model_types for each in catalog.FAMILIES):
         return None
     for family in catalog.families(role):
-        if family.marker.unlisted:
+        if family.marker and family.marker.unlisted:
             module, _, function = family.marker.unlisted.partition(":")
             reason: str | None = getattr(import_module(module, __package__), function)(config)
             return family if reason == "" else reason
@@ -81,15 +86,25 @@ def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
-    path = folder / family.marker.file
-    if role not in family.loads or not path.is_file():
+    marker = family.marker
+    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
         return False
-    config = _config(path)
-    if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+    config = _config(folder / marker.file)
+    if marker.model_types and config.get("model_type") not in marker.model_types:
+        return False
+    if not _has(config, marker.entry):
         return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
     return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
+
+
+def _has(config: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _article(noun: str) -> str:
@@ -113,7 +128,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
 
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
-    markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    markers = marker_files(role)
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all
