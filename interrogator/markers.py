@@ -34,7 +34,7 @@ def check_family(role: Role, folder: Path) -> Family:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     path = folder / "config.json"
     if not path.is_file():
-        files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
+        files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
     what = "a model whose config.json names no model_type"
@@ -44,8 +44,13 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds) or "none yet"
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
     raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+
+
+def marker_files(role: Role) -> list[str]:
+    """The names of the files by which folders with a model for a role are recognised."""
+    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -55,15 +60,25 @@ def family_in(role: Role, folder: Path) -> Family | None:
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
-    path = folder / family.marker.file
-    if role not in family.loads or not path.is_file():
+    marker = family.marker
+    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
         return False
-    config = _config(path)
-    if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+    config = _config(folder / marker.file)
+    if marker.model_types and config.get("model_type") not in marker.model_types:
+        return False
+    if not _has(config, marker.entry):
         return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
     return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
+
+
+def _has(config: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _article(noun: str) -> str:
@@ -87,7 +102,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
 
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
-    markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    markers = marker_files(role)
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all

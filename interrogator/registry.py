@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
-from .markers import check_family, is_of, on_disk
+from .markers import check_family, is_of, marker_files, on_disk
 from .models import Located
 from .progress import Progress
 
@@ -88,6 +88,8 @@ def locate(
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
+    if own is None and "://" in asked:
+        raise UnknownModelError(f"no {role} has an address: name a folder or a repository org/name")
     return own or _on_hub(role, asked, source, row, checkpoint, fetch)
 
 
@@ -214,7 +216,7 @@ def _on_hub(
 
 def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
     """The folder with the marker of a repository, which is fetched alone."""
-    markers = tuple(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    markers = tuple(marker_files(role))
     if not markers:
         raise UnknownModelError(f"unknown {role} {name!r}: there is no family of {role}s")
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])

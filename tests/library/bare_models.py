@@ -6,7 +6,8 @@ What works with these works with any model. They hold no weights; what they answ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from interrogator.captioners import DEFAULT_OPTIONS, DEFAULT_SAMPLING, CaptionOptions, Sampled, SamplingOptions
+from interrogator.captioners import (
+    DEFAULT_OPTIONS,
+    DEFAULT_SAMPLING,
+    NAMED_PROMPTS,
+    CaptionOptions,
+    Sampled,
+    SamplingOptions,
+)
+from interrogator.captioners.named_prompts import questions
 from interrogator.embeddings import PROBE_PHRASES, EncoderIdentity
+from interrogator.errors import RequestError
 from interrogator.images import to_rgb
-from interrogator.models import Ability, Located, Tag
+from interrogator.models import Ability, Answer, Located, Tag
 from interrogator.progress import Progress
 
 Color = tuple[int, int, int]
@@ -85,6 +95,38 @@ class BareSampler(BareCaptioner):
             ]
             for color in prepared
         ]
+
+
+class BareAnswerer(BareCaptioner):
+    """The members of `Captioner` and `Answers`: repeats what it was asked. answers: by color what it says instead."""
+
+    abilities: frozenset[Ability] = frozenset({"prompt", "system prompt"})
+    prompts = NAMED_PROMPTS
+
+    def __init__(self, answers: Mapping[str, Answer] = MappingProxyType({})) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def check(self, options: CaptionOptions) -> None:
+        if "moon" in options.ask:
+            raise RequestError("this asks for the moon")
+
+    def answer(
+        self, prepared: Sequence[Color], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+    ) -> list[Answer]:
+        _count(prepared, progress)
+        asked = questions(options, len(prepared), self.prompts)
+        found = []
+        for color, text in zip(prepared, asked, strict=True):
+            words = " ".join(each for each in (options.system, text) if each)
+            said = f"a {name_of(color)} thing" + (f" ({words})" if words else "")
+            found.append(self._answers.get(name_of(color), Answer(said)))
+        return found
+
+    def caption(
+        self, prepared: Sequence[Color], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+    ) -> list[str]:
+        return [each.text for each in self.answer(prepared, options, progress)]
 
 
 class BareTagger(BareModel):

@@ -81,6 +81,16 @@ KINDS = (
         "A model learns less from different pictures with the same caption. Try longer or sampled captions for them.",
     ),
     Kind(
+        "looped", "Captioner repeated itself", "note",
+        "The captioner got into a loop and was asked once more. Read these captions; if many are bad, try another "
+        "model or a temperature.",
+    ),
+    Kind(
+        "cut", "Unfinished sentences removed", "note",
+        "The caption reached its length limit, so its unfinished last sentence was removed. Allow more tokens if you "
+        "miss something.",
+    ),
+    Kind(
         "animated", "Animated pictures", "note",
         "Only the first frame was captioned. Check that it shows what the picture is about.",
     ),

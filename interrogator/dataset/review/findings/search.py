@@ -207,6 +207,8 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "missing_word": "missing_word" in flags or not all(holds(caption, word) for word in rules.required),
         "forbidden_word": "forbidden_word" in flags or any(holds(caption, word) for word in rules.forbidden),
         "repeats": "repeats" in flags or bool(repeated(caption)),
+        "looped": "looped" in flags,
+        "cut": "cut" in flags,
         "animated": "animated" in flags,
     }
     return [kind for kind, is_so in applies.items() if is_so]
