@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
+from ..catalog import ROLES
 from ..modes import MODES, Mode
 from ..version import __version__
 from . import dataset_options, options
@@ -146,10 +147,17 @@ def _cache(parser: argparse.ArgumentParser) -> None:
 
 def _models(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    parser.set_defaults(run=_command("models", "list_models"), json=False)
+    parser.set_defaults(run=_command("models", "list_models"))
+    _list_options(parser)
     listing = _add(commands, "list", "list known models by role and family (the default)", "models", "list_models")
-    options.add_json(listing)
+    _list_options(listing, default=argparse.SUPPRESS)
     _add(commands, "path", "print the folder where models are looked for", "models", "models_path")
+
+
+def _list_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Which models are listed, and how. default: SUPPRESS keeps what stands before the command of a command."""
+    parser.add_argument("--role", choices=ROLES, default=default, help=f"list only these: {', '.join(ROLES)}")
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON object per line")
 
 
 def _add(commands: Commands, name: str, text: str, module: str, function: str) -> argparse.ArgumentParser:
