@@ -120,7 +120,13 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of models and banks; `dtype` is what `auto` means for it."""
+    """A named choice of models and banks.
+
+    Attributes:
+        use: what it is good for.
+        dtype: what `auto` means for it.
+        mode: in which `interrogator prompt` makes prompts unless asked otherwise: what the image generator reads best.
+    """
 
     name: str
     captioner: str
@@ -130,6 +136,7 @@ class Preset:
     dtype: str = "auto"
     tagger: str | None = None
     matcher: str | None = None
+    mode: str = "best"
 
     def dtype_for(self, asked: Asked) -> Asked | str:
         """The number format that was asked for, or what `auto` means for this preset."""

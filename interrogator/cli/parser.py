@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..catalog import ROLES
-from ..modes import MODES, Mode
+from ..modes import MODES
 from ..version import __version__
 from . import dataset_options, options
 from .tag_options import add_tag_options
@@ -51,7 +51,7 @@ def _command(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    options.add_mode(parser, Mode.BEST)
+    options.add_mode(parser, None)
     options.add_json(parser)
     caption = parser.add_argument_group("captions")
     caption.add_argument("--caption", metavar="TEXT", help="use this caption for every image; '' for none")

@@ -294,6 +294,17 @@ class TestTag:
         assert main(["tag", str(pictures / "red [1].png"), "--preset", "demo", "--text"]) == 0
         assert capsys.readouterr().out == "red, green\n"
 
+    def test_a_preset_says_in_which_mode_prompts_are_made_unless_the_user_does(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        demo, *others = catalog.PRESETS
+        monkeypatch.setattr(catalog, "PRESETS", (replace(demo, tagger=tagger, mode="tags"), *others))
+        command = ["prompt", str(pictures / "red [1].png"), "--preset", "demo"]
+        assert main(command) == 0
+        assert capsys.readouterr().out == "red, green\n"
+        assert main([*command, "--mode", "caption", "--caption", "a thing"]) == 0
+        assert capsys.readouterr().out == "a thing\n"
+
     def test_a_tagger_that_is_named_gives_tags_in_json_in_every_mode(
         self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
