@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .catalog import Family, KnownModel, Role
+from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
 
 logger = logging.getLogger("interrogator")
@@ -34,7 +34,7 @@ def check_family(role: Role, folder: Path) -> Family:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     path = folder / "config.json"
     if not path.is_file():
-        files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
+        files = " or ".join(dict.fromkeys(name for each in kinds for name in each.marker.names))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
     what = "a model whose config.json names no model_type"
@@ -55,11 +55,14 @@ def family_in(role: Role, folder: Path) -> Family | None:
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
-    path = folder / family.marker.file
-    if role not in family.loads or not path.is_file():
+    marker = family.marker
+    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
+    if role not in family.loads or path is None:
         return False
-    config = _config(path)
-    if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+    config = _config(path) if marker.model_types or marker.entries or role in family.architectures else {}
+    if marker.model_types and config.get("model_type") not in marker.model_types:
+        return False
+    if not config.keys() >= set(marker.entries):
         return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
@@ -87,8 +90,8 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
 
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
-    markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
-    known = {name for row in catalog.MODELS for name in _folder_names(row)}
+    markers = list(dict.fromkeys(name for family in catalog.families(role) for name in family.marker.names))
+    known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all
     for root in folders:
@@ -107,13 +110,6 @@ def _holds(role: Role, folder: Path) -> bool:
     except ModelLoadError as error:  # one damaged file hides no other model
         logger.info("passed over: %s", error)
         return False
-
-
-def _folder_names(row: KnownModel) -> Iterator[str]:
-    """What a folder with a known model may be called below a folder for models, without regard to case."""
-    for name in (row.name, row.source):
-        short = name.rpartition("/")[2]
-        yield from (each.casefold() for each in (name, name.replace("/", "--"), short))
 
 
 def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:
