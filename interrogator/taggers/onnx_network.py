@@ -82,7 +82,7 @@ class OnnxNetwork:
         from onnxruntime import RunOptions
 
         options = RunOptions()
-        arguments = ([self._output.name], {self._input: values}, options)
+        arguments: tuple[Any, ...] = ([self._output.name], {self._input: values}, options)
         try:
             if watcher is None:
                 return self._session.run(*arguments)[0]
@@ -130,17 +130,14 @@ def _open(path: Path, device: torch.device, errors: tuple[type[Exception], ...])
     if session.get_providers()[0] == "CUDAExecutionProvider":
         return session, device
     if device.type != "cpu":
-        logger.warning(
-            "%s runs on the CPU: this onnxruntime has no %s (pip install onnxruntime-gpu)", path, device.type
-        )
+        hint = "pip install onnxruntime-gpu"
+        logger.warning("%s runs on the CPU: this onnxruntime cannot use %s (%s)", path, device.type, hint)
     return session, torch.device("cpu")
 
 
 def _unreadable(path: Path, reason: str) -> str:
     if "external data" in reason.lower():
-        return (
-            f"{path} lacks the file with its weights, {path.name}.data or as it was called: put it beside it ({reason})"
-        )
+        return f"{path} keeps its weights in a second file, such as {path.name}.data: put it beside it ({reason})"
     return f"{path} is damaged, or needs a newer onnxruntime: download it again ({reason})"
 
 

@@ -1,4 +1,4 @@
-"""How a picture becomes the numbers that a tagger reads, as data: `Input`, one a family or read from the model's files."""
+"""How a picture becomes the numbers that a tagger reads, as data: `Input`, a family's or from the model's own files."""
 
 from __future__ import annotations
 
