@@ -20,10 +20,12 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
+        entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
+    entry: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
