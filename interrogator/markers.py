@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,19 @@ def check_family(role: Role, folder: Path) -> Family:
         files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
+    unlisted = _unlisted(role, config)
+    if isinstance(unlisted, Family):
+        return unlisted
+    if unlisted:
+        raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
+    raise ModelLoadError(
+        f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
+    )
+
+
+def described(config: Mapping[str, Any]) -> str:
+    """A model by its config.json: its type and architecture, and whether it has code of its own."""
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -44,8 +58,7 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+    return what
 
 
 def marker_files(role: Role) -> list[str]:
@@ -57,6 +70,19 @@ def marker_files(role: Role) -> list[str]:
 def family_in(role: Role, folder: Path) -> Family | None:
     """The family for a role by a folder's marker, or None. Raises ModelLoadError: a marker cannot be read."""
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
+
+
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
+    """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or any(each.marker and kind in each.marker.model_types for each in catalog.FAMILIES):
+        return None
+    for family in catalog.families(role):
+        if family.marker and family.marker.unlisted:
+            module, _, function = family.marker.unlisted.partition(":")
+            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            return family if reason == "" else reason
+    return None
 
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:

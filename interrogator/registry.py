@@ -84,7 +84,9 @@ def locate(
     if folder.is_dir():
         family = _expected(role, folder, row)
         if not family.finder:
-            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of)  # says what lacks
+            hub.fetch_files(
+                str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards
+            )  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         return _from_file(role, asked, folder, checkpoint, fetch)
@@ -170,7 +172,9 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
     files = _family(row.family).files.under(row.subfolder)
-    folder = hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
+    folder = hub.find_files(
+        row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision
+    )
     return folder and folder / row.subfolder
 
 
@@ -222,8 +226,8 @@ def _on_hub(
     subfolder = row.subfolder if row else ""
     files = family.files.under(subfolder)
     folder = hub.fetch_files(
-        source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
-        **fetch,
+        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards,
+        size=row.size if row else None, **fetch,
     )  # fmt: skip
     folder /= subfolder
     _expected(role, folder, row)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..hub import FileSet
+from ..hub import FileSet, Shards
+from .chat_types import CHAT_TYPES
 from .kinds import Family, Marker
 
 _OPEN_CLIP_FILES = FileSet(
@@ -52,6 +53,80 @@ FAMILIES: tuple[Family, ...] = (
         _OPEN_CLIP_FILES,
         Marker("open_clip_config.json"),
         finder=".encoders.open_clip.files:find_parts",
+    ),
+    Family(
+        "chat",
+        {"captioner": ".captioners.chat.captioner:ChatCaptioner"},
+        FileSet(
+            required=("config.json",),
+            any_of=(
+                (
+                    "model.safetensors",
+                    "model.safetensors.index.json",
+                    "pytorch_model.bin",
+                    "pytorch_model.bin.index.json",
+                ),
+                ("processor_config.json", "preprocessor_config.json"),
+                ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"),
+            ),
+            optional=(
+                "preprocessor_config.json",
+                "video_preprocessor_config.json",
+                "processor_config.json",
+                "chat_template.jinja",
+                "chat_template.json",
+                "generation_config.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+                "added_tokens.json",
+                "tokenizer.model",
+                "spiece.model",
+                "sentencepiece.bpe.model",
+                "vocab.json",
+                "vocab.txt",
+                "merges.txt",
+                "qformer_tokenizer/tokenizer.json",
+                "qformer_tokenizer/tokenizer_config.json",
+                "qformer_tokenizer/special_tokens_map.json",
+                "qformer_tokenizer/vocab.txt",
+            ),
+            shards=(
+                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+            ),
+        ),
+        Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
+    ),
+    Family(
+        "florence2",
+        {"captioner": ".captioners.florence2.captioner:Florence2Captioner"},
+        FileSet(
+            required=("config.json",),
+            any_of=(
+                (
+                    "model.safetensors",
+                    "model.safetensors.index.json",
+                    "pytorch_model.bin",
+                    "pytorch_model.bin.index.json",
+                ),
+                ("preprocessor_config.json", "processor_config.json"),
+                ("tokenizer.json", "vocab.json"),
+            ),
+            optional=(
+                "processor_config.json",
+                "generation_config.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+                "added_tokens.json",
+                "vocab.json",
+                "merges.txt",
+            ),
+            shards=(
+                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+            ),
+        ),
+        Marker("config.json", ("florence2",)),
     ),
     Family(
         "endpoint",

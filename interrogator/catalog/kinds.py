@@ -20,12 +20,16 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
+        unlisted: `module:function` that is asked about the content of `file` where no family lists the type: gives ""
+            if the family loads it, why nothing here does, to end a sentence about the model, or None if it is of
+            another kind.
         entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
         other_names: what the file may be called instead.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
+    unlisted: str = ""
     entry: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
 

@@ -15,6 +15,7 @@ from torch import nn
 from interrogator.encoders.open_clip.files import CONFIG_FILE
 
 from . import small_models, tiny_taggers
+from .tiny_chat import write_florence2, write_llava
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -131,6 +132,8 @@ def write_coca(folder: Path, seed: int = 0, **text: Any) -> Path:
 WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "captioner"): write_blip,
     ("blip", "matcher"): write_matcher,
+    ("chat", "captioner"): write_llava,
+    ("florence2", "captioner"): write_florence2,
     ("coca", "captioner"): write_coca,
     ("open_clip", "encoder"): write_open_clip,
     ("wd-tagger", "tagger"): tiny_taggers.write_wd_timm,
