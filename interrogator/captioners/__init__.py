@@ -9,6 +9,7 @@ named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions
 token_choice      choosing the next token with reproducible random numbers
 blip/             the family BLIP
+florence2/        the family Florence-2
 
 The families are loaded by `registry`, so importing this package loads no model code.
 """

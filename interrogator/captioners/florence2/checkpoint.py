@@ -84,8 +84,8 @@ def _native_state(folder: Path, shapes: Mapping[str, Tensor], dtype: torch.dtype
     """
     known = {legacy_name(name): name for name in shapes}
     state: dict[str, Tensor] = {}
-    embeddings: dict[str, Tensor] = {}
     strangers, misshapen = set(), set()
+    embedded = len(EMBEDDINGS)  # the place in `EMBEDDINGS` of the table that was taken
     for name, tensor in tensors(folder):
         native = known.get(name)
         if name == BIAS and not tensor.any():
@@ -96,12 +96,13 @@ def _native_state(folder: Path, shapes: Mapping[str, Tensor], dtype: torch.dtype
         tensor = tensor.T if native == PROJECTION else tensor
         if tensor.shape != shapes[native].shape:
             misshapen.add(name)
-        elif name in EMBEDDINGS:
-            embeddings[name] = tensor
-        else:
-            state[native] = tensor.to(dtype).contiguous()
+        elif name not in EMBEDDINGS:
+            state[native] = _copied(tensor, dtype)
+        elif EMBEDDINGS.index(name) < embedded:
+            embedded = EMBEDDINGS.index(name)
+            state[_SHARED] = state[_HEAD] = _copied(tensor, dtype)
     missing = set(known) - set(EMBEDDINGS) - {legacy_name(name) for name in state} - misshapen
-    if not embeddings and not misshapen & set(EMBEDDINGS):
+    if embedded == len(EMBEDDINGS) and not misshapen & set(EMBEDDINGS):
         missing.add(EMBEDDINGS[0])
     if missing:
         raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {some(missing)}")
@@ -109,9 +110,12 @@ def _native_state(folder: Path, shapes: Mapping[str, Tensor], dtype: torch.dtype
         raise ModelLoadError(f"the weights in {folder} do not have the shapes of its config.json: {some(misshapen)}")
     if strangers:
         raise ModelLoadError(f"the weights in {folder} hold tensors that no Florence-2 has: {some(strangers)}")
-    state[_SHARED] = embeddings[next(name for name in EMBEDDINGS if name in embeddings)].to(dtype).contiguous()
-    state[_HEAD] = state[_SHARED]
     return state
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor of a mapped file in memory, so that the file is free to change."""
+    return tensor.to(dtype, copy=True, memory_format=torch.contiguous_format)
 
 
 def _load_processor(folder: Path, rows: int) -> Any:
