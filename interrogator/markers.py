@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,22 @@ def check_family(role: Role, folder: Path) -> Family:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     path = folder / "config.json"
     if not path.is_file():
-        files = " or ".join(dict.fromkeys(each.marker.file for each in kinds))
+        files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
     unlisted = _unlisted(role, config)
     if isinstance(unlisted, Family):
         return unlisted
     if unlisted:
-        raise ModelLoadError(f"{folder} {unlisted}")
+        raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
+    raise ModelLoadError(
+        f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
+    )
+
+
+def described(config: Mapping[str, Any]) -> str:
+    """A model by its config.json: its type and architecture, and whether it has code of its own."""
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -50,8 +58,12 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+    return what
+
+
+def marker_files(role: Role) -> list[str]:
+    """The names of the files by which folders with a model for a role are recognised."""
+    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -59,29 +71,40 @@ def family_in(role: Role, folder: Path) -> Family | None:
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
 
 
-def _unlisted(role: Role, config: dict[str, Any]) -> Family | str:
-    """The family that loads a type which no family lists, or why it cannot be loaded; "" where no family knows."""
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
+    """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
     kind = config.get("model_type")
-    if not isinstance(kind, str) or any(kind in each.marker.model_types for each in catalog.FAMILIES):
-        return ""
+    if not isinstance(kind, str) or any(each.marker and kind in each.marker.model_types for each in catalog.FAMILIES):
+        return None
     for family in catalog.families(role):
-        if family.marker.unlisted:
+        if family.marker and family.marker.unlisted:
             module, _, function = family.marker.unlisted.partition(":")
-            return getattr(import_module(module, __package__), function)(config) or family
-    return ""
+            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            return family if reason == "" else reason
+    return None
 
 
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
-    path = folder / family.marker.file
-    if role not in family.loads or not path.is_file():
+    marker = family.marker
+    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
         return False
-    config = _config(path)
-    if family.marker.model_types and config.get("model_type") not in family.marker.model_types:
+    config = _config(folder / marker.file)
+    if marker.model_types and config.get("model_type") not in marker.model_types:
+        return False
+    if not _has(config, marker.entry):
         return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
     return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
+
+
+def _has(config: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _article(noun: str) -> str:
@@ -105,7 +128,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
 
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
-    markers = list(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    markers = marker_files(role)
     known = {name for row in catalog.MODELS for name in _folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all

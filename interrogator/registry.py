@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
-from .markers import check_family, is_of, on_disk
+from .markers import check_family, is_of, marker_files, on_disk
 from .models import Located
 from .progress import Progress
 
@@ -82,12 +82,16 @@ def locate(
     if folder.is_dir():
         family = _expected(role, folder, row)
         if not family.finder:
-            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards)  # says what lacks
+            hub.fetch_files(
+                str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards
+            )  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
+    if own is None and "://" in asked:
+        raise UnknownModelError(f"no {role} has an address: name a folder or a repository org/name")
     return own or _on_hub(role, asked, source, row, checkpoint, fetch)
 
 
@@ -166,7 +170,9 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
     files = _family(row.family).files
-    return hub.find_files(row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision)
+    return hub.find_files(
+        row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision
+    )
 
 
 def _by_own_name(
@@ -205,8 +211,8 @@ def _on_hub(
         family = _family(row.family)
     files = family.files
     folder = hub.fetch_files(
-        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards, size=row.size if row else None,
-        **fetch,
+        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards,
+        size=row.size if row else None, **fetch,
     )  # fmt: skip
     _expected(role, folder, row)
     return _located(role, name, family, folder, checkpoint, fetch)
@@ -214,7 +220,7 @@ def _on_hub(
 
 def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
     """The folder with the marker of a repository, which is fetched alone."""
-    markers = tuple(dict.fromkeys(family.marker.file for family in catalog.families(role)))
+    markers = tuple(marker_files(role))
     if not markers:
         raise UnknownModelError(f"unknown {role} {name!r}: there is no family of {role}s")
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])

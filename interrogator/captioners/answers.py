@@ -42,7 +42,9 @@ _SUBJECT = re.compile(
 # The end of a sentence: its mark with what closes after it, then a space or the end. Not after an initial or an
 # abbreviation, and not between digits.
 _END = re.compile(r"(?:[.!?…]+[\"'”’)\]*]*(?=\s|$)|[。！？]+[”’）」』]*)")
-_ABBREVIATED = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|vs|etc|no|prof|jr|sr|approx|e\.g|i\.e)|(?<![\w'’])[A-Za-z])\.$", re.I)
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|st|vs|etc|no|prof|jr|sr|approx|e\.g|i\.e)|(?<![\w'’])[A-Za-z])\.$", re.I
+)
 
 
 def clean(text: str, finished: bool) -> tuple[str, tuple[str, ...]]:

@@ -20,13 +20,16 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
-        unlisted: `module:function` that is asked about a type that no family lists: gives why the model cannot be
-            loaded, to follow the folder's name, or "" where it can.
+        unlisted: `module:function` that is asked about the content of `file` where no family lists the type: gives ""
+            if the family loads it, why nothing here does, to end a sentence about the model, or None if it is of
+            another kind.
+        entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
     unlisted: str = ""
+    entry: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Family:
         loads: by role the class that loads it, `module:Class`; a module of this package begins with a dot. The class
             has `from_files(located, device, dtype)`.
         files: what a folder or repository with such a model holds.
-        marker: the file by which such a folder is recognised; read before any weights are.
+        marker: the file by which such a folder is recognised; read before any weights are. None for a family without
+            folders: what only its finder knows.
         architectures: by role what `architectures` in `config.json` may name, where the file has that entry.
         finder: `module:function` that finds the parts of a model which one folder does not hold, or that has names
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
@@ -49,7 +53,7 @@ class Family:
     name: str
     loads: Mapping[Role, str]
     files: FileSet
-    marker: Marker
+    marker: Marker | None
     architectures: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     finder: str = ""
 

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..captioners import CaptionOptions
+from ..captioners.endpoint.address import Address, is_url
 from ..captioners.named_prompts import text_of
 from ..catalog import known_model
 from ..catalog import preset as find_preset
@@ -108,6 +109,8 @@ class Settings:
         if self.rules.forbidden and quality is Quality.BEAM:
             raise RequestError("quality beam cannot avoid forbidden words; choose another quality")
         text_of(self.caption_options.ask)  # both say what is wrong with the options
+        if self.captioner is not None and is_url(self.captioner):
+            Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 

@@ -34,8 +34,8 @@ def find_files(
     """The folder on this machine that holds all of a model's files, or None. Never asks the network.
 
     repo_id: a folder, or `org/name`.  required: file names that must all be there.  any_of: of each inner sequence
-    one file must be there.  shards: indexes whose files must be there, too.  revision: branch, tag or commit, for the Hugging Face cache only (None: `main`, else the
-    newest there is); files that people put into folders carry no revision.
+    one file must be there.  shards: indexes whose files must be there, too.  revision: branch, tag or commit, for the
+    Hugging Face cache only (None: `main`, else the newest there is); files that people put into folders carry none.
     """
     wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), shards=tuple(shards))
     for folder in _candidates(repo_id, revision):

@@ -269,9 +269,9 @@ def test_captions_that_ended_leave_the_batch(
     hooks[0].remove()
     sizes = calls[name][1:]
     assert sizes[0] == 60 and sizes[-1] < 45 and sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding.decoder"], "_WORTH_CUTTING", 0.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 1.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding.decoder"], "_WORTH_CUTTING", 1.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
 
 

@@ -22,6 +22,7 @@ _TIED = (
     (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
 )
 
+
 def load_blip(folder: Path) -> tuple[Any, Any]:
     """The model (BlipForConditionalGeneration, on the CPU, in the dtype of the file) and the BlipProcessor of a folder.
 

@@ -21,7 +21,9 @@ _LOOK_BACK = 24  # tokens that are decoded to see whether a forbidden phrase was
 class AnswerText:
     """Makes captions of the tokens of one call."""
 
-    def __init__(self, tokenizer: Any, options: CaptionOptions, tokenizing: Lock, forbidden: Sequence[str] = ()) -> None:
+    def __init__(
+        self, tokenizer: Any, options: CaptionOptions, tokenizing: Lock, forbidden: Sequence[str] = ()
+    ) -> None:
         """Store what the answers of one call have in common. Raises RequestError: a forbidden phrase is empty.
 
         tokenizing: held while the tokenizer works.

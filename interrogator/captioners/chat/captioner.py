@@ -262,7 +262,10 @@ class ChatCaptioner:
             rows = [some.rows[number] for number in taken] if rules.temperature or forbids else ()
             follow = TokenRules(rules, rows, self._ends, forbids)
             watch = StepWatch(stop_loops=options.num_beams == 1 and forbids is None)
-            settings = {"max_new_tokens": rules.max_new_tokens, "num_beams": 1 if rows else options.num_beams}
+            settings: dict[str, Any] = {
+                "max_new_tokens": rules.max_new_tokens,
+                "num_beams": 1 if rows else options.num_beams,
+            }
             if settings["num_beams"] > 1:
                 settings["length_penalty"] = float(options.length_penalty)
             written = write(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...checkpoints import read_json
 from ...errors import ModelLoadError
+from ...markers import described
 
 # What the quantisations of transformers need beside it, by `quant_method` in `quantization_config`.
 _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -35,54 +36,51 @@ def check_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     config = read_json(path)
-    kind = config.get("model_type")
-    if not isinstance(kind, str):
+    if not isinstance(config.get("model_type"), str):
         raise ModelLoadError(f"{path} names no model_type; fetch the current files of the model")
-    if not loads_natively(config):
-        raise ModelLoadError(f"{folder} {_refusal(config, kind)}")
+    reason = why_not(config)
+    if reason != "":
+        raise ModelLoadError(f"{folder} holds {described(config)}, {reason or 'not a captioner'}")
     _check_packages(folder, config)
     return config
 
 
-def loads_natively(config: Mapping[str, Any]) -> bool:
-    """Whether the installed transformers has a class of its own for a configuration."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
+def why_not(config: Mapping[str, Any]) -> str | None:
+    """Why nothing here loads a model, to end a sentence about it; "" if it loads, None if it is of another kind.
 
-    return config.get("model_type") in NAMES
+    The installed transformers decides: it loads a model if it has a class of its own for the type.
+    """
+    import transformers
+    from transformers.models.auto import modeling_auto
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-
-def why_not(config: Mapping[str, Any]) -> str:
-    """Why a model that is of no family cannot be loaded, to follow the folder's name; "" where it could be."""
-    kind = config.get("model_type")
-    return "" if not isinstance(kind, str) or loads_natively(config) else _refusal(config, kind)
+    kind = str(config.get("model_type"))
+    if kind in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return ""
+    if kind in CONFIG_MAPPING_NAMES:
+        writes = (
+            modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+            modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        )
+        if any(kind in names for names in writes) and not any("vision" in entry for entry in config):
+            return "which writes text and reads no images; name a model that does"
+        return None
+    if config.get("auto_map"):
+        return (
+            "and this version does not load it: look for a version of the model that transformers loads by itself, "
+            "often one whose name ends in -hf"
+        )
+    by = config.get("transformers_version")
+    written = f" (its files were written by {by})" if isinstance(by, str) else ""
+    return (
+        f"which transformers {transformers.__version__} does not know: it needs a newer transformers{written}; update "
+        "with `pip install -U transformers`"
+    )
 
 
 def quantised(config: Mapping[str, Any]) -> bool:
     """Whether the weights are quantised."""
     return bool(config.get("quantization_config"))
-
-
-def _refusal(config: Mapping[str, Any], kind: str) -> str:
-    """Why a type that transformers does not load as a captioner cannot be loaded."""
-    import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    if kind in CONFIG_MAPPING_NAMES:
-        known = f"holds a model of type {kind!r}"
-        if any(part in config for part in ("vision_config", "vision_tower", "mm_vision_tower")):
-            return f"{known}, which is no captioner in transformers {transformers.__version__}; a newer one may load it"
-        return f"{known}, which reads no images; name a model that does"
-    if config.get("auto_map"):
-        return (
-            f"holds a model of type {kind!r} that needs code from its repository; such code is never run: look for a "
-            "version of it that transformers loads by itself, often one whose name ends in -hf"
-        )
-    by = config.get("transformers_version")
-    written = f" (its files were written by {by})" if isinstance(by, str) else ""
-    return (
-        f"holds a model of type {kind!r}, which transformers {transformers.__version__} does not know: it needs a "
-        f"newer transformers{written}; update with `pip install -U transformers`"
-    )
 
 
 def _check_packages(folder: Path, config: Mapping[str, Any]) -> None:

@@ -87,7 +87,8 @@ class Inputs:
     def _check(self, batch: dict[str, Tensor], count: int) -> None:
         """Raises ModelError: a row does not hold its image once and the start token at most once."""
         ids, mask = batch["input_ids"], batch.get("attention_mask")
-        rows = [row[kept.bool()].tolist() for row, kept in zip(ids, torch.ones_like(ids) if mask is None else mask)]
+        kept = torch.ones_like(ids).bool() if mask is None else mask.bool()
+        rows = [row[own].tolist() for row, own in zip(ids, kept, strict=True)]
         if len(rows) != count:
             raise ModelError(f"{self._name} made {len(rows)} prompts of {count} images; update transformers")
         if int(ids.max()) >= self._vocabulary:

@@ -27,8 +27,8 @@ def load_processor(folder: Path, config: Any) -> Any:
     _fill_in(processor, config, folder)
     if family_of(config).template and template_of(processor) is None:
         raise ModelLoadError(
-            f"{folder} has no chat template: fetch chat_template.jinja or chat_template.json, or a tokenizer_config.json "
-            "with one"
+            f"{folder} has no chat template: fetch chat_template.jinja or chat_template.json, or a "
+            "tokenizer_config.json with one"
         )
     # A text decoder continues the last token, so padding goes in front; positions of an encoder count from its first.
     tokenizer.padding_side = "right" if reads_by_encoder(config) else "left"

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...captioners import LAION_COCO
+from ...captioners import LAION_COCO, Sampled
 from ...captioners.sampling_options import one_sample
 from ...models import Tag
 from ...progress import Progress
@@ -120,8 +120,14 @@ def _sampled(roles: Roles, batch: Batch, count: int, **given: Any) -> list[list[
     for samples in roles.use("captioner").sample(batch.prepared("captioner"), keys, options, batch.progress):
         first = {each.text: each for each in reversed(samples)}
         kept = dict.fromkeys(each.text for each in samples if each.text)
-        found.append([Candidate(text, {"log_probability": first[text].mean_log_probability}) for text in kept])
+        found.append([_candidate(first[text]) for text in kept])
     return found
+
+
+def _candidate(sampled: Sampled) -> Candidate:
+    """A sampled caption with its probability, where the captioner knows it."""
+    mean = sampled.mean_log_probability
+    return Candidate(sampled.text, {} if mean is None else {"log_probability": mean})
 
 
 def _scored(roles: Roles, found: list[list[Candidate]], batch: Batch) -> list[list[Candidate]]:
