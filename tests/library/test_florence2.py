@@ -264,6 +264,15 @@ def test_only_tasks_are_asked(captioner: Any) -> None:
         captioner.check(CaptionOptions(ask="<CAPTION> of a cat"))
 
 
+def test_a_caption_is_as_long_as_the_model_has_positions(captioner: Any) -> None:
+    prepared = [captioner.prepare(image) for image in pictures()[:2]]
+    room = captioner.module.config.text_config.max_position_embeddings
+    assert room < 1024, "the length that Florence-2 takes where nobody says"
+    assert all(captioner.caption(prepared))
+    with pytest.raises(RequestError, match=rf"max_new_tokens \({room + 1}\) exceed the {room} tokens"):
+        captioner.caption(prepared, CaptionOptions(max_new_tokens=room + 1))
+
+
 def test_a_prompt_gen_knows_more(tmp_path: Path) -> None:
     named = "MiaoshouAI/Florence-2-base-PromptGen-v2.0"
     other = load_captioner(write_legacy_florence2(tmp_path / "by-file", based_on=named), device="cpu", dtype="fp32")
