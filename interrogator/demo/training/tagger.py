@@ -102,6 +102,8 @@ def tag_loss(logits: Tensor, flags: Tensor) -> Tensor:
 def train(model: nn.Module, pictures: Pictures, size: int, epochs: float, rate: float, batch: int = 64) -> None:
     """Teach the model which tags are true of the pictures, mirrored, shifted and reduced to `size`."""
     flags = tag_flags(pictures.truths)
+    pixels = reduced(pictures.pixels, size)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on the CPU
     generator = torch.Generator().manual_seed(7)
     optimizer = optimizer_of((model,), rate)
     total = round(len(flags) * epochs / batch)
@@ -110,7 +112,7 @@ def train(model: nn.Module, pictures: Pictures, size: int, epochs: float, rate: 
     for step, picked in enumerate(batches(len(flags), batch, epochs, generator)):
         for group in optimizer.param_groups:
             group["lr"] = schedule(step, total, rate)
-        loss = tag_loss(model(pixels_of(reduced(moved(pictures.pixels[picked]), size))), flags[picked])
+        loss = tag_loss(model(pixels_of(moved(pixels[picked]))), flags[picked])
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -121,10 +123,11 @@ def train(model: nn.Module, pictures: Pictures, size: int, epochs: float, rate: 
 
 
 def reduced(pixels: Tensor, size: int) -> Tensor:
-    """Pixels [B, 3, H, W] as [B, 3, size, size]."""
+    """Pictures uint8 [N, 3, H, W] as [N, 3, size, size]."""
     if pixels.shape[-1] == size:
         return pixels
-    return nn.functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    resize = nn.functional.interpolate
+    return torch.cat([resize(part, (size, size), mode="bicubic", antialias=True) for part in pixels.split(256)])
 
 
 def save(model: nn.Module, folder: Path, truths: Sequence[Creature]) -> None:
