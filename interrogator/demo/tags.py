@@ -18,8 +18,8 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     tuple(f"{background}_background" for background in BACKGROUNDS),
     tuple(medium.replace(" ", "_") for medium in MEDIUMS),
 )
-"""The tags by what they are about. One of each group is true of a creature, except that a creature without a feature has
-no feature of any colour."""
+"""The tags by what they are about. Of each group one is true of a creature; of the colours of features none is true of
+a creature without a feature."""
 
 TAGS: tuple[str, ...] = tuple(tag for group in GROUPS for tag in group)
 """Every tag, in the order of the model's outputs."""

@@ -1,4 +1,4 @@
-"""Train the tiny tagger: a ConvNeXt that says for each tag whether it is true, in the layout of a WD v3 tagger."""
+"""Train the tiny tagger: a TResNet that says for each tag whether it is true, in the layout of a WD v3 tagger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,17 +22,9 @@ from .data import Pictures, batches, moved
 LOGGER = logging.getLogger("interrogator")
 
 IMAGE_SIZE = 96
-ARCHITECTURE = "convnext_atto"
-MODEL_ARGS: dict[str, Any] = {
-    "depths": [1, 1, 2, 1],
-    "dims": [32, 64, 96, 144],
-    "conv_mlp": True,
-    "ls_init_value": None,
-}
-"""What makes timm's smallest ConvNeXt eight times smaller; without layer scale it learns faster."""
-
-EXCLUSIVE_WEIGHT = 0.5
-"""Share of the loss that asks only which tag of a group is the true one: a ranking is learnt sooner than probabilities."""
+ARCHITECTURE = "tresnet_m"
+MODEL_ARGS: dict[str, Any] = {"layers": [2, 1, 1, 1], "width_factor": 0.24}
+"""timm's TResNet, of a sixtieth of its size: of the nets tried, it learns most in the same time on a CPU."""
 
 
 def prepare(folder: Path) -> nn.Module:
@@ -48,12 +40,12 @@ def prepare(folder: Path) -> nn.Module:
 
 
 def _configuration(model: Any) -> dict[str, Any]:
-    """config.json in the layout of SmilingWolf/wd-convnext-tagger-v3, with this model's sizes."""
+    """config.json in the layout of SmilingWolf's WD taggers, version 3, with this model's sizes."""
     return {
         "architecture": ARCHITECTURE,
         "num_classes": len(TAGS),
         "num_features": model.num_features,
-        "global_pool": "avg",
+        "global_pool": "fast",
         "model_args": MODEL_ARGS,
         "pretrained_cfg": {
             "custom_load": False,
@@ -66,7 +58,7 @@ def _configuration(model: Any) -> dict[str, Any]:
             "std": [0.5, 0.5, 0.5],
             "num_classes": len(TAGS),
             "pool_size": None,
-            "first_conv": "stem.0",
+            "first_conv": "body.conv1.conv",
             "classifier": "head.fc",
         },
     }
@@ -135,7 +127,10 @@ def save(model: nn.Module, folder: Path, truths: Sequence[Creature]) -> None:
 
     `count` in the table is in how many training pictures a tag is true.
     """
-    state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
     aside = folder / "model.safetensors.part"
     save_file(state, aside, metadata={"format": "pt"})
     aside.chmod(0o644)  # safetensors makes files that only their owner can read
@@ -144,4 +139,4 @@ def save(model: nn.Module, folder: Path, truths: Sequence[Creature]) -> None:
     with (folder / "selected_tags.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("tag_id", "name", "category", "count"))
-        table.writerows((number, tag, 0, count) for number, (tag, count) in enumerate(zip(TAGS, counts, strict=True), 1))
+        table.writerows((number, tag, 0, counts[number - 1]) for number, tag in enumerate(TAGS, 1))
