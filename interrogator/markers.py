@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .catalog import Family, KnownModel, Role
+from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
 
 logger = logging.getLogger("interrogator")
@@ -50,7 +50,8 @@ def check_family(role: Role, folder: Path) -> Family:
 
 def marker_files(role: Role) -> list[str]:
     """The names of the files by which folders with a model for a role are recognised."""
-    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
+    markers = [family.marker for family in catalog.families(role) if family.marker]
+    return list(dict.fromkeys(name for marker in markers for name in marker.names))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -61,9 +62,12 @@ def family_in(role: Role, folder: Path) -> Family | None:
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
     marker = family.marker
-    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
+    if marker is None or role not in family.loads:
         return False
-    config = _config(folder / marker.file)
+    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
+    if path is None:
+        return False
+    config = _config(path) if marker.model_types or marker.entry or role in family.architectures else {}
     if marker.model_types and config.get("model_type") not in marker.model_types:
         return False
     if not _has(config, marker.entry):
@@ -103,7 +107,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
     markers = marker_files(role)
-    known = {name for row in catalog.MODELS for name in _folder_names(row)}
+    known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all
     for root in folders:
@@ -122,13 +126,6 @@ def _holds(role: Role, folder: Path) -> bool:
     except ModelLoadError as error:  # one damaged file hides no other model
         logger.info("passed over: %s", error)
         return False
-
-
-def _folder_names(row: KnownModel) -> Iterator[str]:
-    """What a folder with a known model may be called below a folder for models, without regard to case."""
-    for name in (row.name, row.source):
-        short = name.rpartition("/")[2]
-        yield from (each.casefold() for each in (name, name.replace("/", "--"), short))
 
 
 def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:

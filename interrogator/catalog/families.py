@@ -22,6 +22,8 @@ _OPEN_CLIP_FILES = FileSet(
     ),
 )
 
+_FILE_TAGGER = ".taggers.tagger:FileTagger"
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "blip",
@@ -58,5 +60,41 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(),
         None,  # its models are on servers
         finder=".captioners.endpoint.finder:find_endpoint",
+    ),
+    Family(
+        "wd-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("selected_tags.csv",),
+            any_of=(("model.safetensors", "model.onnx"),),
+            optional=("config.json", "categories.json", "preprocess.json", "thresholds.csv"),
+        ),
+        Marker("selected_tags.csv"),
+        finder=".taggers.files:find_wd_tagger",
+    ),
+    Family(
+        "cl-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("tag_mapping.json",),
+            any_of=(("model.onnx", "model_optimized.onnx"),),
+            optional=("model.onnx.data",),
+        ),
+        Marker("tag_mapping.json"),
+        finder=".taggers.files:find_cl_tagger",
+    ),
+    Family(
+        "camie-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(any_of=(("camie-tagger-v2-metadata.json", "metadata.json"), ("camie-tagger-v2.onnx", "model.onnx"))),
+        Marker("camie-tagger-v2-metadata.json", other_names=("metadata.json",), entry=("dataset_info",)),
+        finder=".taggers.files:find_camie_tagger",
+    ),
+    Family(
+        "joytag",
+        {"tagger": _FILE_TAGGER},
+        FileSet(required=("top_tags.txt", "model.onnx")),
+        Marker("top_tags.txt"),
+        finder=".taggers.files:find_joytag",
     ),
 )

@@ -21,11 +21,18 @@ class Marker:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
         entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
+        other_names: what the file may be called instead.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
     entry: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the file may have."""
+        return (self.file, *self.other_names)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class KnownModel:
         use: what it is good for.
         revision: branch, tag or commit of that repository; None is its main branch.
         dtype: what `auto` means for it.
+        subfolder: of the repository, where the files are in one.
+        thresholds: of a tagger whose files have none: by category the probability from which its tags hold.
     """
 
     name: str
@@ -81,6 +90,8 @@ class KnownModel:
     use: str
     revision: str | None = None
     dtype: str = "auto"
+    subfolder: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> str:

@@ -18,6 +18,14 @@ class FileSet:
     any_of: tuple[tuple[str, ...], ...] = ()
     optional: tuple[str, ...] = ()
 
+    def under(self, folder: str) -> FileSet:
+        """The same files in a folder of the repository; "" is the repository itself."""
+        if not folder:
+            return self
+        required, optional = ([f"{folder}/{name}" for name in names] for names in (self.required, self.optional))
+        any_of = tuple(tuple(f"{folder}/{name}" for name in names) for names in self.any_of)
+        return FileSet(tuple(required), any_of, tuple(optional))
+
     def missing(self, is_there: Callable[[str], bool]) -> list[str]:
         """What is not there, one text a file or choice: `config.json`, `model.safetensors or pytorch_model.bin`."""
         lacking = [name for name in self.required if not is_there(name)]
