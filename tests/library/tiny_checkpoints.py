@@ -15,6 +15,7 @@ from torch import nn
 from interrogator.encoders.open_clip.files import CONFIG_FILE
 
 from . import small_models
+from .tiny_ram import write_ram
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -133,6 +134,7 @@ WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "matcher"): write_matcher,
     ("coca", "captioner"): write_coca,
     ("open_clip", "encoder"): write_open_clip,
+    ("ram", "tagger"): write_ram,
 }
 """By family and role what writes a checkpoint into a folder."""
 
