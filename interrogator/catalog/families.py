@@ -171,4 +171,12 @@ FAMILIES: tuple[Family, ...] = (
         Marker("top_tags.txt"),
         finder=".taggers.files:find_joytag",
     ),
+    Family(
+        "ram",
+        {"tagger": ".taggers.ram.tagger:RamTagger"},
+        # The list of tags, by which a folder is known, is not on the hub: its finder says where it is.
+        FileSet(any_of=(("ram_plus_swin_large_14m.safetensors", "ram_plus_swin_large_14m.pth", "model.safetensors"),)),
+        Marker("ram_tag_list.txt", other_names=("ram_plus_swin_large_14m.pth", "ram_plus_swin_large_14m.safetensors")),
+        finder=".taggers.ram.files:find_parts",
+    ),
 )

@@ -156,7 +156,7 @@ def test_a_foreign_folder_is_refused_before_its_weights_are_read(
         if other == role or family_in(role, folders[kind, other]):  # a CoCa is a captioner and an encoder
             continue
         folder = write(tmp_path / f"{kind}-{other}")
-        for weights in folder.glob("*.safetensors"):
+        for weights in (*folder.glob("*.safetensors"), *folder.glob("*.onnx")):
             weights.write_bytes(b"no weights at all")
         with pytest.raises(ModelLoadError, match=f"holds an? .*{other}.*, not an? {role}"):
             load_model(role, folder, device="cpu", dtype="fp32")
