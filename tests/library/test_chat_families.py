@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from interrogator import catalog
 from interrogator.captioners import CaptionOptions, SamplingOptions
+from interrogator.captioners.answers import clean
 from interrogator.captioners.chat.captioner import ChatCaptioner
 from interrogator.captioners.chat.families import FAMILIES
 from interrogator.errors import ModelLoadError
@@ -84,7 +85,10 @@ def one_line(text: str) -> str:
 
 
 def reference(name: str, folder: Path, images: list[Image.Image], length: int) -> list[str]:
-    """Captions by the loop that model cards show: processor and `generate`, one image at a time, greedy."""
+    """Captions by the loop that model cards show: processor and `generate`, one image at a time, greedy.
+
+    An unfinished last sentence is cut as `answers.clean` does.
+    """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     processor = AutoProcessor.from_pretrained(folder)
@@ -98,7 +102,10 @@ def reference(name: str, folder: Path, images: list[Image.Image], length: int) -
         ask = inputs.get("input_ids")
         if ask is not None and torch.equal(ids[: ask.shape[1]], ask[0]):
             ids = ids[ask.shape[1] :]
-        captions.append(one_line(processor.decode(ids, skip_special_tokens=True)))
+        text = processor.decode(ids, skip_special_tokens=True)
+        ends = model.generation_config.eos_token_id
+        finished = int(ids[-1]) in (ends if isinstance(ends, list) else [ends]) and len(ids) > 1
+        captions.append(one_line(clean(text, finished)[0]))
     return captions
 
 
@@ -109,7 +116,7 @@ def reference_inputs(name: str, processor: Any, image: Image.Image) -> dict[str,
             {"role": "user", "content": ASK},
         ]
         text = processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return dict(processor(text=[text], images=[image], return_tensors="pt"))
+        return dict(processor(text=[text], images=[image], add_special_tokens=False, return_tensors="pt"))
     if getattr(processor, "chat_template", None):
         turns = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": ASK}]}]
         return dict(
@@ -244,7 +251,7 @@ def test_it_computes_in_the_dtype_that_was_asked_for(
     model = load_captioner(files(name, "5"), device="cpu", dtype=dtype)
     assert model.dtype == {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
     ready = [model.prepare(image) for image in images[:2]]
-    assert model.caption(ready, PLAIN) == model.caption(ready, PLAIN)
+    assert model.answer(ready, PLAIN) == model.answer(ready, PLAIN)
 
 
 def test_every_listed_type_has_a_row_and_a_checkpoint() -> None:
