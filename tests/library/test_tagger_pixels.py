@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import timm
+import timm.data
 import torch
 from PIL import Image, ImageColor
 from torchvision import transforms
@@ -158,6 +160,22 @@ def test_probabilities_are_those_of_the_documented_preparation(tagger: Any, layo
     (tags,) = tagger.tag([tagger.prepare(PICTURES[kind])])
     found = [tag.probability for tag in tags]
     np.testing.assert_allclose(found, expected(tagger, layout, PICTURES[kind]), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5])
+def test_a_timm_folder_that_crops_is_prepared_as_timm_does(kept: float, tmp_path: Path) -> None:
+    folder = tiny_taggers.write_wd_timm(tmp_path)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["pretrained_cfg"] |= {"crop_pct": kept, "interpolation": "bilinear"}
+    tiny_taggers.write_json(folder / "config.json", config)
+    tagger = load_tagger(folder, device="cpu", dtype="fp32")
+    transform = timm.data.create_transform(**timm.data.resolve_data_config(config["pretrained_cfg"]))
+    image = on_white(PICTURES["landscape"])
+    side = max(image.size)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    found = tagger.network.pixels.tensor([tagger.prepare(image)], torch.device("cpu"))[0]
+    torch.testing.assert_close(found, transform(square)[[2, 1, 0]], rtol=0, atol=1e-6)
 
 
 def left_and_right(mean: Any = (0, 0, 0), std: Any = (1, 1, 1), bgr: bool = False, scale: float = 1.0) -> Array:
