@@ -250,6 +250,8 @@ def test_an_onnx_file_with_its_table_beside_it_is_a_tagger_among_others_in_one_f
     assert {text: tag.probability for text, tag in tags_of(tagger).items()} == expected
     if layout == "wd":
         assert tags_of(tagger)["1girl"].threshold == 0.3771, "of the row of that name"
+    assert markers.on_disk("tagger", [models]) == {f"models/{path.name}": path}
+    assert markers.on_disk("captioner", [models]) == {}
 
 
 def test_a_file_of_weights_is_still_no_name_of_a_captioner(tmp_path: Path) -> None:
