@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,22 @@ def check_family(role: Role, folder: Path) -> Family:
         raise ModelLoadError(f"{folder} holds {_article(' and '.join(others))}, not {_article(role)}")
     path = folder / "config.json"
     if not path.is_file():
-        files = " or ".join(dict.fromkeys(name for each in kinds for name in each.marker.names))
+        files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
+    unlisted = _unlisted(role, config)
+    if isinstance(unlisted, Family):
+        return unlisted
+    if unlisted:
+        raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
+    raise ModelLoadError(
+        f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
+    )
+
+
+def described(config: Mapping[str, Any]) -> str:
+    """A model by its config.json: its type and architecture, and whether it has code of its own."""
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -44,8 +58,13 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+    return what
+
+
+def marker_files(role: Role) -> list[str]:
+    """The names of the files by which folders with a model for a role are recognised."""
+    markers = [family.marker for family in catalog.families(role) if family.marker]
+    return list(dict.fromkeys(name for marker in markers for name in marker.names))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -53,20 +72,43 @@ def family_in(role: Role, folder: Path) -> Family | None:
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
 
 
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
+    """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or any(each.marker and kind in each.marker.model_types for each in catalog.FAMILIES):
+        return None
+    for family in catalog.families(role):
+        if family.marker and family.marker.unlisted:
+            module, _, function = family.marker.unlisted.partition(":")
+            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            return family if reason == "" else reason
+    return None
+
+
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
     marker = family.marker
-    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
-    if role not in family.loads or path is None:
+    if marker is None or role not in family.loads:
         return False
-    config = _config(path) if marker.model_types or marker.entries or role in family.architectures else {}
+    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
+    if path is None:
+        return False
+    config = _config(path) if marker.model_types or marker.entry or role in family.architectures else {}
     if marker.model_types and config.get("model_type") not in marker.model_types:
         return False
-    if not config.keys() >= set(marker.entries):
+    if not _has(config, marker.entry):
         return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
     return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
+
+
+def _has(config: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _article(noun: str) -> str:
@@ -90,7 +132,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
 
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
-    markers = list(dict.fromkeys(name for family in catalog.families(role) for name in family.marker.names))
+    markers = marker_files(role)
     known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all

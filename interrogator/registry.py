@@ -19,7 +19,7 @@ from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
 from .hub import FileSet
-from .markers import check_family, is_of, on_disk
+from .markers import check_family, is_of, marker_files, on_disk
 from .models import Located
 from .progress import Progress
 
@@ -84,12 +84,16 @@ def locate(
     if folder.is_dir():
         family = _expected(role, folder, row)
         if not family.finder:
-            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of)  # says what lacks
+            hub.fetch_files(
+                str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards
+            )  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
         return _from_file(role, asked, folder, checkpoint, fetch)
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
+    if own is None and "://" in asked:
+        raise UnknownModelError(f"no {role} has an address: name a folder or a repository org/name")
     return own or _on_hub(role, asked, source, row, checkpoint, fetch)
 
 
@@ -168,7 +172,9 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
     files = _family(row.family).files.under(row.subfolder)
-    folder = hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
+    folder = hub.find_files(
+        row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision
+    )
     return folder and folder / row.subfolder
 
 
@@ -220,8 +226,8 @@ def _on_hub(
     subfolder = row.subfolder if row else ""
     files = family.files.under(subfolder)
     folder = hub.fetch_files(
-        source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
-        **fetch,
+        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards,
+        size=row.size if row else None, **fetch,
     )  # fmt: skip
     folder /= subfolder
     _expected(role, folder, row)
@@ -231,8 +237,7 @@ def _on_hub(
 def _marked(role: Role, name: str, source: str, row: KnownModel | None, fetch: dict[str, Any]) -> Path:
     """The folder with the marker of a repository, which is fetched alone."""
     subfolder = row.subfolder if row else ""
-    names = dict.fromkeys(each for family in catalog.families(role) for each in family.marker.names)
-    (markers,) = FileSet(any_of=(tuple(names),)).under(subfolder).any_of
+    (markers,) = FileSet(any_of=(tuple(marker_files(role)),)).under(subfolder).any_of
     if not markers:
         raise UnknownModelError(f"unknown {role} {name!r}: there is no family of {role}s")
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])

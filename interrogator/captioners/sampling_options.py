@@ -81,20 +81,23 @@ class Sampled:
 
     Attributes:
         text: in the form that `Captioner.caption` returns.
-        tokens: its token ids, without prefix and end token.
+        tokens: its token ids, without prefix and end token; () where a server keeps them.
         log_probability: natural logarithm of the probability that the model assigns to these tokens after the prefix,
-            and to the end token if the caption ended; computed before temperature and penalties.
+            and to the end token if the caption ended; computed before temperature and penalties. None where a server
+            keeps it.
         ended: whether it ended with the end token, and not at the maximum length.
     """
 
     text: str
     tokens: tuple[int, ...]
-    log_probability: float
+    log_probability: float | None
     ended: bool
 
     @property
-    def mean_log_probability(self) -> float:
-        """The log-probability per token, counting the end token if there is one."""
+    def mean_log_probability(self) -> float | None:
+        """The log-probability per token, counting the end token if there is one; None where it is unknown."""
+        if self.log_probability is None:
+            return None
         return self.log_probability / max(1, len(self.tokens) + self.ended)
 
 

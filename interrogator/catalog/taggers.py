@@ -55,6 +55,11 @@ TAGGERS: tuple[KnownModel, ...] = (
         "fancyfeast/joytag", "tagger", "joytag", "ViT-B/16", "fancyfeast/joytag",
         366, _APACHE, "photographs and drawings, Danbooru's tags",
     ),
+    KnownModel(
+        "xinyu1205/recognize-anything-plus-model", "tagger", "ram", "RAM++ Swin-L",
+        "xinyu1205/recognize-anything-plus-model", 3_010, _APACHE,
+        "photographs, 4,585 English tags, a threshold each; its tag list is not on the hub",
+    ),
     _anime_timm("caformer_b36.dbv4-full", "CAFormer-B36", 560, _GATED_GPL, _EACH),
     _anime_timm("convnextv2_huge.dbv4-full", "ConvNeXtV2-H", 2_770, _GATED_GPL, f"{_EACH}; largest"),
     _anime_timm("mobilenetv3_large_150d.dbv4-full", "MobileNetV3-L", 120, _GATED_GPL, f"{_EACH}; tiny"),

@@ -15,6 +15,8 @@ from torch import nn
 from interrogator.encoders.open_clip.files import CONFIG_FILE
 
 from . import small_models, tiny_taggers
+from .tiny_chat import write_florence2, write_llava
+from .tiny_ram import write_ram
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -118,10 +120,24 @@ def write_open_clip(
     return folder
 
 
+def write_coca(folder: Path, seed: int = 0, **text: Any) -> Path:
+    """A CoCa as open_clip publishes it: a captioner, and an encoder as well. text: settings of its text tower."""
+    model, settings = small_models.coca_and_settings(seed, **text)
+    write_open_clip(folder, model)
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config["model_cfg"] = settings
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
 WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "captioner"): write_blip,
     ("blip", "matcher"): write_matcher,
+    ("chat", "captioner"): write_llava,
+    ("florence2", "captioner"): write_florence2,
+    ("coca", "captioner"): write_coca,
     ("open_clip", "encoder"): write_open_clip,
+    ("ram", "tagger"): write_ram,
     ("wd-tagger", "tagger"): tiny_taggers.write_wd_timm,
     ("cl-tagger", "tagger"): tiny_taggers.write_cl,
     ("camie-tagger", "tagger"): tiny_taggers.write_camie,
