@@ -59,6 +59,7 @@ class Family:
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
             folder None for a name that is no folder; gives what `Located.parts` holds, or None for a name that it does
             not know.
+        suffix: how a file ends whose path is a name that the finder may know; "" where there are none such.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Family:
     marker: Marker | None
     architectures: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     finder: str = ""
+    suffix: str = ""
 
 
 _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
