@@ -500,6 +500,7 @@ REFUSED: list[tuple[Reply, str]] = [
     (Reply(413, b"Payload Too Large"), "status 413: Payload Too Large"),
     (Reply(400, b""), "status 400: no reason given"),
     (Reply(500, b"<html>Internal error</html>"), "failed with status 500: a web page"),
+    (error(400, "the model could not open it: file not found"), "status 400: the model could not open it"),
     (error(500, "unsupported image format: image type is not supported"), "failed with status 500: unsupported image"),
 ]
 
@@ -554,6 +555,12 @@ def test_what_holds_for_every_picture_is_an_error_of_the_server(server: SmallSer
     with pytest.raises(EndpointError, match=reason) as caught:
         model.answer(ready(model, 3))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_wrong_path_is_named(server: SmallServer) -> None:
+    model = EndpointCaptioner(Address.parse(server.name.replace("/v1", "/openai")), limits=QUICK)
+    with pytest.raises(EndpointError, match=r"/openai has no chat completions or no model 'tiny-vl' .* ends in /v1"):
+        model.answer(ready(model))
 
 
 def test_redirects_are_not_followed(server: SmallServer) -> None:

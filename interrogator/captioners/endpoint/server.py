@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ KEY_VARIABLE = "INTERROGATOR_API_KEY"
 
 _LOOK_SECONDS = 15.0  # for a request that no model has to work on
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_SHORTEST_PAUSE = 0.2  # whatever the server says
 _NO_LIST = frozenset({400, 404, 405, 501})
 
 
@@ -164,7 +166,7 @@ class Server:
                         " where it stopped"
                     )
             logger.info("%s: %s; trying again", self.address.base, trouble)
-            call.sleep(pause if wanted is None else wanted)
+            call.sleep(pause if wanted is None else max(wanted, _SHORTEST_PAUSE))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
@@ -190,6 +192,8 @@ def _retry_after(reply: Reply) -> float | None:
 
 def _said(error: BaseException) -> str:
     """What an exception of a connection says, in one line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified: {error.verify_message}"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:200]
 
