@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from ...errors import CaptionError, EndpointError, RequestError
@@ -59,21 +60,21 @@ class Server:
         self._models: list[str] = []
         self._slots = threading.BoundedSemaphore(limits.in_flight)
 
-    def choose_model(self, call: Call) -> str:
-        """The model that the address names, or else the only one that the server has. Asks the server in any case.
+    def choose_model(self, call: Call) -> None:
+        """Add the only model that the server has to an address that names none. Asks the server in any case.
 
         Raises EndpointError: no such server answers, it wants another key, or it has none or several models.
         """
         models = self._listed(call)
         if self.address.model:
-            return self.address.model
+            return
         if models is None:
             raise EndpointError(f"{self.address.base} does not list its models: {one_of(())}")
         writing = [name for name in models if "embed" not in name.lower()] or models  # LM Studio always lists one
         if len(writing) != 1:
             has = "several models" if writing else "no model"
             raise EndpointError(f"{self.address.base} has {has}: {one_of(writing)}")
-        return writing[0]
+        self.address = replace(self.address, model=writing[0])
 
     def complete(self, call: Call, body: bytes) -> Completion:
         """What the model answers to a request.
