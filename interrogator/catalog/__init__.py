@@ -4,7 +4,7 @@ kinds       what a row holds
 families    which code loads which files
 captioners, taggers, matchers, encoders    the known models, by role
 presets     models and banks that go together
-demo, licences    what several rows share
+demo, licences, chat_types    what several rows share
 """
 
 from __future__ import annotations
