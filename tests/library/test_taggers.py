@@ -465,6 +465,20 @@ def test_an_onnx_file_with_a_fixed_batch_is_fed_as_many(batch: int, tmp_path: Pa
         np.testing.assert_allclose([t.probability for t in one], [t.probability for t in other], rtol=0, atol=1e-5)
 
 
+def test_an_onnx_file_in_half_precision_is_fed_half_precision(tmp_path: Path) -> None:
+    folder = tiny_taggers.write_wd_onnx(tmp_path)
+    expected = tags_of(load(folder))
+    model = onnx.load(folder / "model.onnx")
+    for node in model.graph.node:
+        node.input[:] = ["wide" if name == "input" else name for name in node.input]
+    model.graph.node.insert(0, helper.make_node("Cast", ["input"], ["wide"], to=TensorProto.FLOAT))
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, folder / "model.onnx")
+    tagger = load(folder)
+    assert tagger.dtype == torch.float16
+    assert tags_of(tagger) == expected, "half precision holds whole numbers up to 255"
+
+
 def test_numbers_that_are_no_probabilities_are_an_error(tmp_path: Path) -> None:
     folder = tiny_taggers.write_pixai(tmp_path)
     model = onnx.load(folder / "model.onnx")
