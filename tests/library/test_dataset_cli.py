@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def caption(*arguments: object) -> list[str]:
-    return ["caption", *map(str, arguments), "--preset", "demo", "--device", "cpu"]
+    return ["caption", "--preset", "demo", "--device", "cpu", *map(str, arguments)]
 
 
 def sidecars(folder: Path) -> dict[str, str]:
