@@ -13,6 +13,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """What a model does for us."""
 
 
+Stored = Literal["fp32", "fp16", "bf16"]
+"""The dtype of weights in a file."""
+
+
 @dataclass(frozen=True)
 class Marker:
     """The file by which a folder with a model of some family is recognised.
@@ -109,7 +113,7 @@ class KnownModel:
     use: str
     revision: str | None = None
     dtype: str = "auto"
-    stored: Literal["fp32", "fp16", "bf16"] = "fp32"
+    stored: Stored = "fp32"
     gated: bool = False
     commercial: bool = True
     subfolder: str = ""

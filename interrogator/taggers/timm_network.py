@@ -73,7 +73,8 @@ def read_timm(folder: Path, weights: Path, width: int, device: torch.device, dty
         )
     model = _build(folder).to(dtype=dtype)
     _fill(model, weights)
-    return model.to(device)
+    channels_last: Any = {"memory_format": torch.channels_last}  # as the pixels are; up to a fifth quicker
+    return model.to(device=device, **channels_last)
 
 
 def pretrained_cfg(model: nn.Module) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ from interrogator.models import Tag
 from interrogator.registry import load_tagger
 
 from . import tiny_taggers
+from .small_hub import SmallHub, files_of
 from .small_models import pictures
 from .tiny_taggers import BEST, CL_WORDS, IPS, ROWS, SIZE, vit
 
@@ -462,6 +465,20 @@ def test_an_onnx_file_with_a_fixed_batch_is_fed_as_many(batch: int, tmp_path: Pa
         np.testing.assert_allclose([t.probability for t in one], [t.probability for t in other], rtol=0, atol=1e-5)
 
 
+def test_an_onnx_file_in_half_precision_is_fed_half_precision(tmp_path: Path) -> None:
+    folder = tiny_taggers.write_wd_onnx(tmp_path)
+    expected = tags_of(load(folder))
+    model = onnx.load(folder / "model.onnx")
+    for node in model.graph.node:
+        node.input[:] = ["wide" if name == "input" else name for name in node.input]
+    model.graph.node.insert(0, helper.make_node("Cast", ["input"], ["wide"], to=TensorProto.FLOAT))
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, folder / "model.onnx")
+    tagger = load(folder)
+    assert tagger.dtype == torch.float16
+    assert tags_of(tagger) == expected, "half precision holds whole numbers up to 255"
+
+
 def test_numbers_that_are_no_probabilities_are_an_error(tmp_path: Path) -> None:
     folder = tiny_taggers.write_pixai(tmp_path)
     model = onnx.load(folder / "model.onnx")
@@ -547,3 +564,68 @@ def test_what_progress_raises_ends_a_run_that_would_last_for_days(tmp_path: Path
     with pytest.raises(Stop):
         tagger.tag([tagger.prepare(pictures(1)[0])], stop)
     assert calls == [(0, 1)] * 3
+
+
+# --- from the hub and on the command line -----------------------------------------------------------------------------
+
+
+FETCH = """
+import sys
+from interrogator.registry import load_tagger
+tagger = load_tagger(sys.argv[1], device="cpu", dtype="fp32", download=True)
+print(type(tagger.network).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("write", "repo", "name", "runtime", "files"),
+    [
+        (
+            tiny_taggers.write_anime_timm, "maker/tiny", "maker/tiny", "TimmNetwork",
+            {"selected_tags.csv", "config.json", "preprocess.json", "thresholds.csv", "model.safetensors"},
+        ),
+        (
+            tiny_taggers.write_pixai, "deepghs/pixai-tagger-v0.9-onnx", "deepghs/pixai-tagger-v0.9-onnx", "OnnxNetwork",
+            {"selected_tags.csv", "categories.json", "preprocess.json", "thresholds.csv", "model.onnx"},
+        ),
+        (
+            tiny_taggers.write_cl, "cella110n/cl_tagger", "cella110n/cl_tagger/cl_tagger_1_02", "OnnxNetwork",
+            {"cl_tagger_1_02/tag_mapping.json", "cl_tagger_1_02/model.onnx"},
+        ),
+        (
+            tiny_taggers.write_camie, "maker/camie", "maker/camie", "OnnxNetwork",
+            {"camie-tagger-v2-metadata.json", "camie-tagger-v2.onnx"},
+        ),
+    ],
+)  # fmt: skip
+def test_only_the_files_that_make_a_tagger_are_fetched(
+    write: Callable[[Path], Path], repo: str, name: str, runtime: str, files: set[str], tmp_path: Path
+) -> None:
+    subfolder = next((file.rpartition("/")[0] for file in files if "/" in file), "")
+    write(tmp_path / "repo" / subfolder)
+    for more in ("model.msgpack", "README.md", "other/model.onnx"):
+        (tmp_path / "repo" / more).parent.mkdir(exist_ok=True)
+        (tmp_path / "repo" / more).write_bytes(b"not asked for")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
+    with SmallHub({repo: files_of(tmp_path / "repo")}) as server:
+        env = {
+            **inherited, "HF_ENDPOINT": server.address, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "*",
+            "INTERROGATOR_HOME": str(tmp_path / "home"),
+        }  # fmt: skip
+        command = [sys.executable, "-c", FETCH, name]
+        done = subprocess.run(
+            command, env=env, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0 and done.stdout.strip() == runtime, done.stderr
+    assert {file.removeprefix(f"{repo}/") for file in server.sent} == files
+
+
+def test_tag_prints_what_a_tagger_in_an_onnx_file_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_taggers.write_joytag(tmp_path / "joytag")
+    picture = tmp_path / "a.png"
+    pictures(1)[0].save(picture)
+    assert main(["tag", str(picture), "--tagger", str(folder), "--device", "cpu"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    tags = tags_of(load(folder), Image.open(picture))
+    held = {tag.text.replace("_", " "): f"{tag.probability:.4f}" for tag in tags.values() if tag.probability > 0.4}
+    assert held and {text: probability for probability, _, text in lines} == held

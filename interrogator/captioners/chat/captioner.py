@@ -120,7 +120,7 @@ class ChatCaptioner:
     def check(self, options: CaptionOptions) -> None:
         """Raises RequestError: the model cannot do what the options ask for, or the question needs what they lack."""
         require(self, abilities_for(options))
-        questions(replace(options, tags=("",)), 1, self.prompts, self._kind.question)
+        self._texts(replace(options, tags=("",)), 1)
 
     def caption(
         self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None

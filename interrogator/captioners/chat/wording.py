@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...errors import ModelLoadError
+from ...errors import ModelLoadError, RequestError
 from .families import ChatFamily
 from .processor import template_of
 
@@ -46,7 +46,13 @@ class Wording:
         return self._template is not None
 
     def text(self, question: str, system: str = "", prefix: str = "") -> str:
-        """What stands in front of the answer to a question; it ends with the prefix that the answer begins with."""
+        """What stands in front of the answer to a question; it ends with the prefix that the answer begins with.
+
+        Raises RequestError: one of them holds what stands for an image.
+        """
+        for mark in self._marks():
+            if any(mark in words for words in (question, system, prefix)):
+                raise RequestError(f"a question must not hold {mark}, which stands for an image; leave it out")
         if self._template is None:
             return self._family.lead + " ".join(part for part in (question, prefix) if part)
         text = self._rendered(question, system, self._style)
