@@ -12,6 +12,7 @@ from typing import Any
 from . import catalog
 from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
+from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
@@ -118,6 +119,8 @@ def _config(path: Path) -> dict[str, Any]:
     if path.suffix != ".json":
         return {}
     try:
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {error}") from error

@@ -88,7 +88,7 @@ class Input:
 
     def prepare(self, image: Image.Image) -> Pixels:
         """An image of any mode and size at the model's size: RGB, uint8 [H, W, 3]. Raises ImageReadError."""
-        picture = to_rgb(image)
+        picture = image if _is_plain(image) else to_rgb(image)  # no copy of what no step changes
         for step in self.steps:
             picture = step(picture)
         return np.asarray(picture)
@@ -108,6 +108,11 @@ class Input:
         mean, std = (torch.tensor(each, device=device) * scale for each in (self.mean, self.std))  # [3]
         values = values.sub_(mean).div_(std)
         return values.permute(0, 3, 1, 2) if channels_first else values
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether a picture is upright RGB already, as `open_image` gives it: without transparency or metadata."""
+    return type(image) is Image.Image and image.mode == "RGB" and not image.info and 0 not in image.size
 
 
 def _padded(image: Image.Image, size: tuple[int, int], resample: Image.Resampling, color: Color) -> Image.Image:

@@ -16,7 +16,8 @@ import torch
 from PIL import Image, ImageColor
 from torchvision import transforms
 
-from interrogator.errors import ModelLoadError
+from interrogator.errors import ImageReadError, ModelLoadError
+from interrogator.images import open_image
 from interrogator.registry import load_tagger
 from interrogator.taggers.pixels import Input, Step
 from interrogator.taggers.preprocess import read_preprocess
@@ -220,6 +221,19 @@ def test_margins_have_the_color_of_the_model(tagger: Any, layout: str) -> None:
     margin = {"camie": (124, 116, 104), "pixai": (0, 128, 0)}.get(layout, (255, 255, 255))
     assert tuple(prepared[0, 0]) == tuple(prepared[-1, -1]) == margin
     assert tuple(prepared[SIZE // 2, SIZE // 2]) == (0, 128, 0)
+
+
+def test_what_is_no_picture_or_lies_on_its_side_is_handled_as_everywhere(tagger: Any, tmp_path: Path) -> None:
+    upright = picture(90, 40, 8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    expected = tagger.prepare(upright)
+    assert np.array_equal(tagger.prepare(Image.open(tmp_path / "turned.png")), expected)
+    assert np.array_equal(tagger.prepare(open_image(tmp_path / "turned.png")), expected)
+    for wrong in (Image.new("RGB", (0, 5)), "a.png"):
+        with pytest.raises(ImageReadError):
+            tagger.prepare(wrong)
 
 
 @pytest.mark.parametrize("size", [(4000, 1), (1, 4000), (1, 1)])
