@@ -98,8 +98,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def some(names: Collection[str]) -> str:
-    """The first three names in order of the alphabet."""
-    shown = sorted(names)[:3]
+    """The first five names in order of the alphabet."""
+    shown = sorted(names)[:5]
     return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
 
 
