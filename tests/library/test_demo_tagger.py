@@ -17,7 +17,7 @@ import interrogator
 from interrogator import demo
 from interrogator.cli import main
 from interrogator.dataset import CaptionRules, Models, Run, Settings
-from interrogator.demo.attributes import Creature, draw_attributes, parse_caption
+from interrogator.demo.attributes import KINDS, Creature, draw_attributes, parse_caption
 from interrogator.demo.creatures import creature
 from interrogator.demo.tags import GROUPS, TAGS, true_tags
 
@@ -163,3 +163,19 @@ def test_a_dataset_of_creatures_gets_trigger_tags_and_caption(
         assert trigger == "sks"
         assert sorted(tags) == sorted(expected(truth))
         assert parse_caption(caption) == truth
+
+
+@pytest.mark.models
+def test_training_writes_a_folder_that_loads(tmp_path: Path) -> None:
+    import torch
+
+    from interrogator.demo.train import Plan, train_tagger
+    from interrogator.demo.training.tagger import Head
+
+    train_tagger(tmp_path, Plan(tagger_pictures=64, tagger_phases=((64, 1.0, 1e-3), (96, 1.0, 1e-3))))
+    tagger: Any = interrogator.load_tagger(tmp_path / "tagger", device="cpu", dtype="fp32")
+    assert len(tagger.vocabulary) == len(TAGS)
+    with (tmp_path / "tagger" / "selected_tags.csv").open(encoding="utf-8", newline="") as file:
+        assert sum(int(row["count"]) for row in csv.DictReader(file) if row["name"] in KINDS) == 64
+    head, features = Head(12), torch.randn(5, 12)
+    assert torch.allclose(head.as_linear()(features), head(features), atol=1e-5)
