@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .catalog import Family, KnownModel, Role
+from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
+from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
@@ -63,7 +64,8 @@ def described(config: Mapping[str, Any]) -> str:
 
 def marker_files(role: Role) -> list[str]:
     """The names of the files by which folders with a model for a role are recognised."""
-    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
+    markers = [family.marker for family in catalog.families(role) if family.marker]
+    return list(dict.fromkeys(name for marker in markers for name in marker.names))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -78,8 +80,7 @@ def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
         return None
     for family in catalog.families(role):
         if family.marker and family.marker.unlisted:
-            module, _, function = family.marker.unlisted.partition(":")
-            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            reason: str | None = imported(family.marker.unlisted)(config)
             return family if reason == "" else reason
     return None
 
@@ -87,9 +88,12 @@ def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
     marker = family.marker
-    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
+    if marker is None or role not in family.loads:
         return False
-    config = _config(folder / marker.file)
+    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
+    if path is None:
+        return False
+    config = _config(path) if marker.model_types or marker.entry or role in family.architectures else {}
     if marker.model_types and config.get("model_type") not in marker.model_types:
         return False
     if not _has(config, marker.entry):
@@ -115,6 +119,8 @@ def _config(path: Path) -> dict[str, Any]:
     if path.suffix != ".json":
         return {}
     try:
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {error}") from error
@@ -126,10 +132,11 @@ def _config(path: Path) -> dict[str, Any]:
 def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
 
-    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
+    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read. Where one
+    file is the name of a model, those in the folders are listed too.
     """
     markers = marker_files(role)
-    known = {name for row in catalog.MODELS for name in _folder_names(row)}
+    known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all
     for root in folders:
@@ -139,7 +146,33 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
                 continue
             listed.add(folder)
             found.setdefault(f"{root.name}/{name}", folder)
+        for path in _files_of(role, root):
+            found.setdefault(f"{root.name}/{path.name}", path)
     return found
+
+
+def _files_of(role: Role, root: Path) -> list[Path]:
+    """Files in a folder that are models by themselves, with what lies beside them."""
+    kinds = [family for family in catalog.families(role) if family.suffix]
+    try:
+        paths = sorted(path for path in root.iterdir() if any(path.name.endswith(each.suffix) for each in kinds))
+    except OSError:
+        return []
+    return [path for path in paths if any(_is_model(family, path) for family in kinds)]
+
+
+def _is_model(family: Family, path: Path) -> bool:
+    try:
+        return imported(family.finder)(str(path), None) is not None
+    except (ModelNotFoundError, ModelLoadError) as error:
+        logger.info("passed over: %s", error)
+        return False
+
+
+def imported(name: str) -> Any:
+    """What `module:attribute` names; a module that begins with a dot is one of this package."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module, __package__), attribute)
 
 
 def _holds(role: Role, folder: Path) -> bool:
@@ -148,13 +181,6 @@ def _holds(role: Role, folder: Path) -> bool:
     except ModelLoadError as error:  # one damaged file hides no other model
         logger.info("passed over: %s", error)
         return False
-
-
-def _folder_names(row: KnownModel) -> Iterator[str]:
-    """What a folder with a known model may be called below a folder for models, without regard to case."""
-    for name in (row.name, row.source):
-        short = name.rpartition("/")[2]
-        yield from (each.casefold() for each in (name, name.replace("/", "--"), short))
 
 
 def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:

@@ -22,6 +22,7 @@ _OPEN_CLIP_FILES = FileSet(
         "config.json",
     ),
 )
+_FILE_TAGGER = ".taggers.tagger:FileTagger"
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -133,5 +134,53 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(),
         None,  # its models are on servers
         finder=".captioners.endpoint.finder:find_endpoint",
+    ),
+    Family(
+        "wd-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("selected_tags.csv",),
+            any_of=(("model.safetensors", "model.onnx"),),
+            optional=("config.json", "categories.json", "preprocess.json", "thresholds.csv"),
+        ),
+        Marker("selected_tags.csv"),
+        finder=".taggers.files:find_wd_tagger",
+        suffix=".onnx",
+    ),
+    Family(
+        "cl-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("tag_mapping.json",),
+            any_of=(("model.onnx", "model_optimized.onnx"),),
+            optional=("model.onnx.data",),
+        ),
+        Marker("tag_mapping.json"),
+        finder=".taggers.files:find_cl_tagger",
+        suffix=".onnx",
+    ),
+    Family(
+        "camie-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(any_of=(("camie-tagger-v2-metadata.json", "metadata.json"), ("camie-tagger-v2.onnx", "model.onnx"))),
+        Marker("camie-tagger-v2-metadata.json", other_names=("metadata.json",), entry=("dataset_info",)),
+        finder=".taggers.files:find_camie_tagger",
+        suffix=".onnx",
+    ),
+    Family(
+        "joytag",
+        {"tagger": _FILE_TAGGER},
+        FileSet(required=("top_tags.txt", "model.onnx")),
+        Marker("top_tags.txt"),
+        finder=".taggers.files:find_joytag",
+        suffix=".onnx",
+    ),
+    Family(
+        "ram",
+        {"tagger": ".taggers.ram.tagger:RamTagger"},
+        # The list of tags, by which a folder is known, is not on the hub: its finder says where it is.
+        FileSet(any_of=(("ram_plus_swin_large_14m.safetensors", "ram_plus_swin_large_14m.pth", "model.safetensors"),)),
+        Marker("ram_tag_list.txt", other_names=("ram_plus_swin_large_14m.pth", "ram_plus_swin_large_14m.safetensors")),
+        finder=".taggers.ram.files:find_parts",
     ),
 )

@@ -13,6 +13,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """What a model does for us."""
 
 
+Stored = Literal["fp32", "fp16", "bf16"]
+"""The dtype of weights in a file."""
+
+
 @dataclass(frozen=True)
 class Marker:
     """The file by which a folder with a model of some family is recognised.
@@ -24,12 +28,19 @@ class Marker:
             if the family loads it, why nothing here does, to end a sentence about the model, or None if it is of
             another kind.
         entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
+        other_names: what the file may be called instead.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
     unlisted: str = ""
     entry: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the file may have."""
+        return (self.file, *self.other_names)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Family:
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
             folder None for a name that is no folder; gives what `Located.parts` holds, or None for a name that it does
             not know.
+        suffix: how a file ends whose path is a name that the finder may know; "" where there are none such.
     """
 
     name: str
@@ -56,6 +68,17 @@ class Family:
     marker: Marker | None
     architectures: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     finder: str = ""
+    suffix: str = ""
+
+
+_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+# Work on one image beside the weights, roughly: buffers, and keys and values of the text, which grow with the model.
+_WORKING_MB, _WORKING_SHARE = 400, 1.08
+
+
+def in_words(megabytes: int) -> str:
+    """A size for a person: `1.9 GB`, `4 MB`."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes} MB"
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,11 @@ class KnownModel:
         use: what it is good for.
         revision: branch, tag or commit of that repository; None is its main branch.
         dtype: what `auto` means for it.
+        stored: the dtype of its weights on disk.
+        gated: the hub gives its files only to those who accepted its terms.
+        commercial: the licence allows commercial use.
+        subfolder: of the repository, where the files are in one.
+        thresholds: of a tagger whose files have none: by category the probability from which its tags hold.
     """
 
     name: str
@@ -85,11 +113,27 @@ class KnownModel:
     use: str
     revision: str | None = None
     dtype: str = "auto"
+    stored: Stored = "fp32"
+    gated: bool = False
+    commercial: bool = True
+    subfolder: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> str:
         """The size of the weights for a person: `1.9 GB`."""
-        return f"{self.size_mb / 1000:.1f} GB" if self.size_mb >= 100 else f"{self.size_mb} MB"
+        return in_words(self.size_mb)
+
+    @property
+    def terms(self) -> str:
+        """The licence for a person, and what it asks for."""
+        remarks = ("" if self.commercial else ", non-commercial") + (", gated" if self.gated else "")
+        return self.licence + remarks
+
+    def memory_mb(self, dtype: str) -> int:
+        """About how much memory it takes, in megabytes: weights in a dtype, and work on one image. An estimate."""
+        weights = self.size_mb * _BYTES[dtype] / _BYTES[self.stored]
+        return round(weights * _WORKING_SHARE + min(weights, _WORKING_MB))
 
 
 Asked = TypeVar("Asked")
@@ -97,7 +141,13 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of models and banks; `dtype` is what `auto` means for it."""
+    """A named choice of models and banks.
+
+    Attributes:
+        use: what it is good for.
+        dtype: what `auto` means for it.
+        mode: in which `interrogator prompt` makes prompts unless asked otherwise: what the image generator reads best.
+    """
 
     name: str
     captioner: str
@@ -107,6 +157,7 @@ class Preset:
     dtype: str = "auto"
     tagger: str | None = None
     matcher: str | None = None
+    mode: str = "best"
 
     def dtype_for(self, asked: Asked) -> Asked | str:
         """The number format that was asked for, or what `auto` means for this preset."""

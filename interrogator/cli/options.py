@@ -13,7 +13,6 @@ from ..captioners import DEFAULT_OPTIONS, NAMED_PROMPTS
 from ..catalog import DEFAULT_PRESET, PRESETS
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, Mode
-from ..taggers import CHARACTER_THRESHOLD, THRESHOLD
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -52,12 +51,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
-def add_mode(parser: argparse._ActionsContainer, default: Mode) -> None:
-    """--mode."""
+def add_mode(parser: argparse._ActionsContainer, default: Mode | None) -> None:
+    """--mode. default: None is that of the preset."""
+    shown = default.value if default else _modes_of_presets()
     parser.add_argument(
-        "--mode", choices=MODE_NAMES, default=default.value, metavar="MODE",
-        help=f"how to make the prompt; modes are listed below (default: {default.value})",
+        "--mode", choices=MODE_NAMES, default=default.value if default else None, metavar="MODE",
+        help=f"how to make the prompt; modes are listed below (default: {shown})",
     )  # fmt: skip
+
+
+def _modes_of_presets() -> str:
+    """The mode of most presets, and which have another."""
+    presets: dict[str, list[str]] = {Mode.BEST.value: []}
+    for row in PRESETS:
+        presets.setdefault(row.mode, []).append(row.name)
+    others = (f"{mode} with preset {' or '.join(presets[mode])}" for mode in [*presets][1:])
+    return "; ".join([Mode.BEST.value, *others])
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +89,11 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         "--min-angle", type=float, metavar="DEGREES",
         help="skip phrases closer in meaning than this to one in the prompt (default: 0, off)",
     )  # fmt: skip
+    add_escape(group)
+
+
+def add_escape(group: argparse._ActionsContainer) -> None:
+    """--escape."""
     group.add_argument("--escape", action="store_true", help="escape brackets, which image generators read as weights")
 
 
@@ -118,18 +132,6 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
         "--strip", action="append", default=[], metavar="WORDS", help="remove WORDS from captions; repeatable"
     )
     group.add_argument("--strip-list", type=Path, metavar="FILE", help="remove the words in FILE, one entry per line")
-
-
-def add_thresholds(parser: argparse._ActionsContainer) -> None:
-    """How probable a tag must be."""
-    parser.add_argument(
-        "--threshold", type=float, default=THRESHOLD, metavar="X",
-        help=f"keep tags with at least this probability (default: {THRESHOLD})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--character-threshold", type=float, default=CHARACTER_THRESHOLD, metavar="X",
-        help=f"the same for names of characters (default: {CHARACTER_THRESHOLD})",
-    )  # fmt: skip
 
 
 def add_preset(group: argparse._ActionsContainer) -> None:

@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
-from ..modes import MODES, Mode
+from ..catalog import ROLES
+from ..modes import MODES
 from ..version import __version__
 from . import dataset_options, options
+from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -49,7 +51,7 @@ def _command(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    options.add_mode(parser, Mode.BEST)
+    options.add_mode(parser, None)
     options.add_json(parser)
     caption = parser.add_argument_group("captions")
     caption.add_argument("--caption", metavar="TEXT", help="use this caption for every image; '' for none")
@@ -62,10 +64,11 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
+    add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
     options.add_captioner(models, "; none for no captions")
-    options.add_model(models, "tagger", "model that finds tags")
+    options.add_model(models, "tagger", "model that finds tags; with --json, in every mode")
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
@@ -97,11 +100,17 @@ def _rank(parser: argparse.ArgumentParser) -> None:
 
 def _tag(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    options.add_thresholds(parser)
     options.add_json(parser)
+    parser.add_argument(
+        "--text", action="store_true", help="print the tags of each image on one line, separated by commas"
+    )
+    add_tag_options(parser)
+    options.add_escape(parser)
     models = parser.add_argument_group("models")
-    options.add_model(models, "tagger", "model that finds tags", required=True)
+    options.add_preset(models)
+    options.add_model(models, "tagger", "model that finds tags", note="; default: the preset's, if it has one")
     options.add_loading_options(models)
+    parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("tag", "tag"))
 
 
@@ -138,10 +147,17 @@ def _cache(parser: argparse.ArgumentParser) -> None:
 
 def _models(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    parser.set_defaults(run=_command("models", "list_models"), json=False)
+    parser.set_defaults(run=_command("models", "list_models"))
+    _list_options(parser)
     listing = _add(commands, "list", "list known models by role and family (the default)", "models", "list_models")
-    options.add_json(listing)
+    _list_options(listing, default=argparse.SUPPRESS)
     _add(commands, "path", "print the folder where models are looked for", "models", "models_path")
+
+
+def _list_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Which models are listed, and how. default: SUPPRESS keeps what stands before the command of a command."""
+    parser.add_argument("--role", choices=ROLES, default=default, help=f"list only these: {', '.join(ROLES)}")
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON object per line")
 
 
 def _add(commands: Commands, name: str, text: str, module: str, function: str) -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ from .answers import GROUP_SIZE, answer_images, prepare_table, row_prefix
 from .choices import captioner_name, check_model_options, chosen_banks, search_options, stripped_words
 from .download import load_with_consent
 from .inputs import Input
+from .tag_options import check_tag_options, tag_rules, tagger_name
 from .terminal import Bar, put, put_json
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ _GROUP_SIZES = {Mode.BEST: 1}
 
 def prompt(args: argparse.Namespace) -> int:
     """Write a prompt for each image: bare where the arguments name one picture, else a row of a table."""
+    args.mode = args.mode or find_preset(args.preset).mode
     mode = Mode.of(args.mode)
     search = search_options(args)
     SearchOptions.of(mode, **search)  # what is wrong with an option shows before models load
     needs = _needs(args, mode)
-    banks, caption_options = chosen_banks(args), _caption_options(args)
+    banks, caption_options, rules = chosen_banks(args), _caption_options(args), tag_rules(args)
 
     def load_models() -> Interrogator:
         names = {"captioner": captioner_name(args), "tagger": args.tagger, "encoder": args.encoder}
@@ -44,7 +46,7 @@ def prompt(args: argparse.Namespace) -> int:
             lambda download, bar: load(
                 args.preset, **models, matcher=NONE, banks=banks, device=args.device, dtype=args.dtype,
                 cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
-                caption_options=caption_options,
+                caption_options=caption_options, tag_rules=rules,
             ),
         )  # fmt: skip
         if "encoder" in MODES[mode].needs:
@@ -75,12 +77,14 @@ def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
         needs.add("encoder")  # gives the similarity of the caption
     if args.caption is not None:
         needs.discard("captioner")
-    if "captioner" in needs and asks_for_tags(args.ask):
+    if "captioner" in needs and asks_for_tags(args.ask) or args.json and args.tagger:
         needs.add("tagger")
+    if args.tagger and "tagger" not in needs:
+        raise RequestError(f"--tagger has no effect in mode {mode.value} without --json, which shows its tags")
+    check_tag_options(args, needs)
     check_model_options(args, needs | ({"captioner"} & MODES[mode].needs))
-    if "tagger" in needs and not (args.tagger or find_preset(args.preset).tagger):
-        what = f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question"
-        raise RequestError(f"{what} needs a tagger: name one with --tagger")
+    if "tagger" in needs:
+        tagger_name(args, f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question")
     return frozenset(needs)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import ModelLoadError
 
@@ -27,7 +27,7 @@ class Shards:
         path = folder / self.index
         try:
             names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
-            return sorted({str(name) for name in names})
+            return sorted({(PurePosixPath(self.index).parent / str(name)).as_posix() for name in names})
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelLoadError(f"{path} is no index of weights; fetch it again") from error
 
@@ -49,6 +49,15 @@ class FileSet:
     any_of: tuple[tuple[str, ...], ...] = ()
     optional: tuple[str, ...] = ()
     shards: tuple[Shards, ...] = ()
+
+    def under(self, folder: str) -> FileSet:
+        """The same files in a folder of the repository; "" is the repository itself."""
+        if not folder:
+            return self
+        required, optional = ([f"{folder}/{name}" for name in names] for names in (self.required, self.optional))
+        any_of = tuple(tuple(f"{folder}/{name}" for name in names) for names in self.any_of)
+        shards = tuple(Shards(f"{folder}/{each.index}", f"{folder}/{each.pattern}") for each in self.shards)
+        return FileSet(tuple(required), any_of, tuple(optional), shards)
 
     def missing(self, is_there: Callable[[str], bool]) -> list[str]:
         """What is not there, one text a file or choice: `config.json`, `model.safetensors or pytorch_model.bin`."""

@@ -17,7 +17,7 @@ from interrogator.captioners import CaptionOptions
 from interrogator.captioners.florence2.captioner import Florence2Captioner
 from interrogator.captioners.florence2.checkpoint import load_florence2
 from interrogator.captioners.florence2.legacy import EMBEDDINGS, legacy_name
-from interrogator.errors import ModelLoadError, RequestError
+from interrogator.errors import ModelLoadError, ModelNotFoundError, RequestError
 from interrogator.registry import load_captioner
 
 from .legacy_florence import (
@@ -206,6 +206,38 @@ def test_what_transformers_does_not_compute_is_refused(legacy: Path, tmp_path: P
         load_florence2(folder, CPU, FP32)
 
 
+def test_files_that_cannot_be_read_are_named(legacy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(legacy, tmp_path / "broken")
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ModelLoadError, match="model.safetensors is a pointer of Git LFS"):
+        load_florence2(folder, CPU, FP32)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelNotFoundError, match="model.safetensors"):
+        load_captioner(folder)
+    change(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(ModelLoadError, match="use the weights in 16 bit"):
+        load_florence2(folder, CPU, FP32)
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES as CONFIGS
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
+
+    monkeypatch.delitem(NAMES, "florence2")
+    monkeypatch.delitem(CONFIGS, "florence2")
+    with pytest.raises(ModelLoadError, match="holds a Florence-2, which transformers .* does not know"):
+        load_florence2(legacy, CPU, FP32)
+
+
+def test_a_tokenizer_of_another_model_is_refused(legacy: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(legacy, tmp_path / "other")
+    text = json.loads((folder / "config.json").read_text("utf-8"))["text_config"]
+    state = load_file(folder / "model.safetensors")
+    state = {name: value[:300].clone() if name in EMBEDDINGS else value for name, value in state.items()}
+    state.pop("language_model.final_logits_bias")
+    save_file(state, folder / "model.safetensors")
+    change(folder, text_config={**text, "vocab_size": 300})
+    with pytest.raises(ModelLoadError, match="tokens, but its model 300: they do not belong together"):
+        load_florence2(folder, CPU, FP32)
+
+
 def test_tokens_of_the_first_code_are_left_out_of_captions(captioner: Any) -> None:
     tokenizer = captioner.processor.tokenizer
     rows = captioner.module.get_input_embeddings().weight.shape[0]
@@ -230,6 +262,15 @@ def test_only_tasks_are_asked(captioner: Any) -> None:
         captioner.check(CaptionOptions(ask="<OD>"))
     with pytest.raises(RequestError, match="ask <CAPTION> alone"):
         captioner.check(CaptionOptions(ask="<CAPTION> of a cat"))
+
+
+def test_a_caption_is_as_long_as_the_model_has_positions(captioner: Any) -> None:
+    prepared = [captioner.prepare(image) for image in pictures()[:2]]
+    room = captioner.module.config.text_config.max_position_embeddings
+    assert room < 1024, "the length that Florence-2 takes where nobody says"
+    assert all(captioner.caption(prepared))
+    with pytest.raises(RequestError, match=rf"max_new_tokens \({room + 1}\) exceed the {room} tokens"):
+        captioner.caption(prepared, CaptionOptions(max_new_tokens=room + 1))
 
 
 def test_a_prompt_gen_knows_more(tmp_path: Path) -> None:

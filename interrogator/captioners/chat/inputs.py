@@ -76,11 +76,12 @@ class Inputs:
         text = self._config.get_text_config() if hasattr(self._config, "get_text_config") else self._config
         room = getattr(text, "max_position_embeddings", None)
         ids = batch.get("input_ids")
-        if not isinstance(room, int) or ids is None or getattr(text, "is_encoder_decoder", False):
+        if not isinstance(room, int) or ids is None:
             return
-        if ids.shape[1] + new > room:
+        asked = ids.shape[1]
+        if max(asked, new) > room if self.by_encoder else asked + new > room:  # an encoder has positions of its own
             raise RequestError(
-                f"the question ({ids.shape[1]} tokens with the image) and max_new_tokens ({new}) exceed the {room} "
+                f"the question ({asked} tokens with the image) and max_new_tokens ({new}) exceed the {room} "
                 f"tokens that {self._name} can read and write; lower max_new_tokens or max_pixels"
             )
 

@@ -41,6 +41,7 @@ class Florence2Captioner(ChatCaptioner):
         super().__init__(model, processor, name, origin=origin)
         self.prompts: Mapping[str, str] = tasks_of([self.name, based_on])
         self._no_repeat = int(model.generation_config.no_repeat_ngram_size or 0)
+        self._longest = int(model.config.text_config.max_position_embeddings)
 
     @classmethod
     def from_files(cls, located: Located, device: torch.device, dtype: torch.dtype) -> Florence2Captioner:
@@ -59,8 +60,8 @@ class Florence2Captioner(ChatCaptioner):
         self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
     ) -> list[Answer]:
         """As of `ChatCaptioner`."""
-        size = options.no_repeat_ngram_size or self._no_repeat
-        return super().answer(prepared, replace(options, no_repeat_ngram_size=size), progress)
+        options = options.with_length(min(self._longest, self._kind.max_new_tokens))
+        return super().answer(prepared, replace(options, no_repeat_ngram_size=self._run(options)), progress)
 
     def sample(
         self,
@@ -70,5 +71,9 @@ class Florence2Captioner(ChatCaptioner):
         progress: Progress | None = None,
     ) -> list[list[Sampled]]:
         """As of `ChatCaptioner`."""
-        size = options.no_repeat_ngram_size or self._no_repeat
-        return super().sample(prepared, keys, replace(options, no_repeat_ngram_size=size), progress)
+        options = options.with_length(min(self._longest, self._kind.max_new_tokens))
+        return super().sample(prepared, keys, replace(options, no_repeat_ngram_size=self._run(options)), progress)
+
+    def _run(self, options: CaptionOptions | SamplingOptions) -> int:
+        """How many tokens in a row are not written twice."""
+        return options.no_repeat_ngram_size or self._no_repeat

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...checkpoints import damage, first_line, loading, read_json, some, unreadable
 from ...errors import ModelError, ModelLoadError
 from ..chat.checkpoint import load_chat
-from ..chat.configuration import check_config
+from ..chat.configuration import quantised, why_not
 from .legacy import ADDED_TOKENS, BIAS, EMBEDDINGS, PROJECTION, is_legacy, legacy_name, native_config
 from .weights import tensors
 
@@ -29,26 +29,22 @@ def load_florence2(folder: Path, device: torch.device, dtype: torch.dtype) -> tu
     Raises ModelLoadError: transformers is too old, or files are damaged, lack a tensor, hold one that has no place in
     the model, or one of another shape.
     """
-    _check_version(folder)
+    reason = why_not({"model_type": "florence2"})
+    if reason:
+        raise ModelLoadError(f"{folder} holds a Florence-2, {reason}")
     config = read_json(folder / "config.json")
     if is_legacy(config):
-        check_config(folder)
+        if quantised(config):
+            raise ModelLoadError(
+                f"{folder} holds quantised weights in the files of Florence-2's first code, which is not supported: "
+                "use the weights in 16 bit"
+            )
         model, processor = _load_legacy(folder, config, dtype)
         model = model.to(device)
     else:
         model, processor = load_chat(folder, device, dtype)
     processor.image_processor = _by_pillow(processor.image_processor)
     return model.eval(), processor
-
-
-def _check_version(folder: Path) -> None:
-    import transformers
-
-    if not hasattr(transformers, "Florence2ForConditionalGeneration"):
-        raise ModelLoadError(
-            f"{folder} holds a Florence-2, which transformers {transformers.__version__} does not know: update it with "
-            "`pip install -U transformers`"
-        )
 
 
 def _load_legacy(folder: Path, config: Mapping[str, Any], dtype: torch.dtype) -> tuple[Any, Any]:
@@ -84,34 +80,42 @@ def _native_state(folder: Path, shapes: Mapping[str, Tensor], dtype: torch.dtype
     """
     known = {legacy_name(name): name for name in shapes}
     state: dict[str, Tensor] = {}
-    embeddings: dict[str, Tensor] = {}
-    strangers, misshapen = set(), set()
+    strangers: set[str] = set()
+    misshapen: set[str] = set()
+    embedded = len(EMBEDDINGS)  # the place in `EMBEDDINGS` of the table that was taken
     for name, tensor in tensors(folder):
         native = known.get(name)
-        if name == BIAS and not tensor.any():
-            continue
         if native is None:
-            strangers.add(name)
+            strangers |= {name} if name != BIAS or tensor.any() else set()
             continue
         tensor = tensor.T if native == PROJECTION else tensor
         if tensor.shape != shapes[native].shape:
             misshapen.add(name)
-        elif name in EMBEDDINGS:
-            embeddings[name] = tensor
-        else:
-            state[native] = tensor.to(dtype).contiguous()
+        elif name not in EMBEDDINGS:
+            state[native] = _copied(tensor, dtype)
+        elif EMBEDDINGS.index(name) < embedded:
+            embedded = EMBEDDINGS.index(name)
+            state[_SHARED] = state[_HEAD] = _copied(tensor, dtype)
     missing = set(known) - set(EMBEDDINGS) - {legacy_name(name) for name in state} - misshapen
-    if not embeddings and not misshapen & set(EMBEDDINGS):
+    if embedded == len(EMBEDDINGS) and not misshapen & set(EMBEDDINGS):
         missing.add(EMBEDDINGS[0])
+    _check(folder, missing, misshapen, strangers)
+    return state
+
+
+def _check(folder: Path, missing: set[str], misshapen: set[str], strangers: set[str]) -> None:
+    """Raises ModelLoadError: there are names of tensors that have no value, no place, or another shape."""
     if missing:
         raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {some(missing)}")
     if misshapen:
         raise ModelLoadError(f"the weights in {folder} do not have the shapes of its config.json: {some(misshapen)}")
     if strangers:
         raise ModelLoadError(f"the weights in {folder} hold tensors that no Florence-2 has: {some(strangers)}")
-    state[_SHARED] = embeddings[next(name for name in EMBEDDINGS if name in embeddings)].to(dtype).contiguous()
-    state[_HEAD] = state[_SHARED]
-    return state
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor of a mapped file in memory, so that the file is free to change."""
+    return tensor.to(dtype, copy=True, memory_format=torch.contiguous_format)
 
 
 def _load_processor(folder: Path, rows: int) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
 
-from ...captioners.abilities import lacks
+from ...captioners.abilities import in_words, lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
-from ...models import Answers, Captioner, Encoder, Matcher, Tagger
+from ...models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
 from ...qualities import QUALITIES, Quality
+from ...taggers import select_tags
 from ..settings import Settings
+from ..text import holds
 from .images import Picture
 
 
@@ -64,15 +66,23 @@ class Roles:
         if settings.rules.forbidden:
             wanted |= {"sampling": "forbidden words", "forbidden words": "forbidden words"}
         asked = {
-            "prefix": (settings.caption_prefix, "a caption prefix"), "prompt": (settings.ask, "a question"),
-            "system prompt": (settings.system, "a system prompt"), "sampling": (settings.temperature, "a temperature"),
+            "prefix": (settings.caption_prefix, "a caption prefix"), "prompt": (settings.ask, "ask"),
+            "system prompt": (settings.system, "system"), "sampling": (settings.temperature, "a temperature"),
         }  # fmt: skip
         wanted |= {ability: what for ability, (given, what) in asked.items() if given}
         for ability, what in sorted(wanted.items()):
             if lacks(captioner, ability):
-                raise RequestError(f"{captioner.name} cannot do {ability}, which {what} asks for; choose another model")
+                raise RequestError(
+                    f"{captioner.name} cannot do {in_words(ability)}, which {what} asks for; choose another model"
+                )
         if isinstance(captioner, Answers):
             captioner.check(settings.caption_options)
+
+
+def held_tags(settings: Settings, tags: Iterable[Tag]) -> list[Tag]:
+    """The tags of a vocabulary that hold by the settings' rules, less those with a forbidden word."""
+    held = select_tags(tags, settings.tag_rules)
+    return [tag for tag in held if not any(holds(tag.text, word) for word in settings.rules.forbidden)]
 
 
 def prepared(role: str, pictures: Sequence[Picture]) -> list[Any]:
