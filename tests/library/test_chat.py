@@ -22,8 +22,8 @@ from interrogator.errors import CaptionError, RequestError
 from interrogator.models import Answer, Answers, Samples
 
 from .small_models import pictures
+from .test_chat_families import OLD
 from .tiny_chat import (
-    known_here,
     write_blip2_opt,
     write_blip2_t5,
     write_git,
@@ -49,6 +49,8 @@ def llava(folder: Path) -> ChatCaptioner:
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> ChatCaptioner:
+    if OLD:
+        pytest.skip("transformers 4 cannot write it")
     return load(write_qwen2_5_vl(tmp_path_factory.mktemp("chat") / "qwen"))
 
 
@@ -129,10 +131,10 @@ def test_options_that_cannot_be_followed_are_refused(
 @pytest.mark.parametrize(
     ("write", "changes", "lacks"),
     [
-        (write_git, {"ask": "what?"}, "prompt"),
-        (write_git, {"system": "what?"}, "system prompt"),
+        (write_git, {"ask": "what?"}, "questions"),
+        (write_git, {"system": "what?"}, "a system prompt"),
         (write_blip2_t5, {"prefix": "a"}, "prefix"),
-        (write_blip2_opt, {"system": "be kind"}, "system prompt"),
+        (write_blip2_opt, {"system": "be kind"}, "a system prompt"),
     ],
 )
 def test_what_a_family_cannot_do_is_a_sentence_before_any_work(
@@ -263,6 +265,7 @@ def test_an_empty_answer_is_an_error_of_its_image(
         llava.caption(ready[:1], options)
 
 
+@pytest.mark.skipif(OLD, reason="transformers 4 writes the template into JSON")
 def test_thinking_that_the_prompt_began_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_llava(tmp_path / "thinks")
     template = folder / "chat_template.jinja"
@@ -376,4 +379,3 @@ def test_every_family_has_a_question_or_needs_none() -> None:
         assert kind.question or name in ("git", "blip-2")
         assert 20 <= kind.max_new_tokens <= 1024
         assert kind.asked or not kind.question
-    assert known_here("llava")

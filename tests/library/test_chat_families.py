@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,22 @@ pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
 NAMES = [name for name in CHAT_WRITERS if name != "florence2"]  # which has its own captioner, and tests
 LAYOUTS = ("5", "4")
+OLD = int(version("transformers").partition(".")[0]) < 5
 ASK = "what is in this picture?"
 PLAIN = CaptionOptions(strip=(), max_new_tokens=10)
 LONG = "lake, sea, tall trees, a boat, two dogs, a man with a hat"
 
 Files = Callable[[str, str], Path]
+
+
+def written_by(name: str, folder: Path, layout: str) -> Path:
+    """A checkpoint, or the test is skipped where the transformers installed here is too old to write it."""
+    try:
+        return CHAT_WRITERS[name](folder, layout=layout)
+    except (ImportError, TypeError):
+        if not OLD:
+            raise
+        pytest.skip("transformers 4 cannot write it")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +55,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     def write(name: str, layout: str) -> Path:
         if (name, layout) not in written:
             folder = tmp_path_factory.mktemp("chat") / name.replace("/", "-")
-            written[name, layout] = CHAT_WRITERS[name](folder, layout=layout)
+            written[name, layout] = written_by(name, folder, layout)
         return written[name, layout]
 
     return write
@@ -53,6 +66,8 @@ def name(request: pytest.FixtureRequest) -> str:
     given: str = request.param
     if not known_here(given):
         pytest.skip("needs a newer transformers")
+    if given == "gemma3" and OLD:
+        pytest.skip("its checkpoint has an image size that only transformers 5 reads")
     if given == "smolvlm":
         pytest.importorskip("num2words", reason="transformers wants it for SmolVLM")
     return given
@@ -97,6 +112,8 @@ def reference(name: str, folder: Path, images: list[Image.Image], length: int) -
     for image in images:
         inputs = reference_inputs(name, processor, image)
         inputs.pop("labels", None)
+        if "token_type_ids" not in signature(model.forward).parameters:
+            inputs.pop("token_type_ids", None)
         with torch.inference_mode():
             ids = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=length)[0]
         ask = inputs.get("input_ids")
@@ -207,7 +224,8 @@ def test_an_answer_can_be_begun(model: ChatCaptioner, images: list[Image.Image])
     kept = model.answer(ready, replace(options, keep_prefix=True))
     bare = model.answer(ready, options)
     for whole, rest in zip(kept, bare, strict=True):
-        assert whole.text.startswith("a red boat") and whole.text.endswith(rest.text)
+        assert whole.text.startswith("a red boat")
+        assert whole.remarks or whole.text.endswith(rest.text)
     assert bare != model.answer(ready, asked(model)), "it steers the answer"
     assert [answer.text for answer in bare] == [model.answer([one], options)[0].text for one in ready]
 
@@ -234,7 +252,7 @@ def test_the_system_prompt_is_followed_where_it_can_be(model: ChatCaptioner, ima
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_missing_tensor_is_named(name: str, tmp_path: Path, layout: str) -> None:
-    folder = CHAT_WRITERS[name](tmp_path / "broken", layout=layout)
+    folder = written_by(name, tmp_path / "broken", layout)
     (path,) = folder.glob("*.safetensors")
     whole = load_file(path)
     for lost in sorted(whole)[:: max(1, len(whole) // 3)]:
