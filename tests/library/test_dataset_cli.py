@@ -43,7 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def caption(*arguments: object) -> list[str]:
-    return ["caption", *map(str, arguments), "--preset", "demo", "--device", "cpu"]
+    preset = () if "--preset" in arguments else ("--preset", "demo")
+    return ["caption", *map(str, arguments), *preset, "--device", "cpu"]
 
 
 def sidecars(folder: Path) -> dict[str, str]:
@@ -199,7 +200,7 @@ class TestWrongUsage:
             (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
             (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
             (("pictures", "--mode", "best", "--min-angle", "nan"), "from 0 to 180 degrees"),
-            (("pictures", "--mode", "tags"), "has no tagger"),
+            (("pictures", "--mode", "tags", "--preset", "small"), "preset small has no tagger"),
             (("pictures", "--out", "s3://bucket/x"), "this machine"),
             (("pictures", "--column", "file_name", "--target", "jsonl"), "column"),
             (("--undo", "pictures"), "no run that this version can read"),
