@@ -174,7 +174,7 @@ class Interrogator:
             group = slice(start, start + _GROUP)
             readings += read(
                 [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
-                caption_options=self.caption_options, progress=_share(progress, start, len(images)),
+                caption_options=_of_images(self.caption_options, group), progress=_share(progress, start, len(images)),
             )  # fmt: skip
         return readings
 
@@ -324,6 +324,11 @@ class Interrogator:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
             logger.warning("the caption of %d tokens was cut to the %d that fit: %s", tokens, most, cut)
         return cut
+
+
+def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
+    """The options for a part of the images: what they say of each image goes along with it."""
+    return replace(options, tags=options.tags[group]) if options.tags else options
 
 
 def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
