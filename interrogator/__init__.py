@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .pipeline import Interrogation, Interrogator, RankedPhrase, assemble, load
     from .reading import Candidate, Reading
     from .registry import load_captioner, load_encoder, load_matcher, load_tagger
+    from .taggers import TagRules, join_tags, select_tags
 
 __all__ = [
     "BankError",
@@ -76,6 +77,7 @@ __all__ = [
     "Sampled",
     "SamplingOptions",
     "Tag",
+    "TagRules",
     "Tagger",
     "UnknownModelError",
     "__version__",
@@ -84,6 +86,7 @@ __all__ = [
     "dataset",
     "demo",
     "images",
+    "join_tags",
     "load",
     "load_banks",
     "load_captioner",
@@ -92,6 +95,7 @@ __all__ = [
     "load_tagger",
     "model_folders",
     "sample_captions",
+    "select_tags",
 ]
 
 _MODULES = {name: f".{name}" for name in ("catalog", "dataset", "demo", "images")}
@@ -110,6 +114,7 @@ _HOMES = {
     ".pipeline": ("Interrogation", "Interrogator", "RankedPhrase", "assemble", "load"),
     ".reading": ("Candidate", "Reading"),
     ".registry": ("load_captioner", "load_encoder", "load_matcher", "load_tagger"),
+    ".taggers": ("TagRules", "join_tags", "select_tags"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -59,7 +59,7 @@ class Tag:
         text: as in the vocabulary, such as `long_hair`.
         probability: 0 to 1.
         category: general, character, copyright, artist, rating …
-        threshold: the probability from which the model's own files hold it true; None where they say nothing.
+        threshold: the model's own files hold it true where it is more probable; None where they say nothing.
         implies: tags that are true where this one is, such as the series that a character is from.
     """
 

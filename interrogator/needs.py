@@ -47,9 +47,10 @@ def needs_of(
     if captioned:
         needs.discard("captioner")
     if "captioner" in needs:
-        needs |= QUALITIES[quality].needs
-        if asks_for_tags(ask):
-            needs.add("tagger")
+        traits = QUALITIES[quality]
+        needs = (needs - {"captioner"}) | {traits.writer} | traits.needs
+    if "captioner" in needs and asks_for_tags(ask):
+        needs.add("tagger")
     if score:
         needs.add("encoder")
     return frozenset(needs)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import Literal
 
 from .errors import RequestError
 
@@ -18,6 +19,7 @@ class Quality(str, Enum):
     BEST_OF_N = "best-of-n"
     CAPFILT = "capfilt"
     LAION_COCO = "laion-coco"
+    TAGS = "tags"
 
     @classmethod
     def of(cls, name: str) -> Quality:
@@ -38,7 +40,8 @@ class QualityTraits:
     Attributes:
         help: what it does, for a list of qualities.
         abilities: what it asks of the captioner.
-        needs: roles it needs beside the captioner.
+        writer: the role whose answer is the caption.
+        needs: roles it needs beside the writer.
         kept: captions of an image that it can give at most; None is as many as are sampled.
     """
 
@@ -46,6 +49,7 @@ class QualityTraits:
     abilities: frozenset[str] = field(default_factory=frozenset)
     needs: frozenset[str] = field(default_factory=frozenset)
     kept: int | None = 1
+    writer: Literal["captioner", "tagger"] = "captioner"
 
 
 # How many of its forty captions LAION-COCO keeps for the second encoder.
@@ -68,5 +72,6 @@ QUALITIES: Mapping[Quality, QualityTraits] = MappingProxyType(
             "forty sampled captions, five picked by CLIP, one of them by a second CLIP model (LAION-COCO)",
             _SAMPLES, frozenset({"encoder", "reranker"}), SHORT_LIST,
         ),
+        Quality.TAGS: QualityTraits("the tags of a tagger in place of a sentence", writer="tagger"),
     }
 )  # fmt: skip

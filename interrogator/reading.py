@@ -13,8 +13,7 @@ from .errors import RequestError
 from .models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
 from .needs import Needs
 from .progress import Progress
-from .prompts import join
-from .taggers.selection import select_tags
+from .taggers import DEFAULT_RULES, TagRules, join_tags, select_tags
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,6 +98,7 @@ def read(
     *,
     captions: Sequence[str | None] | None = None,
     caption_options: CaptionOptions = DEFAULT_OPTIONS,
+    tag_rules: TagRules = DEFAULT_RULES,
     progress: Progress | None = None,
 ) -> list[Reading]:
     """Run each model that is needed once over all images, whatever is composed of the answers later.
@@ -106,6 +106,7 @@ def read(
     Args:
         needs: roles; see `needs.needs_of`.
         captions: one for each image where they are given; None for an image is written if a captioner is needed.
+        tag_rules: which tags `{tags}` in a question stands for.
         progress: called with (done, total) images of the model at work; may raise to cancel.
 
     Raises:
@@ -121,7 +122,8 @@ def read(
         tags = models.tagger.tag(_prepared(models.tagger, images), progress)
     written = [None if text is None else Candidate(text) for text in given]
     if "captioner" in needs and models.captioner is not None:
-        written = _captioned(models.captioner, images, written, with_tags(caption_options, tags), progress)
+        options = with_tags(caption_options, tags, tag_rules)
+        written = _captioned(models.captioner, images, written, options, progress)
     rows: Tensor | None = None
     if "encoder" in needs and models.encoder is not None:
         rows = models.encoder.embed(_prepared(models.encoder, images), progress)  # [B, D]
@@ -164,11 +166,11 @@ def captions_of(
     return [Candidate(text) for text in captioner.caption(prepared, options, progress)]
 
 
-def with_tags(options: CaptionOptions, tags: Sequence[Sequence[Tag] | None] | None) -> CaptionOptions:
+def with_tags(options: CaptionOptions, tags: Sequence[Sequence[Tag] | None] | None, rules: TagRules) -> CaptionOptions:
     """Options for a batch, with the tags of its images where the question names them."""
     if tags is None or not asks_for_tags(options.ask):
         return options
-    return replace(options, tags=tuple(join(*(tag.text for tag in select_tags(each or ()))) for each in tags))
+    return replace(options, tags=tuple(join_tags(select_tags(each or (), rules)) for each in tags))
 
 
 def _prepared(model: Any, images: Sequence[Image.Image]) -> list[Any]:

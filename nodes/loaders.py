@@ -50,15 +50,17 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=models.names("captioner"), default="Salesforce/blip-image-captioning-large",
-                    tooltip="Known models, and models found in models/interrogator/captioners, blip, LLM and"
-                    " clip_interrogator. demo: a tiny built-in model that knows only cartoon creatures.",
+                    tooltip="Known models, and models found in models/interrogator/captioners, blip, LLM, florence2,"
+                    " LLavacheckpoints and clip_interrogator. demo: a tiny built-in model that knows only cartoon"
+                    " creatures.",
                 ),
                 _precision(),
                 _download(),
             ],
             outputs=[
                 Captioner.Output(
-                    "captioner", display_name="captioner", tooltip="For Caption Image and Interrogate (advanced)."
+                    "captioner", display_name="captioner",
+                    tooltip="For Caption Image, Interrogate Image and Interrogate (advanced).",
                 )
             ],
         )  # fmt: skip
@@ -85,12 +87,18 @@ class InterrogatorLoadTagger(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=known, default=known[0],
-                    tooltip="Known models, and models found in models/interrogator/taggers.",
+                    tooltip="Known models, and models found in models/interrogator/taggers, wd14_tagger and the folder"
+                    " of ComfyUI-WD14-Tagger.",
                 ),
                 _precision(),
                 _download(),
             ],
-            outputs=[Tagger.Output("tagger", display_name="tagger", tooltip="For Interrogate (advanced).")],
+            outputs=[
+                Tagger.Output(
+                    "tagger", display_name="tagger",
+                    tooltip="For Tag Image, Interrogate Image and Interrogate (advanced).",
+                )
+            ],
         )  # fmt: skip
 
     @classmethod

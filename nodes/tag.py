@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from ..interrogator.taggers import TagRules, join_tags, select_tags
+from ..interrogator.prompts import escape_brackets
+from ..interrogator.taggers import SINGLE, TagRules, join_tags
 from . import host, result_box
 from .bars import bar_picture
 from .batching import only
@@ -20,9 +21,11 @@ from .sockets import Tagger
 from .widgets import advanced
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..interrogator import Tag
 
-# Images at a time: a tagger says something of each of its thousands of tags, and only those that hold are kept.
+# Images at a time: a tagger says how probable each of its thousands of tags is, and only those that hold are kept.
 _GROUP = 16
 
 
@@ -109,16 +112,43 @@ class InterrogatorTag(io.ComfyNode):
         with host.explain_out_of_memory():
             found = _tagged(pictures(image), only(tagger), rules)
 
-        written = replace(rules, escape=only(escape) is not False)
-        held = [select_tags(tags, written) for tags in found]
+        held = [_escaped(tags, only(escape)) for tags in found]
         texts = [join_tags(tags) for tags in held]
-        charts = [_bars(select_tags(tags, replace(rules, ratings=True))) for tags in found]
+        charts = [result_box.tag_bars(tags) for tags in found]
         return io.NodeOutput(
             texts,
             [tag.text for tags in held for tag in tags],
-            [_as_json(select_tags(tags, replace(rules, ratings=True))) for tags in found],
-            [as_batch(bar_picture(bars, 1.0)) for bars in charts],
-            ui=result_box.ui(
-                [_result(text, bars) for text, bars in zip(texts, charts, strict=True)]
-            ),
+            [json.dumps([tag.as_dict() for tag in tags], ensure_ascii=False) for tags in found],
+            [as_batch(bar_picture(bars, full=1.0)) for bars in charts],
+            ui=result_box.ui([_result(text, bars) for text, bars in zip(texts, charts, strict=True)]),
         )
+
+
+def _tagged(images: Sequence[Image], tagger: Any, rules: TagRules) -> list[list[Tag]]:
+    """The tags of each image that hold, its rating last."""
+    with_rating = replace(rules, ratings=True)
+    ci = interrogator.Interrogator(None, None, [], tagger=tagger)
+    progress = host.progress()
+    found: list[list[Tag]] = []
+    for start in range(0, len(images), _GROUP):
+        share = _share(progress, start, len(images))
+        found += ci.tag_many(images[start : start + _GROUP], share, rules=with_rating)
+    return found
+
+
+def _share(progress: host.Progress, start: int, total: int) -> host.Progress:
+    return lambda done, _: progress(start + done, total)
+
+
+def _escaped(tags: Sequence[Tag], escape: bool | None) -> list[Tag]:
+    """The tags without the rating, brackets escaped unless `escape` is off."""
+    kept = [tag for tag in tags if tag.category not in SINGLE]
+    return kept if escape is False else [replace(tag, text=escape_brackets(tag.text)) for tag in kept]
+
+
+def _patterns(text: str | None) -> tuple[str, ...]:
+    return tuple(each.strip() for each in (text or "").replace("\n", ",").split(",") if each.strip())
+
+
+def _result(text: str, bars: Sequence[result_box.Bar]) -> result_box.Result:
+    return result_box.Result(text, phrases=bars, full=1.0, remarks=() if text else (result_box.NO_TAGS,))

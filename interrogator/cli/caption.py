@@ -12,6 +12,7 @@ from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_i
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
+from .tag_options import check_tag_options, tag_rules
 from .terminal import PictureBar, printable, put, put_json, say
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ def _settings(args: argparse.Namespace) -> Settings:
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
         ask=args.ask, system=args.system, temperature=args.temperature, top_p=args.top_p,
         escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
-        tag_threshold=args.threshold, character_threshold=args.character_threshold,
+        tag_rules=tag_rules(args),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name
+    check_tag_options(args, settings.needs)
     return settings
 
 

@@ -9,6 +9,7 @@ from ..dataset_choices import POLICIES, SOURCE_KINDS, TARGET_KINDS
 from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options
+from .tag_options import add_tag_options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +22,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))
-    options.add_thresholds(parser.add_argument_group("tags"))
+    add_tag_options(parser)
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
     options.add_captioner(models)
-    options.add_model(models, "tagger", "model that finds tags")
+    options.add_model(models, "tagger", "model that finds tags; its tags are recorded whether or not captions use them")
     options.add_encoder(models)
     options.add_model(models, "second-encoder", f"model that picks last in quality {Quality.LAION_COCO.value}")
     options.add_model(models, "matcher", f"model that checks captions in quality {Quality.CAPFILT.value}")

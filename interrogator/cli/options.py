@@ -13,7 +13,6 @@ from ..captioners import DEFAULT_OPTIONS, NAMED_PROMPTS
 from ..catalog import DEFAULT_PRESET, PRESETS
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, Mode
-from ..taggers import CHARACTER_THRESHOLD, THRESHOLD
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -80,6 +79,11 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         "--min-angle", type=float, metavar="DEGREES",
         help="skip phrases closer in meaning than this to one in the prompt (default: 0, off)",
     )  # fmt: skip
+    add_escape(group)
+
+
+def add_escape(group: argparse._ActionsContainer) -> None:
+    """--escape."""
     group.add_argument("--escape", action="store_true", help="escape brackets, which image generators read as weights")
 
 
@@ -118,18 +122,6 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
         "--strip", action="append", default=[], metavar="WORDS", help="remove WORDS from captions; repeatable"
     )
     group.add_argument("--strip-list", type=Path, metavar="FILE", help="remove the words in FILE, one entry per line")
-
-
-def add_thresholds(parser: argparse._ActionsContainer) -> None:
-    """How probable a tag must be."""
-    parser.add_argument(
-        "--threshold", type=float, default=THRESHOLD, metavar="X",
-        help=f"keep tags with at least this probability (default: {THRESHOLD})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--character-threshold", type=float, default=CHARACTER_THRESHOLD, metavar="X",
-        help=f"the same for names of characters (default: {CHARACTER_THRESHOLD})",
-    )  # fmt: skip
 
 
 def add_preset(group: argparse._ActionsContainer) -> None:

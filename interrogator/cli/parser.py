@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ..modes import MODES, Mode
 from ..version import __version__
 from . import dataset_options, options
+from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -62,10 +63,11 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
+    add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
     options.add_captioner(models, "; none for no captions")
-    options.add_model(models, "tagger", "model that finds tags")
+    options.add_model(models, "tagger", "model that finds tags; with --json, in every mode")
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
@@ -97,11 +99,17 @@ def _rank(parser: argparse.ArgumentParser) -> None:
 
 def _tag(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    options.add_thresholds(parser)
     options.add_json(parser)
+    parser.add_argument(
+        "--text", action="store_true", help="print the tags of each image on one line, separated by commas"
+    )
+    add_tag_options(parser)
+    options.add_escape(parser)
     models = parser.add_argument_group("models")
-    options.add_model(models, "tagger", "model that finds tags", required=True)
+    options.add_preset(models)
+    options.add_model(models, "tagger", "model that finds tags", note="; default: the preset's, if it has one")
     options.add_loading_options(models)
+    parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("tag", "tag"))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..captioners import DEFAULT_STRIP, CaptionOptions
 from ..captioners.named_prompts import asks_for_tags
-from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
 from ..needs import Needs
@@ -19,6 +18,7 @@ from .answers import GROUP_SIZE, answer_images, prepare_table, row_prefix
 from .choices import captioner_name, check_model_options, chosen_banks, search_options, stripped_words
 from .download import load_with_consent
 from .inputs import Input
+from .tag_options import check_tag_options, tag_rules, tagger_name
 from .terminal import Bar, put, put_json
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def prompt(args: argparse.Namespace) -> int:
     search = search_options(args)
     SearchOptions.of(mode, **search)  # what is wrong with an option shows before models load
     needs = _needs(args, mode)
-    banks, caption_options = chosen_banks(args), _caption_options(args)
+    banks, caption_options, rules = chosen_banks(args), _caption_options(args), tag_rules(args)
 
     def load_models() -> Interrogator:
         names = {"captioner": captioner_name(args), "tagger": args.tagger, "encoder": args.encoder}
@@ -44,7 +44,7 @@ def prompt(args: argparse.Namespace) -> int:
             lambda download, bar: load(
                 args.preset, **models, matcher=NONE, banks=banks, device=args.device, dtype=args.dtype,
                 cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
-                caption_options=caption_options,
+                caption_options=caption_options, tag_rules=rules,
             ),
         )  # fmt: skip
         if "encoder" in MODES[mode].needs:
@@ -75,12 +75,14 @@ def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
         needs.add("encoder")  # gives the similarity of the caption
     if args.caption is not None:
         needs.discard("captioner")
-    if "captioner" in needs and asks_for_tags(args.ask):
+    if "captioner" in needs and asks_for_tags(args.ask) or args.json and args.tagger:
         needs.add("tagger")
+    if args.tagger and "tagger" not in needs:
+        raise RequestError(f"--tagger has no effect in mode {mode.value} without --json, which shows its tags")
+    check_tag_options(args, needs)
     check_model_options(args, needs | ({"captioner"} & MODES[mode].needs))
-    if "tagger" in needs and not (args.tagger or find_preset(args.preset).tagger):
-        what = f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question"
-        raise RequestError(f"{what} needs a tagger: name one with --tagger")
+    if "tagger" in needs:
+        tagger_name(args, f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question")
     return frozenset(needs)
 
 

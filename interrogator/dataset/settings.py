@@ -16,7 +16,7 @@ from ..errors import RequestError
 from ..modes import MIN_PHRASES, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
-from ..taggers import CHARACTER_THRESHOLD, THRESHOLD
+from ..taggers import DEFAULT_RULES, TagRules
 from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
 from .text import OWN_NAMES, CaptionRules, Policy
 
@@ -26,7 +26,8 @@ class Settings:
     """Everything that decides what is written: equal settings and weights write equal captions.
 
     Attributes:
-        preset, captioner, encoder, tagger: as in `interrogator.load`; None is the preset's.
+        preset, captioner, encoder, tagger: as in `interrogator.load`; None is the preset's. A tagger that is named
+            is used, whether or not captions name tags: its tags are recorded.
         reranker: the second encoder, which picks the caption in quality laion-coco.
         matcher: the model that judges captions in quality capfilt.
         banks, block, quota, artists: as in `load_banks`; banks None are the preset's.
@@ -45,7 +46,7 @@ class Settings:
         rules: what is done to every caption.
         policy: what happens where a caption exists.
         separator: between an existing text and a new one.
-        tag_threshold, character_threshold: the least probability of a tag, and of one that names a character.
+        tag_rules: which tags hold, and how they read.
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
         min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
@@ -79,8 +80,7 @@ class Settings:
     policy: Policy = "skip"
     separator: str = ", "
     tagger: str | None = None
-    tag_threshold: float = THRESHOLD
-    character_threshold: float = CHARACTER_THRESHOLD
+    tag_rules: TagRules = DEFAULT_RULES
     checkpoint: str | None = None
     without_banks: tuple[str, ...] = ()
     min_phrases: int = MIN_PHRASES
@@ -129,17 +129,15 @@ class Settings:
             raise RequestError(f"repetition_penalty must be above 0, not {self.repetition_penalty}")
         if not 0 <= self.min_angle <= 180:
             raise RequestError(f"min_angle must be from 0 to 180 degrees, not {self.min_angle}")
-        for name in ("tag_threshold", "character_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RequestError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
 
     @property
     def needs(self) -> Needs:
         """The roles whose models are needed."""
-        return needs_of(
+        needs = needs_of(
             Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score,
             ask=self.ask,
         )  # fmt: skip
+        return needs if self.tagger is None else needs | {"tagger"}
 
     @property
     def caption_options(self) -> CaptionOptions:
@@ -185,13 +183,18 @@ class Settings:
             RequestError, KeyError, TypeError, AttributeError: these are no settings that this version knows.
         """
         given = {name: _tuples(value) for name, value in from_stored(values).items()}
-        rules = CaptionRules(**{name: _tuples(value) for name, value in given["rules"].items()})
-        return cls(**{**given, "rules": rules})
+        given["rules"] = CaptionRules(**{name: _tuples(value) for name, value in given["rules"].items()})
+        if "tag_rules" in given:
+            given["tag_rules"] = TagRules(**{name: _tuples(value) for name, value in given["tag_rules"].items()})
+        return cls(**given)
 
     def digest(self, asked: Mapping[str, Any]) -> str:
         """Twelve hex characters that stand for these settings and what else a run was asked for: the run's name."""
         defaults = {each.name: each.default for each in fields(self) if each.default is not MISSING}
+        usual = asdict(DEFAULT_RULES)
         values = asdict(self)
+        values["tag_rules"] = {name: value for name, value in values["tag_rules"].items() if value != usual[name]}
+        defaults["tag_rules"] = {}
         row = known_model("captioner", self.captioner or find_preset(self.preset).captioner or "")
         if self.max_new_tokens is None and row is not None and row.family == "blip":
             values["max_new_tokens"] = FIRST_LENGTH

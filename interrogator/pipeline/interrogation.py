@@ -28,7 +28,7 @@ class Interrogation:
         similarity: cosine of image and prompt; None without an encoder (mode `caption` or `tags`).
         phrases: the phrases in the prompt, in order.
         mode: the requested mode.
-        tags: the tags that the tagger selected, most probable first.
+        tags: the tags that hold, in the order of `select_tags`; [] without a tagger.
         remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`.
     """
 

@@ -19,11 +19,11 @@ from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import MODES, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
-from ..prompts import cut_at_word, join
+from ..prompts import cut_at_word
 from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
-from ..taggers import select_tags
+from ..taggers import DEFAULT_RULES, TagRules, join_tags, select_tags
 from ..threads import Lazy
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
@@ -34,6 +34,7 @@ logger = logging.getLogger("interrogator")
 # Images decoded and held at a time by `interrogate_many`.
 _GROUP = 16
 _ENCODER = frozenset({"encoder"})
+_TAGGER = frozenset({"tagger"})
 
 
 class Interrogator:
@@ -53,6 +54,7 @@ class Interrogator:
         *,
         tagger: Tagger | None = None,
         matcher: Matcher | None = None,
+        tag_rules: TagRules = DEFAULT_RULES,
     ) -> None:
         """Combine the parts; nothing is computed yet.
 
@@ -62,12 +64,15 @@ class Interrogator:
             banks: in the order that breaks ties; a phrase in two banks belongs to the first.
             cache: stores text embeddings between runs; None keeps them in memory.
             caption_options: how captions are decoded.
-            tagger, matcher: None if neither mode nor template needs them.
+            tagger: None if neither mode nor template needs one; with one, every `Interrogation` has tags.
+            matcher: None if neither mode nor template needs one.
+            tag_rules: which tags hold, and how they read.
         """
         self.models = Models(captioner, tagger, encoder, matcher)
         self.banks = list(banks)
         self.cache = cache
         self.caption_options = caption_options
+        self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
 
     @property
@@ -146,6 +151,8 @@ class Interrogator:
             raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
         score = chosen is Mode.CAPTION and self.models.encoder is not None
         needs = needs_of(chosen, score=score, ask=self.caption_options.ask)
+        if self.models.tagger is not None:
+            needs |= _TAGGER
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
@@ -174,7 +181,8 @@ class Interrogator:
             group = slice(start, start + _GROUP)
             readings += read(
                 [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
-                caption_options=_of_images(self.caption_options, group), progress=_share(progress, start, len(images)),
+                caption_options=_of_images(self.caption_options, group), tag_rules=self.tag_rules,
+                progress=_share(progress, start, len(images)),
             )  # fmt: skip
         return readings
 
@@ -221,13 +229,26 @@ class Interrogator:
             ranked.append(sorted(_ranked(table, scores, chosen), key=lambda phrase: -phrase.similarity))
         return ranked
 
-    def tag(self, image: ImageSource, progress: Progress | None = None) -> list[Tag]:
-        """The tags that the tagger selects for an image, most probable first.
+    def tag(
+        self, image: ImageSource, progress: Progress | None = None, *, rules: TagRules | None = None
+    ) -> list[Tag]:  # fmt: skip
+        """The tags that hold for an image, in the order of `select_tags`.
 
-        Raises RequestError: this interrogator has no tagger.
+        rules: None are the interrogator's own.
+
+        Raises RequestError: this interrogator has no tagger, or the tagger no category that the rules name.
         """
-        (reading,) = self.read([image], {"tagger"}, progress=progress)
-        return select_tags(reading.tags or ())
+        return self.tag_many([image], progress, rules=rules)[0]
+
+    def tag_many(
+        self, images: Sequence[ImageSource], progress: Progress | None = None, *, rules: TagRules | None = None
+    ) -> list[list[Tag]]:
+        """`tag` for many images, tagged in batches."""
+        readings = self.read(images, _TAGGER, progress=progress)
+        return [select_tags(reading.tags or (), rules or self.tag_rules) for reading in readings]
+
+    def _tags(self, reading: Reading) -> list[Tag]:
+        return select_tags(reading.tags or (), self.tag_rules)
 
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
@@ -293,19 +314,22 @@ class Interrogator:
         builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
         scored = METHODS[mode](builder, search)
         phrases = _ranked(builder.table, builder.scores, scored.positions)
-        tags = select_tags(reading.tags or ())
+        tags = self._tags(reading)
         return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags)
 
     def _tagged(self, reading: Reading) -> Interrogation:
-        tags = select_tags(reading.tags or ())
+        tags = self._tags(reading)
         if not tags:
-            raise RequestError("the tagger selected no tag for this image, so there is no prompt; use another mode")
-        prompt = join(*(tag.text for tag in tags))
+            raise RequestError(
+                "no tag of the tagger holds for this image, so there is no prompt; lower the threshold or use another "
+                "mode"
+            )
+        prompt = join_tags(tags)
         similarity = None if reading.embedding is None else self._similarity(reading.embedding, prompt)
         return Interrogation(prompt, reading.caption, similarity, [], Mode.TAGS.value, tags)
 
     def _captioned(self, reading: Reading) -> Interrogation:
-        caption, tags = reading.caption, select_tags(reading.tags or ())
+        caption, tags = reading.caption, self._tags(reading)
         if not caption:
             raise RequestError("mode caption needs a caption that is not empty")
         if reading.embedding is None:

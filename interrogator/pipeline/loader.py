@@ -20,6 +20,7 @@ from ..model_pool import ModelPool
 from ..models import Captioner, Encoder, Located, Matcher, Tagger
 from ..progress import Progress
 from ..registry import locate
+from ..taggers import DEFAULT_RULES, TagRules
 from .interrogator import Interrogator
 
 NONE = "none"
@@ -40,11 +41,12 @@ def load(
     progress: Progress | None = None,
     checkpoint: str | PathLike[str] | None = None,
     caption_options: CaptionOptions = DEFAULT_OPTIONS,
+    tag_rules: TagRules = DEFAULT_RULES,
 ) -> Interrogator:
     """Load models and banks.
 
     Args:
-        preset: demo, small, sd15, sd21 or sdxl; supplies everything that the other arguments leave open.
+        preset: a name from `catalog.PRESETS`; supplies everything that the other arguments leave open.
         captioner, tagger, encoder, matcher: a name that `load_captioner` etc. accept, a loaded model, or "none" to do
             without.
         banks: names, files, folders (see `load_banks`) or banks.
@@ -55,6 +57,7 @@ def load(
         progress: called with (bytes done, total bytes) while downloading; may raise to cancel.
         checkpoint: a weights file for an encoder named by architecture alone.
         caption_options: how captions are decoded.
+        tag_rules: which tags of a tagger hold, and how they read.
 
     Raises:
         UnknownModelError, ModelNotFoundError, ModelLoadError, BankError, DeviceError.
@@ -76,7 +79,7 @@ def load(
         models[role] = None if model == NONE else model
     return Interrogator(
         models["captioner"], models["encoder"], phrase_banks, embedding_cache(cache_dir), caption_options,
-        tagger=models["tagger"], matcher=models["matcher"],
+        tagger=models["tagger"], matcher=models["matcher"], tag_rules=tag_rules,
     )  # fmt: skip
 
 

@@ -1,5 +1,22 @@
-"""Taggers say which words of a fixed vocabulary are true of an image: `selection` of those that hold."""
+"""Taggers say which words of a fixed vocabulary are true of an image.
 
-from .selection import CHARACTER_THRESHOLD, THRESHOLD, select_tags
+rules       TagRules: which of them are taken, and how they read
+selection   the tags that hold for an image
+thresholds  from which probability a tag holds; MCut
+wording     underscores, kaomoji, patterns of tags
+"""
 
-__all__ = ["CHARACTER_THRESHOLD", "THRESHOLD", "select_tags"]
+from .rules import DEFAULT_RULES, LABELS, SINGLE, TagRules
+from .selection import join_tags, select_tags
+from .thresholds import CHARACTER_THRESHOLD, THRESHOLD
+
+__all__ = [
+    "CHARACTER_THRESHOLD",
+    "DEFAULT_RULES",
+    "LABELS",
+    "SINGLE",
+    "THRESHOLD",
+    "TagRules",
+    "join_tags",
+    "select_tags",
+]

@@ -1,30 +1,108 @@
-"""Which of a tagger's tags hold: a threshold for each category."""
+"""Which of a tagger's tags hold for an image, and in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from ..errors import RequestError
 from ..models import Tag
+from ..prompts import escape_brackets, join
+from .rules import DEFAULT_RULES, SINGLE, TagRules
+from .thresholds import CHARACTER_THRESHOLD, LEAST_OF_NAMES, THRESHOLD, mcut
+from .wording import Patterns, folded, with_spaces
 
-THRESHOLD = 0.35
-CHARACTER_THRESHOLD = 0.85
-"""What the cards of the WD taggers (huggingface.co/SmilingWolf) take for general tags, and what they advise for the
-names of characters, which are wrong more often."""
-
-_NOT_ABOUT_THE_IMAGE = "rating"
+_IMPLIED = "copyright"
+_FIRST = ("character", _IMPLIED)
 
 
-def select_tags(
-    tags: Iterable[Tag], threshold: float = THRESHOLD, character_threshold: float = CHARACTER_THRESHOLD
-) -> list[Tag]:
-    """The tags at least as probable as the threshold of their category, the most probable first; ratings are left out.
+def select_tags(tags: Iterable[Tag], rules: TagRules = DEFAULT_RULES) -> list[Tag]:
+    """The tags that hold for an image, as they are shown.
 
-    Of equal probabilities the earlier tag of the vocabulary comes first.
+    Characters come first, unless the rules say otherwise, then copyrights, then all others; each the most probable
+    first, and of equal ones that which is earlier in the vocabulary. The tags that a character implies are taken once.
+    A rating or quality stands last.
+
+    Args:
+        tags: the whole vocabulary, as `Tagger.tag` gives it.
+
+    Raises:
+        RequestError: the rules name a category that the vocabulary does not have.
     """
-    limits = {"character": character_threshold}
-    held = [
-        tag
-        for tag in tags
-        if tag.category != _NOT_ABOUT_THE_IMAGE and tag.probability >= limits.get(tag.category, threshold)
-    ]
-    return sorted(held, key=lambda tag: -tag.probability)
+    vocabulary = list(tags)
+    _check_categories(vocabulary, rules)
+    taken = [tag for tag in vocabulary if rules.takes(tag.category)]
+    labels = _labels(taken)
+    is_blocked = Patterns(rules.block).match
+    held = [tag for tag in _held(taken, rules) if not is_blocked(tag.text)]
+    held += [tag for tag in _implied(held, rules) if not is_blocked(tag.text)]
+    held = _unique(sorted(held, key=lambda tag: -tag.probability))[: rules.max_tags]
+    if rules.character_first:
+        held.sort(key=lambda tag: _FIRST.index(tag.category) if tag.category in _FIRST else len(_FIRST))
+    held += [tag for tag in labels if not is_blocked(tag.text)]
+    return [replace(tag, text=_shown(tag.text, rules)) for tag in held]
+
+
+def join_tags(tags: Iterable[Tag]) -> str:
+    """The tags as a prompt or a caption has them: one after the other, separated by commas."""
+    return join(*(tag.text for tag in tags))
+
+
+def _check_categories(vocabulary: Sequence[Tag], rules: TagRules) -> None:
+    """Raises RequestError: the rules name a category that no tag is of."""
+    known = dict.fromkeys(tag.category for tag in vocabulary)
+    if any(tag.implies for tag in vocabulary):
+        known[_IMPLIED] = None
+    for name in (*rules.categories, *rules.category_thresholds):
+        if known and name not in known:
+            raise RequestError(f"this tagger has no category {name!r}; its categories are {', '.join(known)}")
+
+
+def _labels(taken: Sequence[Tag]) -> list[Tag]:
+    """The most probable tag of each category of which one holds."""
+    of = {name: [tag for tag in taken if tag.category == name] for name in SINGLE}
+    return [max(tags, key=lambda tag: tag.probability) for tags in of.values() if tags]
+
+
+def _held(taken: Sequence[Tag], rules: TagRules) -> list[Tag]:
+    """The tags that are more probable than their thresholds, in the order of the vocabulary."""
+    common = {category: _common_threshold(category, taken, rules) for category in {tag.category for tag in taken}}
+    held: list[Tag] = []
+    for tag in taken:
+        limit = common[tag.category]
+        if limit is None:
+            default = CHARACTER_THRESHOLD if tag.category == "character" else THRESHOLD
+            limit = default if tag.threshold is None else tag.threshold
+        if tag.category not in SINGLE and tag.probability > limit:
+            held.append(tag)
+    return held
+
+
+def _common_threshold(category: str, taken: Sequence[Tag], rules: TagRules) -> float | None:
+    """The threshold that the rules set, or MCut finds, for a category; None leaves it to each tag."""
+    given = rules.given_threshold(category)
+    if given is not None or not rules.mcut:
+        return given
+    found = mcut(tag.probability for tag in taken if tag.category == category)
+    # A picture may show none of the names that there are, but always something.
+    return found if found is None or category == "general" else max(LEAST_OF_NAMES, found)
+
+
+def _implied(held: Sequence[Tag], rules: TagRules) -> list[Tag]:
+    """What the tags that hold imply, as probable as the tag itself."""
+    if not rules.takes(_IMPLIED):
+        return []
+    return [Tag(text, tag.probability, _IMPLIED) for tag in held for text in tag.implies]
+
+
+def _unique(tags: Sequence[Tag]) -> list[Tag]:
+    """The first tag of each wording."""
+    first: dict[str, Tag] = {}
+    for tag in tags:
+        first.setdefault(folded(tag.text), tag)
+    return list(first.values())
+
+
+def _shown(text: str, rules: TagRules) -> str:
+    text = text if rules.keep_underscores else with_spaces(text)
+    return escape_brackets(text) if rules.escape else text

@@ -141,6 +141,24 @@ class BareTagger(BareModel):
         ]
 
 
+class BareBooruTagger(BareModel):
+    """The members of `Tagger`, with a vocabulary such as that of WD, PixAI and cl_tagger; red makes tags probable."""
+
+    def tag(self, prepared: Sequence[Color], progress: Progress | None = None) -> list[list[Tag]]:
+        _count(prepared, progress)
+        return [self._vocabulary(color[0] / 255) for color in prepared]
+
+    def _vocabulary(self, red: float) -> list[Tag]:
+        return [
+            Tag("general", 1 - red, "rating"), Tag("sensitive", red, "rating"), Tag("best_quality", 0.1, "quality"),
+            Tag("1girl", red), Tag("long_hair", 0.9 * red), Tag("o_o", 0.8 * red),
+            Tag("smile", 0.7 * red, threshold=0.1), Tag("hat_(cap)", 0.6 * red), Tag("blue_hair", 0.3 * red),
+            Tag("hatsune_miku", 0.95 * red, "character", implies=("vocaloid",)),
+            Tag("kagamine_rin", 0.9 * red, "character", implies=("vocaloid",)),
+            Tag("nintendo", 0.5 * red, "copyright"), Tag("highres", 0.9, "meta"),
+        ]  # fmt: skip
+
+
 class BareMatcher(BareModel):
     """The members of `Matcher`: a text belongs to a picture whose color it names."""
 

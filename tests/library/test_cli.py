@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -251,6 +252,61 @@ class TestTag:
         assert main([*command, "--threshold", "0.5"]) == 0
         assert (pictures / "red [1].txt").read_text(encoding="utf-8") == "red\n"
 
+    def test_tags_on_one_line_are_a_prompt(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["tag", str(pictures), "--tagger", tagger, "--escape"]
+        assert main([*command, "--text"]) == 0
+        rows = [line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()]
+        assert rows == [["blue \\(color\\)"], ["red, green"]]
+        assert main([*command, "--json"]) == 0
+        records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [record["text"] for record in records] == ["blue \\(color\\)", "red, green"]
+        assert records[0]["tags"] == [{"text": "blue \\(color\\)", "probability": 250 / 255, "category": "character"}]
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ((), ["red", "green"]),
+            (("--max-tags", "1"), ["red"]),
+            (("--block-tag", "r*", "--block-tag", "blue"), ["green"]),
+            (("--category", "character", "--character-threshold", "0"), ["blue (color)"]),
+            (("--category-threshold", "general=0.9"), ["red"]),
+            (("--character-threshold", "0", "--no-character-first"), ["red", "green", "blue (color)"]),
+            (("--character-threshold", "0"), ["blue (color)", "red", "green"]),
+            (("--mcut",), ["red"]),
+            (("--mcut", "--threshold", "0.1"), ["red", "green"]),
+        ],
+    )
+    def test_options_decide_which_tags_hold(
+        self, options: tuple[str, ...], expected: list[str], tagger: str, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        Image.new("RGB", (8, 8), (255, 120, 10)).save(tmp_path / "orange.png")
+        assert main(["tag", str(tmp_path / "orange.png"), "--tagger", tagger, "--text", *options]) == 0
+        assert capsys.readouterr().out == ", ".join(expected) + "\n"
+
+    def test_the_presets_tagger_is_taken_where_none_is_named(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        demo, *others = catalog.PRESETS
+        monkeypatch.setattr(catalog, "PRESETS", (replace(demo, tagger=tagger), *others))
+        assert main(["tag", str(pictures / "red [1].png"), "--preset", "demo", "--text"]) == 0
+        assert capsys.readouterr().out == "red, green\n"
+
+    def test_a_tagger_that_is_named_gives_tags_in_json_in_every_mode(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["prompt", str(pictures / "red [1].png"), "--caption", "a thing", "--mode", "caption", "--json"]
+        assert main([*command, "--tagger", tagger, "--max-tags", "1"]) == 0
+        record = json.loads(capsys.readouterr().out)
+        assert record["prompt"] == "a thing" and [tag["text"] for tag in record["tags"]] == ["red"]
+
+    def test_tags_stand_as_the_captions_of_a_folder(self, tagger: str, pictures: Path) -> None:
+        command = ["caption", str(pictures), "--quality", "tags", "--tagger", tagger, "--device", "cpu"]
+        assert main([*command, "--template", "{caption}, nice", "--max-tags", "1"]) == 0
+        assert (pictures / "red [1].txt").read_text(encoding="utf-8") == "red, nice\n"
+
     def test_an_unknown_tagger_is_wrong_usage(self, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["tag", str(pictures), "--tagger", "nosuch"]) == 2
         assert "unknown tagger 'nosuch': there is no family of taggers" in capsys.readouterr().err
@@ -334,9 +390,19 @@ class TestDemo:
         (["prompt", "PICTURE", "--max-phrases", "-1"], "must not be negative"),
         (["prompt", "PICTURE", "--mode", "fast", "--beams", "2"], "mode fast has no --beams"),
         (["prompt", "PICTURE", "--mode", "caption", "--avoid-repeats"], "mode caption has no --avoid-repeats"),
-        (["prompt", "PICTURE", "--mode", "best", "--tagger", "x"], "--tagger has no effect"),
+        (
+            ["prompt", "PICTURE", "--mode", "best", "--tagger", "x"],
+            "no effect in mode best without --json",
+        ),
+        (["prompt", "PICTURE", "--threshold", "0.5"], "--threshold has no effect"),
+        (["prompt", "PICTURE", "--mode", "best", "--no-character-first"], "--no-character-first has no effect"),
+        (["tag", "PICTURE"], "needs a tagger, and preset sd15 has none: name one with --tagger"),
+        (["tag", "PICTURE", "--tagger", "x", "--category-threshold", "copyright=7"], "copyright must be a probability"),
+        (["tag", "PICTURE", "--tagger", "x", "--max-tags", "0"], "--max-tags must be at least 1, not 0"),
+        (["tag", "PICTURE", "--tagger", "x", "--block-tag", " "], "must not be empty"),
+        (["tag", "PICTURE", "--tagger", "x", "--text", "--json"], "choose one of --text and --json"),
         (["prompt", "PICTURE", "--mode", "negative", "--captioner", "x"], "--captioner has no effect"),
-        (["prompt", "PICTURE", "--mode", "tags"], "needs a tagger: name one with --tagger"),
+        (["prompt", "PICTURE", "--mode", "tags"], "mode tags needs a tagger, and preset sd15 has none: name one with"),
         (["rank", "PICTURE", "--top", "0"], "at least 1, not 0"),
         (["banks", "check", "absent.txt"], "absent.txt"),
         (["cache", "import", "absent.safetensors", "--lists", ".", "--encoder", "ViT-L-15"], "ViT-L-15"),

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import interrogator
+from interrogator.banks import PhraseBank
 from interrogator.captioners.blip.captioner import BlipCaptioner
 from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.dataset.captioning.models import MATCHES
@@ -20,8 +21,9 @@ from interrogator.dataset.state.fingerprints import fingerprint
 from interrogator.errors import BankError, RequestError
 from interrogator.matchers.blip import BlipMatcher
 from interrogator.models import Tag
+from interrogator.taggers import TagRules
 
-from .bare_models import BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger
+from .bare_models import BareBooruTagger, BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger
 from .stand_in import count
 from .tiny_checkpoints import write_blip, write_matcher
 
@@ -196,7 +198,7 @@ def test_prompts_from_the_better_captions(made: Any) -> None:
     "values",
     [{"quality": "x"}, {"mode": "x"}, {"policy": "x"}, {"samples": 0}, {"max_new_tokens": 0}, {"max_phrases": -1},
      {"repetition_penalty": 0.0}, {"captions_per_image": 2}, {"captions_per_image": 9, "quality": "best-of-n"},
-     {"captions_per_image": 6, "quality": "laion-coco"}, {"tag_threshold": 1.5}, {"character_threshold": -0.1},
+     {"captions_per_image": 6, "quality": "laion-coco"},
      {"captions_per_image": 2, "quality": "best-of-n", "mode": "fast"},
      {"quality": "beam", "rules": CaptionRules(forbidden=("cat",))},
      {"rules": CaptionRules(template="{caption} {phrases}")}],
@@ -301,7 +303,7 @@ def test_mode_tags_writes_the_tags_that_hold(colors: Path, tmp_path: Path) -> No
     assert found["red.png"]["caption"] == "red, green" and found["teal.png"]["caption"] == "green, blue"
     assert found["red.png"]["tags"] == [["red", 1.0, "general"], ["green", pytest.approx(0.4), "general"]]
     assert found["black.png"]["status"] == "failed", "no tag, no caption, and the run goes on"
-    strict = rendered(colors, tmp_path / "strict", Settings(mode="tags", tag_threshold=0.9))
+    strict = rendered(colors, tmp_path / "strict", Settings(mode="tags", tag_rules=TagRules(threshold=0.9)))
     assert strict["red.png"]["caption"] == "red" and strict["teal.png"]["status"] == "failed"
 
 
@@ -313,6 +315,54 @@ def test_a_template_puts_tags_beside_the_caption(colors: Path, tmp_path: Path) -
     forbidding = CaptionRules(template="{tags}, {caption}", forbidden=("green",))
     fewer = rendered(colors, tmp_path / "fewer", Settings(rules=forbidding), captioner=BareSampler())
     assert fewer["red.png"]["caption"] == "red, red thing 0"
+
+
+def test_tags_of_a_caption_follow_the_rules_and_begin_with_characters(colors: Path, tmp_path: Path) -> None:
+    wording = CaptionRules("hero", "{trigger}, {tags}, {caption}")
+    rules = TagRules(block=("*_hair", "kagamine*"), max_tags=5)
+    settings = Settings(rules=wording, tag_rules=rules)
+    models = Models(settings, BareCaptioner(), tagger=BareBooruTagger())
+    run = Run([colors], settings, out=tmp_path / "out")
+    run.work(lambda: models, count)
+    found = {record.key: record for record in run.parts.records(run.parts.done(run.plan))}
+    tags = "hatsune miku, vocaloid, 1girl, o_o, smile"
+    assert found["red.png"].caption == f"hero, {tags}, a red thing"
+    assert [tag.category for tag in found["red.png"].tags] == ["character", "copyright", *["general"] * 3]
+    assert found["red.png"].tags[0].probability == pytest.approx(0.95)
+
+
+def test_escaped_tags_are_escaped_once(colors: Path, tmp_path: Path) -> None:
+    settings = Settings(mode="tags", escape=True, tag_rules=TagRules(escape=True, categories=("general",)))
+    run = Run([colors], settings, out=tmp_path / "out")
+    run.work(lambda: Models(settings, tagger=BareBooruTagger()), count)
+    red = next(each for each in run.parts.records(run.parts.done(run.plan)) if each.key == "red.png")
+    assert red.caption == r"1girl, long hair, o_o, smile, hat \(cap\)"
+
+
+@pytest.mark.parametrize("mode", ["caption", "fast"])
+def test_quality_tags_takes_the_tags_as_the_caption(mode: str, colors: Path, tmp_path: Path) -> None:
+    settings = Settings(mode=mode, quality="tags", max_phrases=1 if mode == "fast" else None)
+    assert settings.needs == {"tagger"} | ({"encoder"} if mode == "fast" else set())
+    banks = [PhraseBank.from_phrases("flavors", ["neon"])]
+    encoder = BareEncoder() if mode == "fast" else None
+    run = Run([colors], settings, out=tmp_path / "out")
+    run.work(lambda: Models(settings, None, encoder, banks, tagger=BareTagger()), count)
+    found = {record.key: record for record in run.parts.records(run.parts.done(run.plan))}
+    assert found["red.png"].caption == "red, green" + (", neon" if mode == "fast" else "")
+    black = found["black.png"]
+    assert (black.status, black.caption) == (("failed", "") if mode == "caption" else ("done", "neon"))
+
+
+def test_quality_tags_leaves_out_forbidden_words_and_scores(colors: Path, tmp_path: Path) -> None:
+    settings = Settings(quality="tags", score=True, rules=CaptionRules(forbidden=("green",)))
+    found = rendered(colors, tmp_path / "out", settings, encoder=BareEncoder())
+    assert found["red.png"]["caption"] == "red" and -1 <= found["red.png"]["scores"]["clip"] <= 1
+
+
+def test_a_tagger_that_is_named_is_recorded_though_no_caption_uses_it(colors: Path, tmp_path: Path) -> None:
+    found = rendered(colors, tmp_path / "out", Settings(tagger="colors"), captioner=BareCaptioner())
+    assert found["red.png"]["caption"] == "a red thing"
+    assert [text for text, *_ in found["red.png"]["tags"]] == ["red", "green"]
 
 
 def test_tags_are_in_part_files_and_in_parquet(colors: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from interrogator.cli import main
 from interrogator.cli.process_rank import ProcessRank, find_process_rank
 from interrogator.dataset import CaptionRules, Settings
 from interrogator.errors import RequestError
+from interrogator.taggers import TagRules
 
 from .waiting import LAST_RESORT
 
@@ -193,7 +194,7 @@ class TestWrongUsage:
             (("pictures", "--checkpoint", "x"), "--checkpoint has no effect"),
             (("pictures", "--matcher", "x"), "--matcher has no effect"),
             (("pictures", "--second-encoder", "x", "--quality", "best-of-n"), "--second-encoder has no effect"),
-            (("pictures", "--tagger", "x", "--mode", "best"), "--tagger has no effect"),
+            (("pictures", "--max-tags", "5"), "--max-tags has no effect"),
             (("pictures", "--max-phrases", "3"), "mode caption has no --max-phrases"),
             (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
             (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
@@ -299,7 +300,7 @@ def test_a_run_of_the_first_release_is_found_again(settings: Settings, digest: s
     content = json.loads(json.dumps(settings.as_dict()))
     for name in (
         "format", "tagger", "checkpoint", "without_banks", "min_phrases", "beams", "avoid_repeats", "min_angle",
-        "escape", "tag_threshold", "character_threshold",
+        "escape", "tag_rules",
     ):  # fmt: skip
         del content[name]
     content["wording"]["template"] = content["wording"]["template"].replace("prompt", "caption")
@@ -312,11 +313,14 @@ def test_what_is_new_has_a_digest_of_its_own() -> None:
     for changed in (
         {"tagger": "x"}, {"checkpoint": "x"}, {"without_banks": ("x",)}, {"min_phrases": 1}, {"beams": 2},
         {"avoid_repeats": True}, {"min_angle": 1.0}, {"escape": True}, {"rules": CaptionRules(template="{caption}")},
+        {"tag_rules": TagRules(threshold=0.5)}, {"tag_rules": TagRules(category_thresholds={"copyright": 0.5})},
+        {"tag_rules": TagRules(block=("*_hair",), categories=("general",), max_tags=3)}, {"quality": "tags"},
     ):  # fmt: skip
         settings = Settings(**{"mode": "best", **changed})
         assert Settings.from_dict(json.loads(json.dumps(settings.as_dict()))) == settings
         digests.add(settings.digest(ASKED))
-    assert len(digests) == 10
+    assert len(digests) == 14
+    assert Settings(mode="best", tag_rules=TagRules()).digest(ASKED) == plain.digest(ASKED)
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,16 @@ from ...modes import Mode
 from ...pipeline import Interrogation, Interrogator, RankedPhrase
 from ...pipeline.loader import embedding_cache, locate_all
 from ...progress import Progress
-from ...prompts import join
+from ...qualities import QUALITIES, Quality
 from ...reading import Candidate, Reading
-from ...taggers import select_tags
+from ...taggers import join_tags
 from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
-from ..text import choose, holds
+from ..text import choose
 from .images import Picture
 from .result import CaptionResult
-from .roles import Roles, prepared
+from .roles import Roles, held_tags, prepared
 from .strategies import STRATEGIES, Batch
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Models:
             rows = list(self.roles.use("encoder").embed(prepared("encoder", pictures), progress))  # [B, D]
         if self.roles.tagger is not None:
             tags = self.roles.use("tagger").tag(prepared("tagger", pictures), progress)
-        if self.roles.captioner is not None:
+        if getattr(self.roles, QUALITIES[Quality(self.settings.quality)].writer) is not None:
             captions = STRATEGIES[self.settings.quality](self.roles, Batch(pictures, rows, tags, progress))
         return [self._reading(*answers) for answers in zip(captions, tags, rows, strict=True)]
 
@@ -146,11 +146,11 @@ class Models:
         """The texts of the settings' mode, and what the template names beside them."""
         if reading.error:
             return CaptionResult((Candidate(""),), error=reading.error)
-        tags = self._tags(reading)
+        tags = held_tags(self.settings, reading.tags or ())
         texts: Sequence[Candidate] = reading.captions[: self.settings.captions_per_image] or (Candidate(""),)
         phrases: list[RankedPhrase] = []
         if self.settings.mode == Mode.TAGS.value:
-            texts = (Candidate(join(*(tag.text for tag in tags))),)
+            texts = (Candidate(join_tags(tags)),)
         elif self.settings.mode != Mode.CAPTION.value:
             composed = self._compose(reading, progress)
             # What was found of the caption alone stays, but for its similarity, which is now the prompt's.
@@ -161,12 +161,6 @@ class Models:
         phrases += self._template_phrases(reading, phrases, progress)
         result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
         return result.escaped() if self.settings.escape else result
-
-    def _tags(self, reading: Reading) -> list[Tag]:
-        """The tags that hold, less those with a forbidden word."""
-        settings = self.settings
-        tags = select_tags(reading.tags or (), settings.tag_threshold, settings.character_threshold)
-        return [tag for tag in tags if not any(holds(tag.text, word) for word in settings.rules.forbidden)]
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""

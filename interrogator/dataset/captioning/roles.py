@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,11 @@ from PIL import Image
 from ...captioners.abilities import lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
-from ...models import Answers, Captioner, Encoder, Matcher, Tagger
+from ...models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
 from ...qualities import QUALITIES, Quality
+from ...taggers import select_tags
 from ..settings import Settings
+from ..text import holds
 from .images import Picture
 
 
@@ -73,6 +75,12 @@ class Roles:
                 raise RequestError(f"{captioner.name} cannot do {ability}, which {what} asks for; choose another model")
         if isinstance(captioner, Answers):
             captioner.check(settings.caption_options)
+
+
+def held_tags(settings: Settings, tags: Iterable[Tag]) -> list[Tag]:
+    """The tags of a vocabulary that hold by the settings' rules, less those with a forbidden word."""
+    held = select_tags(tags, settings.tag_rules)
+    return [tag for tag in held if not any(holds(tag.text, word) for word in settings.rules.forbidden)]
 
 
 def prepared(role: str, pictures: Sequence[Picture]) -> list[Any]:

@@ -14,8 +14,9 @@ from ...models import Tag
 from ...progress import Progress
 from ...qualities import SHORT_LIST, Quality
 from ...reading import Candidate, captions_of, with_tags
+from ...taggers import join_tags
 from .images import Picture
-from .roles import Roles, prepared
+from .roles import Roles, held_tags, prepared
 
 # Pictures whose captions are written together: the more, the less often the weights are read for a token. Keys and
 # values of each, 42 MB in float32, have to fit; beams have three times as many.
@@ -88,12 +89,18 @@ def _laion_coco(roles: Roles, batch: Batch) -> list[list[Candidate]]:
     ]
 
 
+def _tags(roles: Roles, batch: Batch) -> list[list[Candidate]]:
+    found = [[Candidate(join_tags(held_tags(roles.settings, tags or ())))] for tags in batch.tags]
+    return _scored(roles, found, batch)
+
+
 STRATEGIES: dict[str, Strategy] = {
     Quality.GREEDY.value: _greedy,
     Quality.BEAM.value: _beam,
     Quality.BEST_OF_N.value: _best_of_n,
     Quality.CAPFILT.value: _capfilt,
     Quality.LAION_COCO.value: _laion_coco,
+    Quality.TAGS.value: _tags,
 }
 
 
@@ -104,7 +111,8 @@ def _least(roles: Roles, wanted: int) -> int:
 
 def _captions(roles: Roles, batch: Batch, **given: Any) -> list[list[Candidate]]:
     """The one caption of each picture."""
-    options = with_tags(replace(roles.settings.caption_options, **given), batch.tags)
+    settings = roles.settings
+    options = with_tags(replace(settings.caption_options, **given), batch.tags, settings.tag_rules)
     captions = captions_of(roles.use("captioner"), batch.prepared("captioner"), options, batch.progress)
     return [[each] for each in captions]
 
@@ -112,7 +120,7 @@ def _captions(roles: Roles, batch: Batch, **given: Any) -> list[list[Candidate]]
 def _sampled(roles: Roles, batch: Batch, count: int, **given: Any) -> list[list[Candidate]]:
     """Different captions of each picture, in the order they were sampled."""
     settings = roles.settings
-    asked = one_sample(with_tags(settings.caption_options, batch.tags))
+    asked = one_sample(with_tags(settings.caption_options, batch.tags, settings.tag_rules))
     rules = {"temperature": settings.temperature or 1.0, "min_new_tokens": _least(roles, _LEAST_TOKENS), **given}
     options = replace(asked, count=count, forbidden=settings.rules.forbidden, batch_size=_AT_ONCE, **rules)
     keys = [f"{picture.item.source}/{picture.item.key}" for picture in batch.pictures]
