@@ -37,7 +37,8 @@ def address_of(address: str, model: str = "") -> str:
         own = _own()
         if not own:
             raise ValueError(
-                f"There is no address: type one of this machine, such as http://127.0.0.1:1234/v1, or set one in {_WHERE}."
+                "There is no address: type one of this machine, such as http://127.0.0.1:1234/v1, or set one in"
+                f" {_WHERE}."
             )
         wanted = own[0]
     found = Address.parse(permitted(wanted))

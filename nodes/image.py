@@ -20,6 +20,7 @@ from .sockets import Banks, Captioner, Encoder, Tagger
 
 if TYPE_CHECKING:
     from ..interrogator import PhraseBank
+    from ..interrogator.catalog import Role
 
 CATEGORY = "interrogator"
 
@@ -122,8 +123,8 @@ class InterrogatorImage(io.ComfyNode):
             needs |= needs_of(Mode.NEGATIVE)
         if tagger:
             needs |= {"tagger"}
-        given = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
-        parts: dict[str, Any] = {role: only(value) for role, value in given.items() if value}
+        given: dict[Role, Any] = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
+        parts: dict[Role, Any] = {role: only(value) for role, value in given.items() if value}
         parts |= models.load_preset(
             row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id
         )
