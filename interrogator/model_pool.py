@@ -8,10 +8,9 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
-from . import registry
 from .catalog import Role
 from .models import Located, Model
-from .registry import LoadOptions
+from .registry import LoadOptions, load, load_model, locate
 
 if TYPE_CHECKING:
     import torch
@@ -69,11 +68,11 @@ class ModelPool:
         self, role: Role, name: str | PathLike[str], located: Located | None, options: LoadOptions
     ) -> Model:  # fmt: skip
         if located is None and self._load_to is None:
-            return registry.load_model(role, name, **options)
+            return load_model(role, name, **options)
         where: dict[str, Any] = {key: value for key, value in options.items() if key not in ("device", "dtype")}
-        found = located or registry.locate(role, name, **where)
+        found = located or locate(role, name, **where)
         device = options.get("device", "auto") if self._load_to is None else self._load_to(found)
-        return registry.load(found, device=device, dtype=options.get("dtype", "auto"))
+        return load(found, device=device, dtype=options.get("dtype", "auto"))
 
     def use(self, model: Any) -> Any:
         """The model, on its own device from now on. One that the pool does not know is left alone."""

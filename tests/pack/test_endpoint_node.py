@@ -37,13 +37,12 @@ def server() -> Iterator[SmallServer]:
 def no_network(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses that a captioner would have been loaded for; nobody is called."""
     called: list[str] = []
-    registry = pack.module("interrogator.registry")
 
     def load(located: Any, **_: Any) -> Any:
         called.append(located.name)
         raise RuntimeError("this test calls nobody")
 
-    monkeypatch.setattr(registry, "load", load)
+    monkeypatch.setattr(pack.module("interrogator.model_pool"), "load", load)
     return called
 
 

@@ -274,4 +274,5 @@ def test_nothing_names_the_folder_that_the_pack_lies_in() -> None:
     """It differs with how the pack was installed."""
     for path in (*(ROOT / "web").rglob("*.js"), *(ROOT / "nodes").glob("*.py")):
         text = Path(path).read_text(encoding="utf-8")
+        text = text.replace('.get("custom_nodes",', "")  # that asks ComfyUI for it
         assert "/extensions/" not in text and "custom_nodes" not in text, path.name

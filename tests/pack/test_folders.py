@@ -57,6 +57,20 @@ def test_loading_twice_adds_no_folder_twice(new_comfyui: Callable[..., ComfyUI])
         assert comfyui.folders.get_folder_paths(name) == [str(comfyui.models / name)]
 
 
+def test_a_folder_that_another_pack_asks_for_by_name_is_not_registered(
+    new_comfyui: Callable[..., ComfyUI], tmp_path: Path
+) -> None:
+    """ComfyUI-WD14-Tagger downloads into a folder of that name once there is one; its models would seem gone."""
+    comfyui = new_comfyui()
+    pack = load_pack(comfyui)
+    unregistered = {"wd14_tagger", "florence2", "LLavacheckpoints"}
+    assert not unregistered & comfyui.folders.folder_names_and_paths.keys()
+    found = pack.module("nodes.host").model_folders("tagger")
+    assert {comfyui.models / name for name in unregistered} <= set(found)
+    comfyui.folders.add_model_folder_path("wd14_tagger", str(tmp_path / "mine"))
+    assert tmp_path / "mine" in pack.module("nodes.host").model_folders("tagger")
+
+
 def test_no_folder_is_made_before_there_is_something_to_write(new_comfyui: Callable[..., ComfyUI]) -> None:
     comfyui = new_comfyui()
     pack = load_pack(comfyui)
@@ -75,7 +89,17 @@ def test_without_models_the_catalog_and_the_demo_are_offered(new_comfyui: Callab
 
 @pytest.mark.parametrize("loader", KINDS)
 @pytest.mark.parametrize(
-    "place", ["interrogator/KINDs", "interrogator", "clip_interrogator", "blip", "LLM", "elsewhere"]
+    "place",
+    [
+        "interrogator/KINDs",
+        "interrogator",
+        "clip_interrogator",
+        "blip",
+        "LLM",
+        "florence2",
+        "LLavacheckpoints",
+        "elsewhere",
+    ],
 )
 def test_models_are_found_and_loaded_where_they_are(
     new_comfyui: Callable[..., ComfyUI], creatures: list[Image.Image], tmp_path: Path, loader: str, place: str
