@@ -66,9 +66,19 @@ def is_of(family: Family, role: Role, folder: Path) -> bool:
     config = _config(folder / marker.file)
     if marker.model_types and config.get("model_type") not in marker.model_types:
         return False
+    if not _has(config, marker.entry):
+        return False
     named = config.get("architectures")
     allowed = family.architectures.get(role, ())
     return not (allowed and isinstance(named, list) and named and not set(map(str, named)) & set(allowed))
+
+
+def _has(config: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _article(noun: str) -> str:

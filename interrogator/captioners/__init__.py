@@ -7,9 +7,11 @@ sample_keys       what the random numbers of an image hang on
 sampling          several different captions of an image, by any captioner that supports sampling
 named_prompts     questions for captioners that follow them
 strip             removing made-up words from captions
-sample_keys       what the random numbers of an image hang on
+token_choice      choosing the next token with reproducible random numbers
 answers           what a chat model's answer says about the image
+decoding/         greedy search, sampling and beam search for models whose code is here
 blip/             the family BLIP
+coca/             the family CoCa
 endpoint/         models behind a server that speaks the OpenAI-compatible protocol
 
 The families are loaded by `registry`, so importing this package loads no model code.

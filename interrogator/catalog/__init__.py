@@ -17,7 +17,7 @@ from .captioners import CAPTIONERS
 from .demo import DEMO_FOLDER
 from .encoders import ENCODERS
 from .families import FAMILIES
-from .kinds import ROLES, Family, KnownModel, Marker, Preset, Role
+from .kinds import ROLES, Family, KnownModel, Marker, Preset, Role, in_words
 from .matchers import MATCHERS
 from .presets import DEFAULT_PRESET, PRESETS
 from .taggers import TAGGERS
@@ -35,6 +35,7 @@ __all__ = [
     "Preset",
     "Role",
     "families",
+    "in_words",
     "known_model",
     "preset",
     "unknown",

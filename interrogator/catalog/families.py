@@ -5,6 +5,23 @@ from __future__ import annotations
 from ..hub import FileSet
 from .kinds import Family, Marker
 
+_OPEN_CLIP_FILES = FileSet(
+    # The names of weights on the hub (open_clip/constants.py); what else belongs to a model its finder knows.
+    any_of=(("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),),
+    optional=(
+        "open_clip_config.json",
+        "tokenizer.json",
+        "sentencepiece.bpe.model",
+        "spiece.model",
+        "vocab.txt",
+        "vocab.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "merges.txt",
+        "config.json",
+    ),
+)
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "blip",
@@ -22,24 +39,16 @@ FAMILIES: tuple[Family, ...] = (
         {"captioner": ("BlipForConditionalGeneration",), "matcher": ("BlipForImageTextRetrieval",)},
     ),
     Family(
+        "coca",  # a model that is also an encoder of open_clip
+        {"captioner": ".captioners.coca.captioner:CocaCaptioner"},
+        _OPEN_CLIP_FILES,
+        Marker("open_clip_config.json", entry=("model_cfg", "multimodal_cfg")),
+        finder=".captioners.coca.files:find_parts",
+    ),
+    Family(
         "open_clip",
         {"encoder": ".encoders.open_clip.encoder:OpenClipEncoder"},
-        FileSet(
-            # The names of weights on the hub (open_clip/constants.py); what else belongs to a model its finder knows.
-            any_of=(("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),),
-            optional=(
-                "open_clip_config.json",
-                "tokenizer.json",
-                "sentencepiece.bpe.model",
-                "spiece.model",
-                "vocab.txt",
-                "vocab.json",
-                "tokenizer_config.json",
-                "special_tokens_map.json",
-                "merges.txt",
-                "config.json",
-            ),
-        ),
+        _OPEN_CLIP_FILES,
         Marker("open_clip_config.json"),
         finder=".encoders.open_clip.files:find_parts",
     ),

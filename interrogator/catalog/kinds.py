@@ -20,10 +20,12 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
+        entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
+    entry: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Family:
     finder: str = ""
 
 
+_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+# Work on one image beside the weights, roughly: buffers, and keys and values of the text, which grow with the model.
+_WORKING_MB, _WORKING_SHARE = 400, 1.08
+
+
+def in_words(megabytes: int) -> str:
+    """A size for a person: `1.9 GB`, `4 MB`."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 100 else f"{megabytes} MB"
+
+
 @dataclass(frozen=True)
 class KnownModel:
     """One known model.
@@ -67,6 +79,9 @@ class KnownModel:
         use: what it is good for.
         revision: branch, tag or commit of that repository; None is its main branch.
         dtype: what `auto` means for it.
+        stored: the dtype of its weights on disk.
+        gated: the hub gives its files only to those who accepted its terms.
+        commercial: the licence allows commercial use.
     """
 
     name: str
@@ -79,11 +94,25 @@ class KnownModel:
     use: str
     revision: str | None = None
     dtype: str = "auto"
+    stored: Literal["fp32", "fp16", "bf16"] = "fp32"
+    gated: bool = False
+    commercial: bool = True
 
     @property
     def size(self) -> str:
         """The size of the weights for a person: `1.9 GB`."""
-        return f"{self.size_mb / 1000:.1f} GB" if self.size_mb >= 100 else f"{self.size_mb} MB"
+        return in_words(self.size_mb)
+
+    @property
+    def terms(self) -> str:
+        """The licence for a person, and what it asks for."""
+        remarks = ("" if self.commercial else ", non-commercial") + (", gated" if self.gated else "")
+        return self.licence + remarks
+
+    def memory_mb(self, dtype: str) -> int:
+        """About how much memory it takes, in megabytes: weights in a dtype, and work on one image. An estimate."""
+        weights = self.size_mb * _BYTES[dtype] / _BYTES[self.stored]
+        return round(weights * _WORKING_SHARE + min(weights, _WORKING_MB))
 
 
 Asked = TypeVar("Asked")
@@ -91,7 +120,13 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of models and banks; `dtype` is what `auto` means for it."""
+    """A named choice of models and banks.
+
+    Attributes:
+        use: what it is good for.
+        dtype: what `auto` means for it.
+        mode: in which `interrogator prompt` makes prompts unless asked otherwise: what the image generator reads best.
+    """
 
     name: str
     captioner: str
@@ -101,6 +136,7 @@ class Preset:
     dtype: str = "auto"
     tagger: str | None = None
     matcher: str | None = None
+    mode: str = "best"
 
     def dtype_for(self, asked: Asked) -> Asked | str:
         """The number format that was asked for, or what `auto` means for this preset."""

@@ -51,12 +51,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
-def add_mode(parser: argparse._ActionsContainer, default: Mode) -> None:
-    """--mode."""
+def add_mode(parser: argparse._ActionsContainer, default: Mode | None) -> None:
+    """--mode. default: None is that of the preset."""
+    shown = default.value if default else _modes_of_presets()
     parser.add_argument(
-        "--mode", choices=MODE_NAMES, default=default.value, metavar="MODE",
-        help=f"how to make the prompt; modes are listed below (default: {default.value})",
+        "--mode", choices=MODE_NAMES, default=default.value if default else None, metavar="MODE",
+        help=f"how to make the prompt; modes are listed below (default: {shown})",
     )  # fmt: skip
+
+
+def _modes_of_presets() -> str:
+    """The mode of most presets, and which have another."""
+    presets: dict[str, list[str]] = {Mode.BEST.value: []}
+    for row in PRESETS:
+        presets.setdefault(row.mode, []).append(row.name)
+    others = (f"{mode} with preset {' or '.join(presets[mode])}" for mode in [*presets][1:])
+    return "; ".join([Mode.BEST.value, *others])
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:

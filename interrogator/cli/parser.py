@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
-from ..modes import MODES, Mode
+from ..catalog import ROLES
+from ..modes import MODES
 from ..version import __version__
 from . import dataset_options, options
 from .tag_options import add_tag_options
@@ -50,7 +51,7 @@ def _command(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    options.add_mode(parser, Mode.BEST)
+    options.add_mode(parser, None)
     options.add_json(parser)
     caption = parser.add_argument_group("captions")
     caption.add_argument("--caption", metavar="TEXT", help="use this caption for every image; '' for none")
@@ -146,10 +147,17 @@ def _cache(parser: argparse.ArgumentParser) -> None:
 
 def _models(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    parser.set_defaults(run=_command("models", "list_models"), json=False)
+    parser.set_defaults(run=_command("models", "list_models"))
+    _list_options(parser)
     listing = _add(commands, "list", "list known models by role and family (the default)", "models", "list_models")
-    options.add_json(listing)
+    _list_options(listing, default=argparse.SUPPRESS)
     _add(commands, "path", "print the folder where models are looked for", "models", "models_path")
+
+
+def _list_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Which models are listed, and how. default: SUPPRESS keeps what stands before the command of a command."""
+    parser.add_argument("--role", choices=ROLES, default=default, help=f"list only these: {', '.join(ROLES)}")
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON object per line")
 
 
 def _add(commands: Commands, name: str, text: str, module: str, function: str) -> argparse.ArgumentParser:

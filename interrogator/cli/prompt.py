@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..captioners import DEFAULT_STRIP, CaptionOptions
 from ..captioners.named_prompts import asks_for_tags
+from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
 from ..needs import Needs
@@ -30,6 +31,7 @@ _GROUP_SIZES = {Mode.BEST: 1}
 
 def prompt(args: argparse.Namespace) -> int:
     """Write a prompt for each image: bare where the arguments name one picture, else a row of a table."""
+    args.mode = args.mode or find_preset(args.preset).mode
     mode = Mode.of(args.mode)
     search = search_options(args)
     SearchOptions.of(mode, **search)  # what is wrong with an option shows before models load

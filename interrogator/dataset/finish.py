@@ -13,7 +13,7 @@ from ..locks import exclusive
 from .context import RunContext
 from .progress import Watched
 from .records import Item, Record
-from .review.findings import Finding, Findings, ScoreSummary, find
+from .review.findings import Finding, Findings, ScoreSummary, TagCount, find
 from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
@@ -157,6 +157,7 @@ def _read_findings(path: Path) -> Findings | None:
             for each in summary["findings"]
         )
         scores = {name: ScoreSummary(**score) for name, score in summary["scores"].items()}
-        return Findings(summary["total"], summary["statuses"], summary["reasons"], scores, found)
+        tags = tuple(TagCount(**each) for each in summary.get("tags", ()))  # earlier versions had none
+        return Findings(summary["total"], summary["statuses"], summary["reasons"], scores, found, tags=tags)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from ..models import Tag
+from ..taggers import LABELS
 
 Status = Literal["done", "kept", "failed"]
 """done: captioned in this run; kept: the existing text stays; failed: see the reason."""
@@ -64,7 +65,8 @@ class Record:
         sha256: of the file's bytes, hex; "" where it could not be read.
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
         existing: the text that was in the caption's file, row or column before this run; None if there was none.
-        tags: that the tagger holds true of the picture, the most probable first; () where no tagger was asked.
+        tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
+            it is filed, such as its rating; () where no tagger was asked.
     """
 
     key: str
@@ -87,6 +89,11 @@ class Record:
     def name(self) -> tuple[int, str]:
         """The name of its item."""
         return self.source, self.key
+
+    @property
+    def tag_texts(self) -> list[str]:
+        """The tags that describe the picture, for files that have no room for categories."""
+        return [tag.text for tag in self.tags if tag.category not in LABELS]
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON holds them; a tag is [text, probability, category]."""

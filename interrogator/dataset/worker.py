@@ -166,7 +166,7 @@ class Worker:
         flags = (*result.flags, *texts[0].flags, *(("animated",) if picture.animated else ()))
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=flags, tags=tuple(result.tags),
+            scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels),
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")

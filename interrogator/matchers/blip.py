@@ -20,8 +20,9 @@ from torch.nn.functional import normalize
 from ..batches import in_batches
 from ..captioners.blip.checkpoint import load_blip_matcher
 from ..captioners.blip.model import BlipModel
-from ..captioners.blip.text_layers import KeysValues, embed, image_keys_values, text_layers
+from ..captioners.blip.text_layers import embed, image_keys_values, text_layers
 from ..captioners.blip.vision import Pixels, read_images
+from ..captioners.decoding.text_model import KeysValues
 from ..errors import ModelError, RequestError
 from ..models import Located
 from ..progress import Progress, watched

@@ -7,7 +7,7 @@ wording     underscores, kaomoji, patterns of tags
 """
 
 from .rules import DEFAULT_RULES, LABELS, SINGLE, TagRules
-from .selection import join_tags, select_tags
+from .selection import join_tags, label_tags, select_tags
 from .thresholds import CHARACTER_THRESHOLD, THRESHOLD
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "THRESHOLD",
     "TagRules",
     "join_tags",
+    "label_tags",
     "select_tags",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import RequestError
 from ..models import Tag
 from ..prompts import escape_brackets, join
-from .rules import DEFAULT_RULES, SINGLE, TagRules
+from .rules import DEFAULT_RULES, LABELS, SINGLE, TagRules
 from .thresholds import CHARACTER_THRESHOLD, LEAST_OF_NAMES, THRESHOLD, mcut
 from .wording import Patterns, folded, with_spaces
 
@@ -30,11 +31,12 @@ def select_tags(tags: Iterable[Tag], rules: TagRules = DEFAULT_RULES) -> list[Ta
         RequestError: the rules name a category that the vocabulary does not have.
     """
     vocabulary = list(tags)
-    _check_categories(vocabulary, rules)
-    taken = [tag for tag in vocabulary if rules.takes(tag.category)]
-    labels = _labels(taken)
+    known = dict.fromkeys(tag.category for tag in vocabulary)
+    _check_categories(vocabulary, known, rules)
+    taken = [category for category in known if rules.takes(category)]
+    labels = [_likeliest(category, vocabulary) for category in SINGLE if category in taken]
     is_blocked = Patterns(rules.block).match
-    held = [tag for tag in _held(taken, rules) if not is_blocked(tag.text)]
+    held = [tag for tag in _held(vocabulary, taken, rules) if not is_blocked(tag.text)]
     held += [tag for tag in _implied(held, rules) if not is_blocked(tag.text)]
     held = _unique(sorted(held, key=lambda tag: -tag.probability))[: rules.max_tags]
     if rules.character_first:
@@ -43,47 +45,55 @@ def select_tags(tags: Iterable[Tag], rules: TagRules = DEFAULT_RULES) -> list[Ta
     return [replace(tag, text=_shown(tag.text, rules)) for tag in held]
 
 
+def label_tags(tags: Iterable[Tag], rules: TagRules = DEFAULT_RULES) -> list[Tag]:
+    """The tags of `LABELS` that hold, where the rules leave those categories out: for records, not for prompts."""
+    vocabulary = [tag for tag in tags if tag.category in LABELS and not rules.takes(tag.category)]
+    names = tuple(dict.fromkeys(tag.category for tag in vocabulary))
+    thresholds = {name: value for name, value in rules.category_thresholds.items() if name in names}
+    if not names:
+        return []
+    return select_tags(vocabulary, replace(rules, categories=names, category_thresholds=thresholds, max_tags=None))
+
+
 def join_tags(tags: Iterable[Tag]) -> str:
     """The tags as a prompt or a caption has them: one after the other, separated by commas."""
     return join(*(tag.text for tag in tags))
 
 
-def _check_categories(vocabulary: Sequence[Tag], rules: TagRules) -> None:
+def _check_categories(vocabulary: Sequence[Tag], known: Iterable[str], rules: TagRules) -> None:
     """Raises RequestError: the rules name a category that no tag is of."""
-    known = dict.fromkeys(tag.category for tag in vocabulary)
-    if any(tag.implies for tag in vocabulary):
-        known[_IMPLIED] = None
-    for name in (*rules.categories, *rules.category_thresholds):
-        if known and name not in known:
-            raise RequestError(f"this tagger has no category {name!r}; its categories are {', '.join(known)}")
+    names = [name for name in (*rules.categories, *rules.category_thresholds) if name not in known]
+    if _IMPLIED in names and any(tag.implies for tag in vocabulary):
+        names = [name for name in names if name != _IMPLIED]
+    if names and vocabulary:
+        raise RequestError(f"this tagger has no category {names[0]!r}; its categories are {', '.join(known)}")
 
 
-def _labels(taken: Sequence[Tag]) -> list[Tag]:
-    """The most probable tag of each category of which one holds."""
-    of = {name: [tag for tag in taken if tag.category == name] for name in SINGLE}
-    return [max(tags, key=lambda tag: tag.probability) for tags in of.values() if tags]
+def _likeliest(category: str, vocabulary: Sequence[Tag]) -> Tag:
+    return max((tag for tag in vocabulary if tag.category == category), key=lambda tag: tag.probability)
 
 
-def _held(taken: Sequence[Tag], rules: TagRules) -> list[Tag]:
+def _held(vocabulary: Sequence[Tag], taken: Iterable[str], rules: TagRules) -> list[Tag]:
     """The tags that are more probable than their thresholds, in the order of the vocabulary."""
-    common = {category: _common_threshold(category, taken, rules) for category in {tag.category for tag in taken}}
+    common = {category: _common_threshold(category, vocabulary, rules) for category in taken if category not in SINGLE}
     held: list[Tag] = []
-    for tag in taken:
-        limit = common[tag.category]
+    for tag in vocabulary:  # up to a hundred thousand
+        limit = common.get(tag.category, math.inf)
         if limit is None:
-            default = CHARACTER_THRESHOLD if tag.category == "character" else THRESHOLD
-            limit = default if tag.threshold is None else tag.threshold
-        if tag.category not in SINGLE and tag.probability > limit:
+            limit = tag.threshold
+        if limit is None:
+            limit = CHARACTER_THRESHOLD if tag.category == "character" else THRESHOLD
+        if tag.probability > limit:
             held.append(tag)
     return held
 
 
-def _common_threshold(category: str, taken: Sequence[Tag], rules: TagRules) -> float | None:
+def _common_threshold(category: str, vocabulary: Sequence[Tag], rules: TagRules) -> float | None:
     """The threshold that the rules set, or MCut finds, for a category; None leaves it to each tag."""
     given = rules.given_threshold(category)
     if given is not None or not rules.mcut:
         return given
-    found = mcut(tag.probability for tag in taken if tag.category == category)
+    found = mcut(tag.probability for tag in vocabulary if tag.category == category)
     # A picture may show none of the names that there are, but always something.
     return found if found is None or category == "general" else max(LEAST_OF_NAMES, found)
 

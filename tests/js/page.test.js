@@ -345,6 +345,20 @@ test("scores are shown in figures, and can be sorted by", () => {
   assert.equal(texts(byId("order"), "option").at(-1), "Lowest clip score");
 });
 
+test("tags are counted, and a run without any says nothing of them", () => {
+  open(RECORDS, {
+    tags: [
+      { text: "long hair", category: "general", count: 1200 },
+      { text: HOSTILE, category: "character", count: 1 },
+    ],
+  });
+  assert.deepEqual(texts(byId("tags"), "th"), ["long hair", HOSTILE]);
+  assert.deepEqual(texts(byId("tags"), "td"), ["general", "1,200", "character", "1"]);
+  assert.equal(byId("tags-box").hidden, false);
+  open(RECORDS);
+  assert.equal(byId("tags-box").hidden, true);
+});
+
 test("a page says that it holds a part of the run", () => {
   open(RECORDS, { total: 12_000 });
   assert.equal(byId("left-out").hidden, false);

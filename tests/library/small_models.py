@@ -90,10 +90,19 @@ def eos_pooling(seed: int = 0) -> CustomTextCLIP:
 
 def coca(seed: int = 0, context_length: int = 76) -> CoCa:
     """A CoCa: its class token stands behind the padding."""
-    text = {**TEXT, "context_length": context_length, "embed_cls": True, "output_tokens": True}
+    return coca_and_settings(seed, context_length=context_length)[0]
+
+
+def coca_and_settings(seed: int = 0, **text: Any) -> tuple[CoCa, dict[str, Any]]:
+    """A CoCa and its configuration as open_clip writes it; `text` goes into that of its text tower."""
+    text_cfg = {**TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True, **text}
     pool = {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 8, "output_tokens": True}
-    decoder = {"context_length": context_length, "vocab_size": VOCABULARY, "width": WIDTH, "heads": 2, "layers": 1}
-    return spread(CoCa(WIDTH, decoder, text, {**VISION, **pool}), seed)
+    shared = {"context_length": text_cfg["context_length"], "vocab_size": VOCABULARY, "width": WIDTH, "heads": 2}
+    settings: dict[str, Any] = {
+        "embed_dim": WIDTH, "vision_cfg": {**VISION, **pool}, "text_cfg": text_cfg,
+        "multimodal_cfg": {**shared, "layers": 2},
+    }  # fmt: skip
+    return spread(CoCa(**settings), seed), {**settings, "custom_text": True}
 
 
 def hf_text(folder: Path, seed: int = 0) -> CustomTextCLIP:

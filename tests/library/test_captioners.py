@@ -127,6 +127,26 @@ def test_captions_are_those_of_plain_transformers(blip: BlipCaptioner, images: l
     assert captions_of(blip, [images[0]], options) == [text]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {}, {"num_beams": 5}, {"length_penalty": 0.0}, {"length_penalty": 2.0}, {"length_penalty": -1.0},
+        {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2}, {"min_new_tokens": 6}, {"max_new_tokens": 1},
+    ],
+)  # fmt: skip
+def test_beams_are_those_of_plain_transformers(
+    blip: BlipCaptioner, images: list[Image.Image], settings: dict[str, Any]
+) -> None:
+    settings = {"num_beams": 3, "max_new_tokens": 12, **settings}
+    pixels = blip.processor.image_processor(images=[to_rgb(image) for image in images], return_tensors="pt")
+    model: Any = blip.module
+    out = model.generate(pixels["pixel_values"], do_sample=False, **settings)
+    clean = {"skip_special_tokens": True, "clean_up_tokenization_spaces": True}
+    texts = [blip.processor.tokenizer.decode(ids, **clean).strip() for ids in out]
+    options = CaptionOptions(strip=(), **settings)
+    assert captions_of(blip, images, options) == [text.removeprefix("##") for text in texts]
+
+
 def test_pixels_are_those_of_the_image_processor(blip: BlipCaptioner, images: list[Image.Image]) -> None:
     pictures = [to_rgb(image) for image in images]
     expected = blip.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]

@@ -294,6 +294,17 @@ class TestTag:
         assert main(["tag", str(pictures / "red [1].png"), "--preset", "demo", "--text"]) == 0
         assert capsys.readouterr().out == "red, green\n"
 
+    def test_a_preset_says_in_which_mode_prompts_are_made_unless_the_user_does(
+        self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        demo, *others = catalog.PRESETS
+        monkeypatch.setattr(catalog, "PRESETS", (replace(demo, tagger=tagger, mode="tags"), *others))
+        command = ["prompt", str(pictures / "red [1].png"), "--preset", "demo"]
+        assert main(command) == 0
+        assert capsys.readouterr().out == "red, green\n"
+        assert main([*command, "--mode", "caption", "--caption", "a thing"]) == 0
+        assert capsys.readouterr().out == "a thing\n"
+
     def test_a_tagger_that_is_named_gives_tags_in_json_in_every_mode(
         self, tagger: str, pictures: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -529,6 +540,41 @@ class TestModels:
         assert main(["models"]) == 0
         text = capsys.readouterr().out
         assert "encoder, family open_clip" in text and f"on disk: {home}" in text and "not on disk" in text
+
+    def test_a_role_narrows_the_list(self, capsys: pytest.CaptureFixture[str]) -> None:
+        def roles(*arguments: str) -> set[str]:
+            assert main(["models", *arguments]) == 0
+            return {json.loads(line)["role"] for line in capsys.readouterr().out.splitlines()}
+
+        assert roles("list", "--json") == {row.role for row in catalog.MODELS}
+        assert roles("list", "--role", "matcher", "--json") == {"matcher"}
+        assert roles("--json", "--role", "encoder") == roles("--role", "encoder", "list", "--json") == {"encoder"}
+
+    def test_list_says_what_a_model_takes_and_what_its_licence_asks(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = catalog.KnownModel(
+            "a/b",
+            "captioner",
+            "blip",
+            "X",
+            "a/b",
+            2_000,
+            "Some",
+            "captions",
+            stored="fp16",
+            gated=True,
+            commercial=False,
+        )
+        monkeypatch.setattr("interrogator.cli.models.MODELS", (row,))
+        assert main(["models"]) == 0
+        said = capsys.readouterr().out
+        assert "download 2.0 GB, memory about 4.7 GB in fp32, 2.6 GB in fp16 (estimated)" in said
+        assert "licence Some, non-commercial, gated" in said
+        assert main(["models", "--json"]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert values["memory_mb"] == {"fp32": 4720, "fp16": 2560}
+        assert (values["gated"], values["commercial"]) == (True, False)
 
     def test_path_is_where_files_may_be_put(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["models", "path"]) == 0

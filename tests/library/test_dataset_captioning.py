@@ -301,7 +301,9 @@ def colors(tmp_path: Path) -> Path:
 def test_mode_tags_writes_the_tags_that_hold(colors: Path, tmp_path: Path) -> None:
     found = rendered(colors, tmp_path / "out", Settings(mode="tags"))
     assert found["red.png"]["caption"] == "red, green" and found["teal.png"]["caption"] == "green, blue"
-    assert found["red.png"]["tags"] == [["red", 1.0, "general"], ["green", pytest.approx(0.4), "general"]]
+    assert found["red.png"]["tags"] == [
+        ["red", 1.0, "general"], ["green", pytest.approx(0.4), "general"], ["safe", 0.9, "rating"]
+    ]  # fmt: skip
     assert found["black.png"]["status"] == "failed", "no tag, no caption, and the run goes on"
     strict = rendered(colors, tmp_path / "strict", Settings(mode="tags", tag_rules=TagRules(threshold=0.9)))
     assert strict["red.png"]["caption"] == "red" and strict["teal.png"]["status"] == "failed"
@@ -311,7 +313,7 @@ def test_a_template_puts_tags_beside_the_caption(colors: Path, tmp_path: Path) -
     rules = CaptionRules(template="{tags}, {caption}", replace=(("green", "lime"),))
     found = rendered(colors, tmp_path / "out", Settings(rules=rules), captioner=BareCaptioner())
     assert found["red.png"]["caption"] == "red, lime, a red thing"
-    assert found["black.png"]["caption"] == "a red thing" and found["black.png"]["tags"] == []
+    assert found["black.png"]["caption"] == "a red thing" and found["black.png"]["tags"] == [["safe", 0.9, "rating"]]
     forbidding = CaptionRules(template="{tags}, {caption}", forbidden=("green",))
     fewer = rendered(colors, tmp_path / "fewer", Settings(rules=forbidding), captioner=BareSampler())
     assert fewer["red.png"]["caption"] == "red, red thing 0"
@@ -327,7 +329,10 @@ def test_tags_of_a_caption_follow_the_rules_and_begin_with_characters(colors: Pa
     found = {record.key: record for record in run.parts.records(run.parts.done(run.plan))}
     tags = "hatsune miku, vocaloid, 1girl, o_o, smile"
     assert found["red.png"].caption == f"hero, {tags}, a red thing"
-    assert [tag.category for tag in found["red.png"].tags] == ["character", "copyright", *["general"] * 3]
+    described, filed = found["red.png"].tags[:5], found["red.png"].tags[5:]
+    assert [tag.category for tag in described] == ["character", "copyright", *["general"] * 3]
+    assert [tag.text for tag in filed] == ["highres", "sensitive", "best quality"], "recorded, but in no text"
+    assert found["red.png"].tag_texts == tags.split(", ")
     assert found["red.png"].tags[0].probability == pytest.approx(0.95)
 
 
@@ -362,7 +367,7 @@ def test_quality_tags_leaves_out_forbidden_words_and_scores(colors: Path, tmp_pa
 def test_a_tagger_that_is_named_is_recorded_though_no_caption_uses_it(colors: Path, tmp_path: Path) -> None:
     found = rendered(colors, tmp_path / "out", Settings(tagger="colors"), captioner=BareCaptioner())
     assert found["red.png"]["caption"] == "a red thing"
-    assert [text for text, *_ in found["red.png"]["tags"]] == ["red", "green"]
+    assert [text for text, *_ in found["red.png"]["tags"]] == ["red", "green", "safe"]
 
 
 def test_tags_are_in_part_files_and_in_parquet(colors: Path, tmp_path: Path) -> None:
@@ -372,7 +377,9 @@ def test_tags_are_in_part_files_and_in_parquet(colors: Path, tmp_path: Path) -> 
     rows = {row["key"]: row for row in pq.read_table(tmp_path / "tags.parquet").to_pylist()}
     red = next(row for key, row in rows.items() if key.endswith("red.png"))
     assert red["tags"] == [
-        {"text": "red", "probability": 1.0}, {"text": "green", "probability": pytest.approx(0.4)}
+        {"text": "red", "probability": 1.0, "category": "general"},
+        {"text": "green", "probability": pytest.approx(0.4), "category": "general"},
+        {"text": "safe", "probability": pytest.approx(0.9), "category": "rating"},
     ]  # fmt: skip
     (record,) = (each for each in run.parts.records(run.parts.done(run.plan)) if each.key == "red.png")
     assert record.tags[0] == Tag("red", 1.0, "general")

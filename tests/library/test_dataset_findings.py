@@ -16,9 +16,10 @@ from PIL import Image
 from interrogator.dataset.records import Record
 from interrogator.dataset.review import dhash
 from interrogator.dataset.review.dhash import difference_hash, near_groups
-from interrogator.dataset.review.findings import SHOWN, Finding, ScoreSummary, find
+from interrogator.dataset.review.findings import SHOWN, Finding, ScoreSummary, TagCount, find
 from interrogator.dataset.text import FLAGS, CaptionRules
 from interrogator.demo import creature
+from interrogator.models import Tag
 
 
 def done(key: str, caption: str, **more: object) -> Record:
@@ -127,6 +128,22 @@ def test_as_many_reasons_are_told_as_a_page_can_show() -> None:
     failed = [Record(f"{n}", "failed", word) for n, word in enumerate([*words, words[-1]])]
     reasons = find(failed).reasons
     assert len(reasons) == 50 and next(iter(reasons.items())) == (words[-1], 2)
+
+
+def test_tags_are_counted_the_most_frequent_first() -> None:
+    smile, solo, safe = Tag("smile", 0.6), Tag("solo", 0.9), Tag("smile", 0.8, "rating")
+    records = [
+        done("a", "a", tags=(smile, solo, safe)),
+        done("b", "b", tags=(solo,)),
+        done("c", "c", tags=(solo, smile)),
+    ]
+    failed = replace(done("d", "", tags=(smile,)), status="failed", reason="x")
+    findings = find([*records, failed])
+    assert findings.tags == (
+        TagCount("solo", "general", 3), TagCount("smile", "general", 2), TagCount("smile", "rating", 1)
+    )  # fmt: skip
+    assert json.loads(json.dumps(findings.as_dict()))["tags"][0] == {"text": "solo", "category": "general", "count": 3}
+    assert len(find([done("e", "e", tags=tuple(Tag(str(n), 1.0) for n in range(SHOWN + 1)))]).tags) == SHOWN
 
 
 def low(scores: Sequence[float]) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 
 from interrogator.dataset import CaptionRules, Run, Settings
 from interrogator.errors import RequestError
+from interrogator.taggers import TagRules
 
 from .stand_in import StandIn, count, draw, records, run, texts
 
@@ -109,8 +110,8 @@ def test_what_the_first_release_could_not_say_has_a_digest_of_its_own() -> None:
         return Settings(rules=CaptionRules(template=template), **values).digest({})
 
     others = [
-        digest(), digest(tagger="x"), digest(tag_threshold=0.4), digest(beams=2, mode="best"), digest(mode="best"),
-        digest("{caption}", mode="best"), digest("{caption}, {flavors}", mode="best"),
+        digest(), digest(tagger="x"), digest(tag_rules=TagRules(threshold=0.4)), digest(beams=2, mode="best"),
+        digest(mode="best"), digest("{caption}", mode="best"), digest("{caption}, {flavors}", mode="best"),
         digest("{prompt}, {flavors}", mode="best"), digest("{prompt}, {caption}", mode="best"), digest(mode="tags"),
     ]  # fmt: skip
     assert len(set(others)) == len(others)

@@ -549,7 +549,7 @@ def test_a_table_of_the_first_release_is_taken_up(tmp_path: Path) -> None:
     assert target.finish([done("b.png", "two dogs", tags=(Tag("dog", 0.75, "general"),))]) == []
     rows = {row["key"]: row for row in pq.read_table(tmp_path / "captions.parquet").to_pylist()}
     assert (rows["a.png"]["dhash"], rows["a.png"]["existing"], rows["a.png"]["tags"]) == ("0" * 16, "old", None)
-    assert rows["b.png"]["tags"] == [{"text": "dog", "probability": 0.75}]
+    assert rows["b.png"]["tags"] == [{"text": "dog", "probability": 0.75, "category": "general"}]
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -21,6 +21,7 @@ from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.sampling import sample_captions
 from interrogator.dataset import CaptionRules, Models, Run, Settings
 from interrogator.errors import ModelLoadError, RequestError
+from interrogator.markers import family_in
 from interrogator.model_pool import ModelPool
 from interrogator.models import Ability, Answers, Samples
 from interrogator.modes import MODES, Mode
@@ -142,14 +143,14 @@ def test_answers_differ_from_image_to_image(pair: tuple[str, Any], model: Any, i
 def test_a_foreign_folder_is_refused_before_its_weights_are_read(
     pair: tuple[str, Any], folders: dict[Any, Path | str], tmp_path: Path
 ) -> None:
-    family, role = pair
-    for (_, other), write in WRITERS.items():
-        if other == role:
+    _, role = pair
+    for (kind, other), write in WRITERS.items():
+        if other == role or family_in(role, folders[kind, other]):  # a CoCa is a captioner and an encoder
             continue
-        folder = write(tmp_path / f"{family}-{role}-{other}")
+        folder = write(tmp_path / f"{kind}-{other}")
         for weights in folder.glob("*.safetensors"):
             weights.write_bytes(b"no weights at all")
-        with pytest.raises(ModelLoadError, match=f"holds an? {other}, not an? {role}"):
+        with pytest.raises(ModelLoadError, match=f"holds an? .*{other}.*, not an? {role}"):
             load_model(role, folder, device="cpu", dtype="fp32")
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 from interrogator import BlipCaptioner, demo
 from interrogator.captioners import LAION_COCO, CaptionOptions, Sampled, SamplingOptions
 from interrogator.captioners.blip.forbidden_words import ForbiddenWords
-from interrogator.captioners.blip.token_choice import Draw, exponential, forbid, repeating, row_seed
 from interrogator.captioners.sampling import sample_captions
+from interrogator.captioners.token_choice import Draw, exponential, forbid, repeating, row_seed
 from interrogator.errors import ImageReadError, ModelError, RequestError
 
 from .tiny_checkpoints import prepared, write_blip
@@ -269,9 +269,9 @@ def test_captions_that_ended_leave_the_batch(
     hooks[0].remove()
     sizes = calls[name][1:]
     assert sizes[0] == 60 and sizes[-1] < 45 and sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 0.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding.decoder"], "_WORTH_CUTTING", 0.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
-    monkeypatch.setattr(sys.modules["interrogator.captioners.blip.decoder"], "_WORTH_CUTTING", 1.0)
+    monkeypatch.setattr(sys.modules["interrogator.captioners.decoding.decoder"], "_WORTH_CUTTING", 1.0)
     assert tokens(sample_captions(blip, images, KEYS, rules)) == tokens(found)
 
 

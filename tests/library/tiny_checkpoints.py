@@ -118,9 +118,20 @@ def write_open_clip(
     return folder
 
 
+def write_coca(folder: Path, seed: int = 0, **text: Any) -> Path:
+    """A CoCa as open_clip publishes it: a captioner, and an encoder as well. text: settings of its text tower."""
+    model, settings = small_models.coca_and_settings(seed, **text)
+    write_open_clip(folder, model)
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config["model_cfg"] = settings
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
 WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "captioner"): write_blip,
     ("blip", "matcher"): write_matcher,
+    ("coca", "captioner"): write_coca,
     ("open_clip", "encoder"): write_open_clip,
 }
 """By family and role what writes a checkpoint into a folder."""

@@ -5,8 +5,6 @@ captioner        BlipCaptioner: images in, captions out
 checkpoint       from a folder to a complete model and its processor, or an error
 vision           images to states of the vision tower
 text_layers      the text transformer, with the image's keys and values computed once
-decoder          captions token by token, many for each image
-sampler          many different captions of an image
-token_choice     choosing the next token with reproducible random numbers
+text_decoder     the text decoder as captions are decoded with it
 forbidden_words  words that are never generated
 """

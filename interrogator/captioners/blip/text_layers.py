@@ -15,12 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from ...errors import ModelError
-
-KeysValues = tuple[Tensor, Tensor]
-"""Keys and values of one attention, each [rows, h, L, d]."""
+from ..decoding.text_model import KeysValues, attend
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Attention:
         those before it; requires L = K.
         """
         query = self._split(self.query(hidden))  # [rows, h, L, d]
-        attended = _attended(query, *keys_values, mask, causal)  # [rows, h, L, d]
+        attended = attend(query, keys_values, mask, causal)  # [rows, h, L, d]
         joined: Tensor = self.output(attended.transpose(1, 2).flatten(2), hidden)
         return joined
 
@@ -102,23 +99,6 @@ def embed(transformer: Any, ids: Tensor, first: int = 0) -> Tensor:
     positions = torch.arange(first, first + ids.shape[2], device=ids.device).unsqueeze(0)  # [1, L]
     embedded: Tensor = transformer.embeddings(input_ids=ids.flatten(0, 1), position_ids=positions)  # [B n, L, D]
     return embedded.view(*ids.shape, -1)
-
-
-def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """Attention [rows, h, L, d] of queries [rows, h, L, d]; mask and causal as of `Attention.attend`.
-
-    On a CPU it uses plain matrix products: torch's fused kernel takes two to six times as long for the few queries of a
-    text, most of all in bfloat16 (torch 2.14 on AVX-512).
-    """
-    if query.device.type != "cpu":
-        return scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=causal)
-    scores = (query * query.shape[-1] ** -0.5) @ keys.transpose(-1, -2)  # [rows, h, L, K]
-    if causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    attended: Tensor = scores.softmax(dim=-1) @ values
-    return attended
 
 
 def _layer(layer: Any) -> TextLayer:

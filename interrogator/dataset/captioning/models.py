@@ -20,7 +20,7 @@ from ...pipeline.loader import embedding_cache, locate_all
 from ...progress import Progress
 from ...qualities import QUALITIES, Quality
 from ...reading import Candidate, Reading
-from ...taggers import join_tags
+from ...taggers import join_tags, label_tags
 from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
@@ -159,7 +159,8 @@ class Models:
                 scores["clip"] = float(composed.similarity)
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
         phrases += self._template_phrases(reading, phrases, progress)
-        result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags)
+        labels = label_tags(reading.tags or (), self.settings.tag_rules)
+        result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags, labels=labels)
         return result.escaped() if self.settings.escape else result
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:

@@ -24,9 +24,10 @@ class CaptionResult:
         texts: of the mode, the best first; at least one. In mode caption these are the captions.
         caption: what the captioner says; "" where none was asked.
         phrases: that the template or the mode asked for.
-        tags: that hold, the most probable first.
+        tags: that hold, as texts have them.
         flags: findings about it; see `Record.flags`.
         error: why there is no text, one sentence; "" where there is.
+        labels: tags that say how the picture is filed, such as its rating, which texts leave out.
     """
 
     texts: Sequence[Candidate]
@@ -35,6 +36,7 @@ class CaptionResult:
     tags: Sequence[Tag] = ()
     flags: tuple[str, ...] = ()
     error: str = ""
+    labels: Sequence[Tag] = ()
 
     def escaped(self) -> CaptionResult:
         """The same with a backslash before each bracket in what the models say."""

@@ -127,7 +127,7 @@ class ParquetTarget:
                 "tokens": record.tokens or None,
                 "dhash": record.dhash or None,
                 "existing": record.existing if record.existing is not None and is_utf8(record.existing) else None,
-                "tags": [{"text": tag.text, "probability": tag.probability} for tag in record.tags],
+                "tags": [tag.as_dict() for tag in record.tags],
             }
 
     def _schema(self) -> Any:
@@ -139,7 +139,9 @@ class ParquetTarget:
             "tokens": pa.int32(),
             "captions": pa.list_(pa.string()),
             "flags": pa.list_(pa.string()),
-            "tags": pa.list_(pa.struct([("text", pa.string()), ("probability", pa.float32())])),
+            "tags": pa.list_(
+                pa.struct([("text", pa.string()), ("probability", pa.float32()), ("category", pa.string())])
+            ),
             **{score: pa.float32() for score in _SCORES},
         }
         columns = (*_BEFORE_CAPTION, self._column, *_BEHIND_CAPTION)

@@ -68,7 +68,7 @@ class TextTable:
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
                 return row
             restored = dict(row)
-            if self.has_tags and row.get(_TAGS) == _texts(record):
+            if self.has_tags and row.get(_TAGS) == record.tag_texts:
                 restored.pop(_TAGS, None)
             if record.existing is None:
                 del restored[self._column]
@@ -147,7 +147,7 @@ class TextTable:
 
     def _tags(self, record: Record, row: Row) -> Row:
         """The cell for the record's tags; none where a row has tags already, which may be somebody's own."""
-        return {_TAGS: _texts(record)} if self.has_tags and record.tags and row.get(_TAGS) is None else {}
+        return {_TAGS: record.tag_texts} if self.has_tags and record.tags and row.get(_TAGS) is None else {}
 
     def _load(self) -> Rows:
         raise NotImplementedError
@@ -250,11 +250,6 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else None
-
-
-def _texts(record: Record) -> list[str]:
-    """The texts of the record's tags."""
-    return [tag.text for tag in record.tags]
 
 
 def _json(value: Any) -> bytes:

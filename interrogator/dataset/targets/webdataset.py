@@ -163,7 +163,7 @@ class WebdatasetTarget:
             captions = list(record.captions or (record.caption,))
             sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
         if record.tags:
-            sample[_TAGS] = json.dumps([tag.text for tag in record.tags], ensure_ascii=False)
+            sample[_TAGS] = json.dumps(record.tag_texts, ensure_ascii=False)
         return sample
 
     def _old(self, shard: str) -> dict[str, Sample]:

@@ -201,7 +201,7 @@ def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:
     """The folder of a tag's weights. open_clip's `hf_hub` is `org/repo/file`, or `org/repo/` for default file names."""
     repo, _, file = hf_hub.rpartition("/")
     names = (file.rpartition(".")[0] + ".safetensors", file) if file else WEIGHT_FILES
-    row = known_model("encoder", name)
+    row = known_model("encoder", name) or known_model("captioner", name)  # a CoCa is both
     about = {"size": row.size, "revision": row.revision} if row else {}
     folder = find.files(repo, any_of=(names,), **about)
     return None if folder is None else next(folder / n for n in names if (folder / n).is_file())

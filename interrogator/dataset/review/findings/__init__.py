@@ -1,6 +1,6 @@
 """What a person should know about a run's captions and pictures, found in one pass over its records."""
 
-from .finding import SHOWN, Finding, Findings, ScoreSummary
+from .finding import SHOWN, Finding, Findings, ScoreSummary, TagCount
 from .search import LOW_ITM, find
 
-__all__ = ["LOW_ITM", "SHOWN", "Finding", "Findings", "ScoreSummary", "find"]
+__all__ = ["LOW_ITM", "SHOWN", "Finding", "Findings", "ScoreSummary", "TagCount", "find"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 SHOWN = 200
-"""Keys, and groups of keys, that a finding names at most; it counts all."""
+"""Keys, and groups of keys, that a finding names at most, though it counts all; tags that are counted for people."""
 
 Severity = Literal["error", "warning", "note"]
 """error: captions are missing or would overwrite each other; warning: training suffers; note: worth a look."""
@@ -52,6 +52,15 @@ class ScoreSummary:
 
 
 @dataclass(frozen=True)
+class TagCount:
+    """How many pictures have a tag."""
+
+    text: str
+    category: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that was found in a run.
 
@@ -63,6 +72,7 @@ class Findings:
         found: the findings that are about any picture, the gravest first.
         ids: from the source and key of a record to the ids of the findings about it, fragments aside; only where there
             are any.
+        tags: the most frequent first, `SHOWN` at most; pictures that failed do not count.
     """
 
     total: int
@@ -71,6 +81,7 @@ class Findings:
     scores: Mapping[str, ScoreSummary]
     found: tuple[Finding, ...]
     ids: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    tags: tuple[TagCount, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """What summary.json holds: all but `ids`, which grows with the run."""
@@ -78,6 +89,7 @@ class Findings:
             "total": self.total,
             "statuses": dict(self.statuses),
             "reasons": dict(self.reasons),
+            "tags": [asdict(tag) for tag in self.tags],
             "scores": {name: asdict(summary) for name, summary in self.scores.items()},
             "findings": [asdict(finding) for finding in self.found],
         }

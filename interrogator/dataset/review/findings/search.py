@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ...records import Record
 from ...text import CaptionRules, holds, repeated, split_words
 from ..dhash import NEAR, equal_groups, near_numbers
-from .finding import SHOWN, Finding, Findings, ScoreSummary
+from .finding import SHOWN, Finding, Findings, ScoreSummary, TagCount
 from .fragments import Fragments
 from .kinds import KINDS, Kind
 
@@ -56,6 +56,7 @@ class _Search:
         self._reasons = Counter[str]()
         self._examples: dict[str, str] = {}
         self._scores: dict[str, tuple[array[int], array[float]]] = {}
+        self._tags = Counter[tuple[str, str]]()
         self._fragments = Fragments()
         self._single: dict[str, list[int]] = {}  # kind -> indices
         # Per record, 0 for nothing: 64 bits each, of which two are equal by chance once in 10^7 runs of a million.
@@ -84,6 +85,7 @@ class _Search:
                 indices, scores = self._scores.setdefault(name, (array("q"), array("d")))
                 indices.append(index)
                 scores.append(score)
+        self._tags.update((tag.text, tag.category) for tag in record.tags)
         if words:
             self._fragments.add(words)
         for kind in _single_findings(record, self._rules):
@@ -112,6 +114,7 @@ class _Search:
             scores={name: _summary(scores) for name, (_, scores) in sorted(self._scores.items())},
             found=tuple(sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))),
             ids=self._ids(indices),
+            tags=tuple(TagCount(*tag, count) for tag, count in self._tags.most_common(SHOWN)),
         )
 
     def _note(self, kind: str, index: int) -> None:

@@ -57,6 +57,12 @@
       append(byId("scores"), append(row, ...values.map((value) => create("td", value.toFixed(3)))));
     }
     byId("scores-box").hidden = !Object.keys(run.scores).length;
+    for (const { text, category, count } of run.tags || []) {
+      const row = append(create("tr"), createText("th", text), create("td", category), create("td", number(count)));
+      row.firstChild.scope = "row";
+      append(byId("tags"), row);
+    }
+    byId("tags-box").hidden = !(run.tags || []).length;
     byId("left-out").hidden = run.total <= records.length;
     byId("left-out").textContent =
       `This page shows the ${number(records.length)} pictures that most need a look, out of ${number(run.total)}. The records of all pictures are in the run's folder.`;

@@ -1,20 +1,19 @@
-"""Many different captions of an image, sampled from BLIP, which encodes the image only once.
+"""Many different captions of an image, which is encoded only once.
 
 transformers' `generate(num_return_sequences=n)` repeats the image's keys and values for each of the n texts and spends
-most of its time there. Here they are computed once per image and layer (see `text_layers`), the prompt once per image.
+most of its time there. Here they are computed once per image and layer (see `text_model`), the prompt once per image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torch import Tensor
 
 from ...batches import in_batches
 from ..sampling_options import Sampled, SamplingOptions
-from .decoder import Decoder, Hypothesis
-from .forbidden_words import ForbiddenWords
+from .decoder import Decoder, Forbids, Hypothesis
+from .text_model import TextModel
 
 # Texts written together: more need more memory (caches, scores for the whole vocabulary) and are no faster.
 _TEXTS_AT_ONCE = 256
@@ -28,7 +27,7 @@ class Sampler:
     """
 
     def __init__(
-        self, prompt: list[int], options: SamplingOptions, forbidden: ForbiddenWords,
+        self, prompt: list[int], options: SamplingOptions, forbidden: Forbids | None,
         text_of: Callable[[list[int]], str],
     ) -> None:  # fmt: skip
         """Store what the captions of one call have in common.
@@ -44,25 +43,23 @@ class Sampler:
         self.images_at_once = min(options.batch_size, max(1, _TEXTS_AT_ONCE // options.count))
         self._samples_at_once = options.count
 
-    def captions(self, model: Any, states: Tensor, keys: Sequence[str]) -> list[list[Sampled]]:
-        """The captions of images, given as states [B, P, width].
+    def captions(self, text: TextModel, states: Tensor, keys: Sequence[str]) -> list[list[Sampled]]:
+        """The captions of images, given as states [B, P, width], by a text decoder.
 
-        Args:
-            model: a `BlipForConditionalGeneration`, or a view of one.
-            keys: one per image, for its random numbers.
+        keys: one per image, for its random numbers.
         """
-        decoder = Decoder(model, self._prompt, self._options, self._forbidden)
+        decoder = Decoder(text, self._prompt, self._options, self._forbidden)
         images = decoder.read(states)
         sampled: list[list[Sampled]] = [[] for _ in keys]
 
         def write(start: int, stop: int) -> int:
-            for text in decoder.write(images, keys, range(start, stop)):
-                sampled[text.image].append(self._sampled(text))
+            for one in decoder.write(images, keys, range(start, stop)):
+                sampled[one.image].append(self._sampled(one))
             return stop - start
 
         # The next images begin with the number that fitted into memory this time.
         self._samples_at_once = max(in_batches(self._options.count, self._samples_at_once, write, states.device))
         return sampled
 
-    def _sampled(self, text: Hypothesis) -> Sampled:
-        return Sampled(self._text_of(text.tokens), tuple(text.tokens), text.log_probability, text.ended)
+    def _sampled(self, one: Hypothesis) -> Sampled:
+        return Sampled(self._text_of(one.tokens), tuple(one.tokens), one.log_probability, one.ended)
