@@ -54,6 +54,9 @@ WORKS: dict[str, Work] = {
         pairs=1,
         own_models=("blip-base",),
     ),
+    "endpoint": Work(
+        "captions by a server, beside one request at a time", "endpoint", asked=3.5, pairs=3, own_models=(TINY_MODEL,)
+    ),
     "dataset": Work("a run over many small pictures", "dataset", own_models=(TINY_MODEL,)),
     "samples": Work(
         "40 sampled captions of one picture, beside generate() of transformers",

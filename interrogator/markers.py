@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .catalog import Family, KnownModel, Role
+from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
 
 logger = logging.getLogger("interrogator")
@@ -37,6 +38,19 @@ def check_family(role: Role, folder: Path) -> Family:
         files = " or ".join(marker_files(role))
         raise ModelNotFoundError(f"{folder} holds no {role}: it has no {files or 'file by which one is known'}")
     config = _config(path)
+    unlisted = _unlisted(role, config)
+    if isinstance(unlisted, Family):
+        return unlisted
+    if unlisted:
+        raise ModelLoadError(f"{folder} holds {described(config)}, {unlisted}")
+    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
+    raise ModelLoadError(
+        f"{folder} holds {described(config)}, not {_article(role)} of a family that this version loads ({known})"
+    )
+
+
+def described(config: Mapping[str, Any]) -> str:
+    """A model by its config.json: its type and architecture, and whether it has code of its own."""
     what = "a model whose config.json names no model_type"
     if "model_type" in config:
         what = f"a model of type {config['model_type']!r}"
@@ -44,13 +58,13 @@ def check_family(role: Role, folder: Path) -> Family:
         what += f" ({', '.join(map(str, config['architectures']))})"
     if config.get("auto_map"):
         what += ", which needs code from its repository; such code is never run"
-    known = ", ".join(each.name for each in kinds if each.marker) or "none yet"
-    raise ModelLoadError(f"{folder} holds {what}, not {_article(role)} of a family that this version loads ({known})")
+    return what
 
 
 def marker_files(role: Role) -> list[str]:
     """The names of the files by which folders with a model for a role are recognised."""
-    return list(dict.fromkeys(family.marker.file for family in catalog.families(role) if family.marker))
+    markers = [family.marker for family in catalog.families(role) if family.marker]
+    return list(dict.fromkeys(name for marker in markers for name in marker.names))
 
 
 def family_in(role: Role, folder: Path) -> Family | None:
@@ -58,12 +72,28 @@ def family_in(role: Role, folder: Path) -> Family | None:
     return next((family for family in catalog.families(role) if is_of(family, role, folder)), None)
 
 
+def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
+    """The family that loads a type which no family lists, or why it cannot be loaded; None where no family knows."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or any(each.marker and kind in each.marker.model_types for each in catalog.FAMILIES):
+        return None
+    for family in catalog.families(role):
+        if family.marker and family.marker.unlisted:
+            module, _, function = family.marker.unlisted.partition(":")
+            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            return family if reason == "" else reason
+    return None
+
+
 def is_of(family: Family, role: Role, folder: Path) -> bool:
     """Whether a folder holds a model of a family for a role, by its marker. Raises as `family_in`."""
     marker = family.marker
-    if marker is None or role not in family.loads or not (folder / marker.file).is_file():
+    if marker is None or role not in family.loads:
         return False
-    config = _config(folder / marker.file)
+    path = next((folder / name for name in marker.names if (folder / name).is_file()), None)
+    if path is None:
+        return False
+    config = _config(path) if marker.model_types or marker.entry or role in family.architectures else {}
     if marker.model_types and config.get("model_type") not in marker.model_types:
         return False
     if not _has(config, marker.entry):
@@ -103,7 +133,7 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
     """
     markers = marker_files(role)
-    known = {name for row in catalog.MODELS for name in _folder_names(row)}
+    known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
     found: dict[str, Path] = {}
     listed: set[Path] = set()  # a folder for one role may lie in a folder for all
     for root in folders:
@@ -122,13 +152,6 @@ def _holds(role: Role, folder: Path) -> bool:
     except ModelLoadError as error:  # one damaged file hides no other model
         logger.info("passed over: %s", error)
         return False
-
-
-def _folder_names(row: KnownModel) -> Iterator[str]:
-    """What a folder with a known model may be called below a folder for models, without regard to case."""
-    for name in (row.name, row.source):
-        short = name.rpartition("/")[2]
-        yield from (each.casefold() for each in (name, name.replace("/", "--"), short))
 
 
 def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:

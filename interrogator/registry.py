@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
+from .hub import FileSet
 from .markers import check_family, is_of, marker_files, on_disk
 from .models import Located
 from .progress import Progress
@@ -61,7 +62,8 @@ def locate(
 
     Args:
         role: captioner, tagger, matcher or encoder.
-        name: a name in the catalog, a folder, a hub id, or a name of a family's own (`ViT-L-14/openai`).
+        name: a name in the catalog, a folder, a hub id, or a name of a family's own (`ViT-L-14/openai`, and of taggers
+            `NAME.onnx` with its table of tags beside it).
         checkpoint: a weights file for an architecture that is named without weights.
         download: whether missing files may be fetched from the Hugging Face hub.
         progress: called with bytes done and bytes in all while downloading; may raise to cancel.
@@ -77,15 +79,17 @@ def locate(
         raise UnknownModelError(_unknown(role, asked))
     row = catalog.known_model(role, asked)
     source = asked.removeprefix(LOCAL_DIR) if row is None else row.source
-    folder = Path(source).expanduser()
+    folder = Path(source).expanduser() / (row.subfolder if row else "")
     fetch: dict[str, Any] = {"download": download, "progress": progress}
     if folder.is_dir():
         family = _expected(role, folder, row)
         if not family.finder:
-            hub.fetch_files(str(folder), required=family.files.required, any_of=family.files.any_of)  # says what lacks
+            hub.fetch_files(
+                str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards
+            )  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
     if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
-        raise ModelLoadError(f"{folder} is a file: name its folder, or an architecture with this checkpoint")
+        return _from_file(role, asked, folder, checkpoint, fetch)
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
     if own is None and "://" in asked:
@@ -167,8 +171,11 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
 
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
-    files = _family(row.family).files
-    return hub.find_files(row.source, required=files.required, any_of=files.any_of, revision=row.revision)
+    files = _family(row.family).files.under(row.subfolder)
+    folder = hub.find_files(
+        row.source, required=files.required, any_of=files.any_of, shards=files.shards, revision=row.revision
+    )
+    return folder and folder / row.subfolder
 
 
 def _by_own_name(
@@ -189,6 +196,17 @@ def _by_own_name(
     return None
 
 
+def _from_file(role: Role, name: str, path: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
+    """A model that one file is the name of, for the families that have such. Raises ModelLoadError: none has."""
+    try:
+        own = _by_own_name(role, name, None, checkpoint, fetch)
+    except UnknownModelError:
+        own = None
+    if own is None:
+        raise ModelLoadError(f"{path} is a file: name its folder, or an architecture with this checkpoint")
+    return own
+
+
 def _expected(role: Role, folder: Path, row: KnownModel | None) -> Family:
     """The family of the model in a folder: that of the catalog's row where there is one. Raises as `check_family`."""
     family = check_family(role, folder)
@@ -202,21 +220,24 @@ def _on_hub(
 ) -> Located:
     """A model of the hub: its marker first, its weights only when that is the one of a family for this role."""
     if row is None or fetch["download"]:
-        family = _expected(role, _marked(role, name, source, fetch), row)
+        family = _expected(role, _marked(role, name, source, row, fetch), row)
     else:
         family = _family(row.family)
-    files = family.files
+    subfolder = row.subfolder if row else ""
+    files = family.files.under(subfolder)
     folder = hub.fetch_files(
-        source, required=files.required, any_of=files.any_of, optional=files.optional, size=row.size if row else None,
-        **fetch,
+        source, required=files.required, any_of=files.any_of, optional=files.optional, shards=files.shards,
+        size=row.size if row else None, **fetch,
     )  # fmt: skip
+    folder /= subfolder
     _expected(role, folder, row)
     return _located(role, name, family, folder, checkpoint, fetch)
 
 
-def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
+def _marked(role: Role, name: str, source: str, row: KnownModel | None, fetch: dict[str, Any]) -> Path:
     """The folder with the marker of a repository, which is fetched alone."""
-    markers = tuple(marker_files(role))
+    subfolder = row.subfolder if row else ""
+    (markers,) = FileSet(any_of=(tuple(marker_files(role)),)).under(subfolder).any_of
     if not markers:
         raise UnknownModelError(f"unknown {role} {name!r}: there is no family of {role}s")
     found = hub.find_files(source, any_of=(markers,), revision=fetch["revision"])
@@ -226,7 +247,7 @@ def _marked(role: Role, name: str, source: str, fetch: dict[str, Any]) -> Path:
         raise ModelNotFoundError(
             f"{source} is not on this machine: put its files into {hub.local_folder(source)}, or {hub.offer_of(None)}"
         )
-    return hub.fetch_files(source, any_of=(markers,), optional=markers, **fetch)
+    return hub.fetch_files(source, any_of=(markers,), optional=markers, **fetch) / subfolder
 
 
 def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:

@@ -12,6 +12,8 @@ answers           what a chat model's answer says about the image
 decoding/         greedy search, sampling and beam search for models whose code is here
 blip/             the family BLIP
 coca/             the family CoCa
+chat/             everything that transformers loads as AutoModelForImageTextToText
+florence2/        Florence-2, which is asked by tasks
 endpoint/         models behind a server that speaks the OpenAI-compatible protocol
 
 The families are loaded by `registry`, so importing this package loads no model code.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from ..errors import UnknownModelError
 from .captioners import CAPTIONERS
@@ -36,8 +37,10 @@ __all__ = [
     "Role",
     "families",
     "in_words",
+    "folder_names",
     "known_model",
     "preset",
+    "row_in",
     "unknown",
 ]
 
@@ -59,6 +62,23 @@ def preset(name: str) -> Preset:
 def known_model(role: Role, name: str) -> KnownModel | None:
     """The catalog's row of a model, or None where the catalog does not know it (it may load all the same)."""
     return next((row for row in MODELS if row.role == role and row.name == name), None)
+
+
+def folder_names(row: KnownModel) -> list[str]:
+    """What a folder with a known model may be called below a folder for models, in lower case."""
+    names: list[str] = []
+    for name in (row.name, row.source):
+        short = name.rpartition("/")[2]
+        names += [each.casefold() for each in (name, name.replace("/", "--"), short)]
+    return list(dict.fromkeys(names))
+
+
+def row_in(role: Role, name: str, *paths: Path) -> KnownModel | None:
+    """The row of a model by its name, else by what its folder, or its file without the ending, is called."""
+    row = known_model(role, name)
+    called = [each.casefold() for path in paths for each in (path.name, path.stem)]
+    rows = (known for known in MODELS if known.role == role and not set(called).isdisjoint(folder_names(known)))
+    return row or next(rows, None)
 
 
 def families(role: Role) -> list[Family]:

@@ -9,6 +9,24 @@ from .licences import BSD, MIT
 BLIP_BASE = "Salesforce/blip-image-captioning-base"
 BLIP_LARGE = "Salesforce/blip-image-captioning-large"
 
+_FLORENCE = "Florence-2 base", "Florence-2 large"
+_PROMPT_GEN = "MiaoshouAI/Florence-2-base-PromptGen-v2.0", "MiaoshouAI/Florence-2-large-PromptGen-v2.0"
+
+FLORENCE2: tuple[KnownModel, ...] = tuple(
+    KnownModel(name, "captioner", "florence2", architecture, name, size_mb, MIT, use)
+    for name, architecture, size_mb, use in (
+        ("florence-community/Florence-2-base", _FLORENCE[0], 464, "sentences and paragraphs, fast"),
+        ("florence-community/Florence-2-large", _FLORENCE[1], 1_540, "sentences and paragraphs"),
+        ("florence-community/Florence-2-base-ft", _FLORENCE[0], 464, "tuned on captions that people wrote, fast"),
+        ("florence-community/Florence-2-large-ft", _FLORENCE[1], 1_540, "tuned on captions that people wrote"),
+        ("microsoft/Florence-2-base", _FLORENCE[0], 464, "sentences and paragraphs, fast"),
+        ("microsoft/Florence-2-large", _FLORENCE[1], 1_540, "sentences and paragraphs"),
+        (_PROMPT_GEN[0], "Florence-2 base PromptGen 2", 1_080, "tags and prompts for Flux, fast"),
+        (_PROMPT_GEN[1], "Florence-2 large PromptGen 2", 3_290, "tags and prompts for Flux"),
+    )
+)
+"""In the layout of transformers from florence-community, in that of their first code else."""
+
 CAPTIONERS: tuple[KnownModel, ...] = (
     KnownModel(BLIP_BASE, "captioner", "blip", "BLIP base", BLIP_BASE, 990, BSD, "captions, fast"),
     KnownModel(BLIP_LARGE, "captioner", "blip", "BLIP large", BLIP_LARGE, 1_880, BSD, "captions, better"),
@@ -24,4 +42,5 @@ CAPTIONERS: tuple[KnownModel, ...] = (
     KnownModel(
         "demo", "captioner", "blip", "tiny BLIP", str(DEMO_FOLDER / "captioner"), 2, MIT, DEMO_USE, dtype="fp32"
     ),
+    *FLORENCE2,
 )  # fmt: skip

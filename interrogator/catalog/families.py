@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..hub import FileSet
+from ..hub import FileSet, Shards
+from .chat_types import CHAT_TYPES
 from .kinds import Family, Marker
 
 _OPEN_CLIP_FILES = FileSet(
@@ -21,6 +22,7 @@ _OPEN_CLIP_FILES = FileSet(
         "config.json",
     ),
 )
+_FILE_TAGGER = ".taggers.tagger:FileTagger"
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -53,10 +55,128 @@ FAMILIES: tuple[Family, ...] = (
         finder=".encoders.open_clip.files:find_parts",
     ),
     Family(
+        "chat",
+        {"captioner": ".captioners.chat.captioner:ChatCaptioner"},
+        FileSet(
+            required=("config.json",),
+            any_of=(
+                (
+                    "model.safetensors",
+                    "model.safetensors.index.json",
+                    "pytorch_model.bin",
+                    "pytorch_model.bin.index.json",
+                ),
+                ("processor_config.json", "preprocessor_config.json"),
+                ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"),
+            ),
+            optional=(
+                "preprocessor_config.json",
+                "video_preprocessor_config.json",
+                "processor_config.json",
+                "chat_template.jinja",
+                "chat_template.json",
+                "generation_config.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+                "added_tokens.json",
+                "tokenizer.model",
+                "spiece.model",
+                "sentencepiece.bpe.model",
+                "vocab.json",
+                "vocab.txt",
+                "merges.txt",
+                "qformer_tokenizer/tokenizer.json",
+                "qformer_tokenizer/tokenizer_config.json",
+                "qformer_tokenizer/special_tokens_map.json",
+                "qformer_tokenizer/vocab.txt",
+            ),
+            shards=(
+                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+            ),
+        ),
+        Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
+    ),
+    Family(
+        "florence2",
+        {"captioner": ".captioners.florence2.captioner:Florence2Captioner"},
+        FileSet(
+            required=("config.json",),
+            any_of=(
+                (
+                    "model.safetensors",
+                    "model.safetensors.index.json",
+                    "pytorch_model.bin",
+                    "pytorch_model.bin.index.json",
+                ),
+                ("preprocessor_config.json", "processor_config.json"),
+                ("tokenizer.json", "vocab.json"),
+            ),
+            optional=(
+                "processor_config.json",
+                "generation_config.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+                "added_tokens.json",
+                "vocab.json",
+                "merges.txt",
+            ),
+            shards=(
+                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+            ),
+        ),
+        Marker("config.json", ("florence2",)),
+    ),
+    Family(
         "endpoint",
         {"captioner": ".captioners.endpoint.captioner:EndpointCaptioner"},
         FileSet(),
         None,  # its models are on servers
         finder=".captioners.endpoint.finder:find_endpoint",
+    ),
+    Family(
+        "wd-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("selected_tags.csv",),
+            any_of=(("model.safetensors", "model.onnx"),),
+            optional=("config.json", "categories.json", "preprocess.json", "thresholds.csv"),
+        ),
+        Marker("selected_tags.csv"),
+        finder=".taggers.files:find_wd_tagger",
+    ),
+    Family(
+        "cl-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(
+            required=("tag_mapping.json",),
+            any_of=(("model.onnx", "model_optimized.onnx"),),
+            optional=("model.onnx.data",),
+        ),
+        Marker("tag_mapping.json"),
+        finder=".taggers.files:find_cl_tagger",
+    ),
+    Family(
+        "camie-tagger",
+        {"tagger": _FILE_TAGGER},
+        FileSet(any_of=(("camie-tagger-v2-metadata.json", "metadata.json"), ("camie-tagger-v2.onnx", "model.onnx"))),
+        Marker("camie-tagger-v2-metadata.json", other_names=("metadata.json",), entry=("dataset_info",)),
+        finder=".taggers.files:find_camie_tagger",
+    ),
+    Family(
+        "joytag",
+        {"tagger": _FILE_TAGGER},
+        FileSet(required=("top_tags.txt", "model.onnx")),
+        Marker("top_tags.txt"),
+        finder=".taggers.files:find_joytag",
+    ),
+    Family(
+        "ram",
+        {"tagger": ".taggers.ram.tagger:RamTagger"},
+        # The list of tags, by which a folder is known, is not on the hub: its finder says where it is.
+        FileSet(any_of=(("ram_plus_swin_large_14m.safetensors", "ram_plus_swin_large_14m.pth", "model.safetensors"),)),
+        Marker("ram_tag_list.txt", other_names=("ram_plus_swin_large_14m.pth", "ram_plus_swin_large_14m.safetensors")),
+        finder=".taggers.ram.files:find_parts",
     ),
 )

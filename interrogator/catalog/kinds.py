@@ -20,12 +20,23 @@ class Marker:
     Attributes:
         file: a small file that every such folder has.
         model_types: what its `model_type` may be, for JSON files that have one; () accepts any.
+        unlisted: `module:function` that is asked about the content of `file` where no family lists the type: gives ""
+            if the family loads it, why nothing here does, to end a sentence about the model, or None if it is of
+            another kind.
         entry: an entry that a JSON file has: the keys that lead to it, from the outside in; () asks for none.
+        other_names: what the file may be called instead.
     """
 
     file: str
     model_types: tuple[str, ...] = ()
+    unlisted: str = ""
     entry: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the file may have."""
+        return (self.file, *self.other_names)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,8 @@ class KnownModel:
         stored: the dtype of its weights on disk.
         gated: the hub gives its files only to those who accepted its terms.
         commercial: the licence allows commercial use.
+        subfolder: of the repository, where the files are in one.
+        thresholds: of a tagger whose files have none: by category the probability from which its tags hold.
     """
 
     name: str
@@ -97,6 +110,8 @@ class KnownModel:
     stored: Literal["fp32", "fp16", "bf16"] = "fp32"
     gated: bool = False
     commercial: bool = True
+    subfolder: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> str:

@@ -13,7 +13,7 @@ _ALL_BANKS = ("all",)
 PRESETS: tuple[Preset, ...] = (
     Preset(
         "demo", "demo", "demo", (str(DEMO_FOLDER / "banks"),),
-        "the tiny models in the package; they know cartoon creatures only", dtype="fp32",
+        "the tiny models in the package; they know cartoon creatures only", dtype="fp32", tagger="demo",
     ),
     Preset("small", BLIP_BASE, "ViT-B-32/laion2b_s34b_b79k", _ALL_BANKS, "small and quick"),
     Preset("sd15", BLIP_LARGE, "ViT-L-14/openai", _ALL_BANKS, "Stable Diffusion 1.x"),

@@ -1,13 +1,15 @@
-"""Small cartoon creatures with known captions, and two tiny models trained on them.
+"""Small cartoon creatures with known captions, and three tiny models trained on them.
 
 creatures   draw a creature and its truth from a seed
 attributes  what a creature can be: attributes, caption, held-out combinations
+tags        the tagger's tags, and which are true of a creature
 shapes      bodies as polygons
 features    wings, horns, tail, crown and spots
 scene       a creature laid out in picture coordinates
 mediums     the eight mediums that paint a scene
-train       train both models from scratch
-measure     accuracy of both models on unseen pictures
+train       train the models from scratch
+measure     accuracy of the models on unseen pictures
+tag_figures precision and recall of every tag
 training/   the stages of the training
 
 Importing this package loads neither torch nor Pillow; `creature` is imported from `demo.creatures` on first use.
@@ -29,6 +31,9 @@ CAPTIONER_DIR = Path(__file__).parent / "captioner"
 ENCODER_DIR = Path(__file__).parent / "encoder"
 """A CLIP for `open_clip.create_model_and_transforms(f"local-dir:{ENCODER_DIR}")`."""
 
+TAGGER_DIR = Path(__file__).parent / "tagger"
+"""A ConvNet with a table of tags in the layout of SmilingWolf's taggers, version 3, for timm."""
+
 BANKS_DIR = Path(__file__).parent / "banks"
 """Phrase lists about the creatures, one file per bank."""
 
@@ -36,6 +41,7 @@ __all__ = [
     "BANKS_DIR",
     "CAPTIONER_DIR",
     "ENCODER_DIR",
+    "TAGGER_DIR",
     "Creature",
     "creature",
     "held_out",

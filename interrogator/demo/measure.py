@@ -1,7 +1,7 @@
 """Measure the demo models on unseen pictures, using the public loaders.
 
 `python -m interrogator.demo.measure` prints one JSON object for new seeds and one for combinations held out of
-training.
+training; its `tags` are for each tag the pictures it is true of, precision, and recall.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import CAPTIONER_DIR, ENCODER_DIR
 from .attributes import MEDIUMS, Creature, parse_caption
 from .creatures import creature
+from .tag_figures import TagFigures, figures_by_tag, tag_pictures
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -76,6 +77,14 @@ def measure(count: int = 300, only_held_out: bool | None = False, first_seed: in
         medium_above_untaught=above,
         true_above_exchanged=preferred,
     )
+
+
+def measure_tags(
+    count: int = 300, only_held_out: bool | None = False, first_seed: int = FIRST_SEED
+) -> list[TagFigures]:
+    """Draw `count` pictures and measure the tagger on them."""
+    drawn = [creature(first_seed + i, only_held_out=only_held_out) for i in range(count)]
+    return figures_by_tag(tag_pictures([image for image, _ in drawn]), [truth for _, truth in drawn])
 
 
 def caption_pictures(images: Sequence[Image.Image], folder: Path = CAPTIONER_DIR) -> list[str]:
@@ -168,13 +177,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300, help="pictures in each draw")
     count = parser.parse_args().count
     for draw, only_held_out in (("new seeds", False), ("held-out combinations", True)):
-        figures = {"draw": draw, **asdict(measure(count, only_held_out))}
+        tags = {row.tag: [row.true, row.precision, row.recall] for row in measure_tags(count, only_held_out)}
+        figures = {"draw": draw, **asdict(measure(count, only_held_out)), "tags": tags}
         sys.stdout.write(json.dumps(_rounded(figures)) + "\n")
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
     return round(value, 4) if isinstance(value, float) else value
 
 

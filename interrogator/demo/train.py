@@ -1,8 +1,11 @@
-"""Train both demo models from scratch: `python -m interrogator.demo.train --out DIR`.
+"""Train the demo models from scratch: `python -m interrogator.demo.train --out DIR`.
 
-Draws the pictures once, checks that a plain classifier can recognise every attribute, and trains a classifier that
-becomes the image tower of both models. Then the encoder's text tower learns the claims of texts, its two towers are
-trained contrastively, and the captioner's decoder learns to use the image tower, first alone, then together with it.
+Encoder and captioner are trained together (`--only pair`): draws the pictures once, checks that a plain classifier can
+recognise every attribute, and trains a classifier that becomes the image tower of both models. Then the encoder's text
+tower learns the claims of texts, its two towers are trained contrastively, and the captioner's decoder learns to use
+the image tower, first alone, then together with it.
+
+The tagger (`--only tagger`) learns by itself, from larger pictures: one model, one stage.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import argparse
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,10 +39,25 @@ class Plan:
     captioner_epochs: float = 8.0
     rate: float = 1.2e-3
     fine_rate: float = 4e-4
+    tagger_pictures: int = 40_000
+    tagger_phases: tuple[tuple[int, float, float], ...] = ((64, 5.0, 3e-3), (96, 3.0, 1.5e-3))
+    """Side of the pictures in pixels, epochs and rate. Small pictures first: they take less than half the time."""
 
 
-def run(out: Path, plan: Plan) -> None:
-    """Train everything and write `encoder` and `captioner` under `out`."""
+def train_tagger(out: Path, plan: Plan) -> None:
+    """Train the tagger and write `tagger` under `out`."""
+    from .training import data, tagger
+
+    LOGGER.info("drawing %d pictures for the tagger", plan.tagger_pictures)
+    pictures = data.draw(plan.tagger_pictures, size=tagger.IMAGE_SIZE)
+    model = tagger.prepare(out / "tagger")
+    for size, epochs, rate in plan.tagger_phases:
+        tagger.train(model, pictures, size, epochs, rate)
+    tagger.save(model, out / "tagger", pictures.truths)
+
+
+def train_pair(out: Path, plan: Plan) -> None:
+    """Train encoder and captioner and write `encoder` and `captioner` under `out`."""
     import torch
 
     from .training import captioner, classifier, data, encoder
@@ -82,10 +101,17 @@ def _check_pictures(pictures: Pictures, unseen: Pictures, plan: Plan) -> None:
     classifier.check(table)
 
 
+STAGES: dict[str, Callable[[Path, Plan], None]] = {"pair": train_pair, "tagger": train_tagger}
+"""What is trained by itself, by the name that --only takes."""
+
+
 def main() -> None:
     """Read the arguments and train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write encoder/ and captioner/ into")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write encoder/, captioner/ and tagger/ into")
+    parser.add_argument(
+        "--only", choices=tuple(STAGES), help="train only the encoder and captioner, or only the tagger"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -93,7 +119,8 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     begun = time.monotonic()
-    run(arguments.out, Plan())
+    for name in [arguments.only] if arguments.only else list(STAGES):
+        STAGES[name](arguments.out, Plan())
     LOGGER.info("done in %.0f s", time.monotonic() - begun)
 
 

@@ -22,12 +22,13 @@ Our own is INTERROGATOR_HOME, the folder for models and caches of this library.
 from __future__ import annotations
 
 from .cache import repo_cache
-from .file_set import FileSet
+from .file_set import FileSet, Shards
 from .files import fetch_file, fetch_files, find_file, find_files
 from .folders import home, is_repo_id, local_folder, model_folders, models_dir, offer_of
 
 __all__ = [
     "FileSet",
+    "Shards",
     "fetch_file",
     "fetch_files",
     "find_file",

@@ -185,7 +185,7 @@ def _choose(known: list[RemoteFile], wanted: FileSet) -> list[RemoteFile]:
     missing = wanted.missing(lambda name: name in by_name)
     if missing:
         raise DownloadFailed(f"the repository has no {', no '.join(missing)}")
-    needed = set(FileSet(wanted.required, wanted.any_of).pick(set(by_name)))
+    needed = set(FileSet(wanted.required, wanted.any_of, shards=wanted.shards).pick(set(by_name)))
     chosen = [by_name[name] for name in wanted.pick(set(by_name))]
     return sorted(chosen, key=lambda file: (file.name in needed, file.size))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import ModelNotFoundError
 from ..progress import Progress
 from .cache import cached_snapshots
-from .file_set import FileSet
+from .file_set import FileSet, Shards
 from .folders import download_folder, folders_of, is_repo_id, local_folder, offer_of
 
 
@@ -28,17 +28,18 @@ def find_files(
     *,
     required: Sequence[str] = (),
     any_of: Sequence[Sequence[str]] = (),
+    shards: Sequence[Shards] = (),
     revision: str | None = None,
 ) -> Path | None:
     """The folder on this machine that holds all of a model's files, or None. Never asks the network.
 
     repo_id: a folder, or `org/name`.  required: file names that must all be there.  any_of: of each inner sequence
-    one file must be there.  revision: branch, tag or commit, for the Hugging Face cache only (None: `main`, else the
-    newest there is); files that people put into folders carry no revision.
+    one file must be there.  shards: indexes whose files must be there, too.  revision: branch, tag or commit, for the
+    Hugging Face cache only (None: `main`, else the newest there is); files that people put into folders carry none.
     """
-    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of))
+    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), shards=tuple(shards))
     for folder in _candidates(repo_id, revision):
-        if not wanted.missing(partial(_is_there, folder)):
+        if not wanted.missing_in(folder, partial(_is_there, folder)):
             return folder
     return None
 
@@ -49,6 +50,7 @@ def fetch_files(
     required: Sequence[str] = (),
     any_of: Sequence[Sequence[str]] = (),
     optional: Sequence[str] = (),
+    shards: Sequence[Shards] = (),
     revision: str | None = None,
     download: bool = False,
     size: str | None = None,
@@ -67,10 +69,10 @@ def fetch_files(
     Raises ModelNotFoundError: the files are not here and may not, or cannot, be downloaded. It names every file
     wanted and the folder for them.
     """
-    found = find_files(repo_id, required=required, any_of=any_of, revision=revision)
+    found = find_files(repo_id, required=required, any_of=any_of, shards=shards, revision=revision)
     if found is not None:
         return found
-    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), tuple(optional))
+    wanted = FileSet(tuple(required), tuple(tuple(names) for names in any_of), tuple(optional), tuple(shards))
     if not is_repo_id(repo_id):
         raise ModelNotFoundError(_no_folder(repo_id, wanted))
     if not download:
@@ -145,7 +147,7 @@ def _put_by_hand(repo_id: str, wanted: FileSet) -> str:
 def _no_folder(name: str, wanted: FileSet) -> str:
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return f"the folder {folder} lacks {_listed(wanted.missing(partial(_is_there, folder)))}"
+        return f"the folder {folder} lacks {_listed(wanted.missing_in(folder, partial(_is_there, folder)))}"
     return (
         f"there is no folder {folder}, and it is no repository id of the form org/name: "
         f"name a folder that holds {_listed(wanted.missing(lambda _: False))}"

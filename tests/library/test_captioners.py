@@ -478,7 +478,7 @@ def _edited(name: str, **changes: Any) -> Any:
         (_broken("config.json", b"{"), "config.json cannot be read"),
         (_broken("config.json", b"[]"), "is not a configuration"),
         (_broken("config.json", b"\xff\xfe"), "config.json cannot be read"),
-        (_edited("config.json", model_type="blip-2"), "of type 'blip-2'.*, not a captioner"),
+        (_edited("config.json", model_type="vilt"), "of type 'vilt'.*, not a captioner"),
         (_edited("config.json", text_config="x"), "does not contain a readable BLIP"),
         (_broken("preprocessor_config.json", b"nope"), "preprocessor_config.json cannot be read"),
         (_broken("tokenizer_config.json", b"nope"), "does not contain a readable BLIP"),

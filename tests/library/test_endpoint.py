@@ -537,6 +537,7 @@ USELESS: list[tuple[Reply, str]] = [
     (error(403, "forbidden"), r"wants a key \(forbidden\)"),
     (error(404, "model not found"), r"has no model 'tiny-vl' \(model not found\); choose from other-vl, third-vl"),
     (error(400, "tiny-vl is not a valid model ID"), "has no model 'tiny-vl'"),
+    (Reply(400, {"detail": "Server is pinned to 'b'; requested 'tiny-vl'."}), "has no model 'tiny-vl'"),
     (error(400, 'Model "tiny-vl" not found, try pulling it first'), "has no model 'tiny-vl'"),
     (error(500, "image input is not supported - hint: you may need to provide the mmproj"), "takes no pictures"),
     (Reply(400, {"error": "Model does not support images. Please use a model that does."}), "takes no pictures"),

@@ -178,7 +178,7 @@ def test_a_checkpoint_of_ones_own_goes_with_an_architecture(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"model_type": "florence2"}, "holds a model of type 'florence2', not"),
+        ({"model_type": "vilt"}, "holds a model of type 'vilt', not"),
         ({"model_type": "blip", "architectures": ["BlipForQuestionAnswering"]}, r"\(BlipForQuestionAnswering\), not"),
         ({"model_type": "x", "auto_map": {"AutoModel": "m.M"}}, "which needs code from its repository; such code is"),
         ({}, "holds a model whose config.json names no model_type, not"),
@@ -252,16 +252,16 @@ def fetched(tmp_path: Path, address: str, role: str, name: str) -> tuple[str, st
     [
         ("captioner", "matcher", "holds a matcher, not a captioner"),
         ("matcher", "captioner", "holds a captioner, not a matcher"),
-        ("captioner", "florence2", "type 'florence2'"),
+        ("captioner", "vilt", "type 'vilt'"),
         ("encoder", "captioner", "open_clip_config.json"),
     ],
 )
 def test_a_wrong_kind_of_model_is_refused_before_its_weights_are_fetched(
     folders: dict[Any, Path], tmp_path: Path, role: str, of: str, says: str
 ) -> None:
-    files = files_of(folders["captioner" if of == "florence2" else of])
-    if of == "florence2":
-        files["config.json"] = json.dumps({"model_type": "florence2"}).encode()
+    files = files_of(folders["captioner" if of == "vilt" else of])
+    if of == "vilt":
+        files["config.json"] = json.dumps({"model_type": "vilt"}).encode()
     with SmallHub({"maker/tiny": files}) as server:
         kind, message = fetched(tmp_path, server.address, role, "maker/tiny")
     assert kind.startswith("Model") and says in message
@@ -319,7 +319,7 @@ def test_folders_of_a_host_are_listed_by_role(folders: dict[Any, Path], tmp_path
     write_matcher(host / "itm")
     write_open_clip(host / "clip")
     write_blip(host / "blip-image-captioning-large")  # the catalog has it
-    write_config(host / "other", model_type="florence2")
+    write_config(host / "other", model_type="vilt")
     (host / "a" / "b" / "c").mkdir(parents=True)
     write_blip(host / "a" / "b" / "c")
     assert on_disk("captioner", [host]) == {"models/mine/blip": host / "mine" / "blip"}

@@ -14,7 +14,9 @@ from torch import nn
 
 from interrogator.encoders.open_clip.files import CONFIG_FILE
 
-from . import small_models
+from . import small_models, tiny_taggers
+from .tiny_chat import write_florence2, write_llava
+from .tiny_ram import write_ram
 
 WORDS = "a an the picture photo of cat dog red blue green round big small on in with arafed sitting house tree".split()
 VOCABULARY = [
@@ -131,8 +133,15 @@ def write_coca(folder: Path, seed: int = 0, **text: Any) -> Path:
 WRITERS: Mapping[tuple[str, str], Callable[[Path], Path]] = {
     ("blip", "captioner"): write_blip,
     ("blip", "matcher"): write_matcher,
+    ("chat", "captioner"): write_llava,
+    ("florence2", "captioner"): write_florence2,
     ("coca", "captioner"): write_coca,
     ("open_clip", "encoder"): write_open_clip,
+    ("ram", "tagger"): write_ram,
+    ("wd-tagger", "tagger"): tiny_taggers.write_wd_timm,
+    ("cl-tagger", "tagger"): tiny_taggers.write_cl,
+    ("camie-tagger", "tagger"): tiny_taggers.write_camie,
+    ("joytag", "tagger"): tiny_taggers.write_joytag,
 }
 """By family and role what writes a checkpoint into a folder."""
 

@@ -6,20 +6,13 @@ BLIP: Li et al., "BLIP: Bootstrapping Language-Image Pre-training", arXiv 2201.1
 
 from __future__ import annotations
 
-import json
-import logging
-import pickle
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ...checkpoints import check_complete, damage, first_line, loading, read_json, unreadable
 from ...errors import ModelLoadError
-
-logger = logging.getLogger("interrogator")
 
 # Pairs of parameters of the caption head that may share one tensor, stored under only one name. transformers 5 ties
 # both pairs; 4.50 ties only the bias, and if the file has only `decoder.bias`, it silently discards the values.
@@ -28,11 +21,6 @@ _TIED = (
     (f"{_DECODER}.bias", "text_decoder.cls.predictions.bias"),
     (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
 )
-
-_LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
-
-_UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, EOFError, ImportError)
-# What transformers and its readers raise for damaged files, besides the safetensors and pickle errors below.
 
 
 def load_blip(folder: Path) -> tuple[Any, Any]:
@@ -43,7 +31,7 @@ def load_blip(folder: Path) -> tuple[Any, Any]:
     model, info, processor, tied = _read_folder(folder, "BlipForConditionalGeneration", _TIED)
     lacking = _fill_tied(model, tied)
     missing = set(info["missing_keys"]).difference(*_TIED) | lacking
-    _check_complete(missing, info, folder)
+    check_complete(missing, info, folder)
     _check_fit(model, processor, folder)
     return model.eval(), processor
 
@@ -54,7 +42,7 @@ def load_blip_matcher(folder: Path) -> tuple[Any, Any]:
     Raises ModelLoadError: as `load_blip`; also for a BLIP of another kind, such as a captioner.
     """
     model, info, processor, _ = _read_folder(folder, "BlipForImageTextRetrieval")
-    _check_complete(set(info["missing_keys"]), info, folder)
+    check_complete(set(info["missing_keys"]), info, folder)
     _check_fit(model, processor, folder)
     return model.eval(), processor
 
@@ -63,16 +51,14 @@ def _read_folder(
     folder: Path, kind: str, tied: tuple[tuple[str, str], ...] = ()
 ) -> tuple[Any, dict[str, Any], Any, dict[str, torch.Tensor]]:
     """A model of transformers' class `kind`, its loading report, its processor, and the `tied` tensors in the file."""
-    from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
-    from safetensors import SafetensorError
-
     try:
-        with _LOADING, _quiet_transformers():
+        with loading():
             processor = _load_processor(folder)
             model, info = _load_weights(folder, kind)
             stored = _read_tensors(folder, [name for pair in tied for name in pair])
-    except (SafetensorError, StrictDataclassError, pickle.UnpicklingError, *_UNREADABLE) as error:
-        raise ModelLoadError(f"{folder} does not contain a readable BLIP: {_first_line(error)}") from error
+    except unreadable() as error:
+        reason = damage(folder) or first_line(error)
+        raise ModelLoadError(f"{folder} does not contain a readable BLIP: {reason}") from error
     return model, info, processor, stored
 
 
@@ -98,7 +84,7 @@ def _load_processor(folder: Path) -> Any:
     # transformers 5 has one class for torchvision and one for Pillow; earlier versions have only the latter.
     image_processor_class = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
     own = folder / "preprocessor_config.json"
-    config = _read_json(own) if own.is_file() else _read_json(folder / "processor_config.json").get("image_processor")
+    config = read_json(own) if own.is_file() else read_json(folder / "processor_config.json").get("image_processor")
     if not isinstance(config, dict):
         raise ModelLoadError(f"{folder / 'processor_config.json'} lacks the image processor's settings")
     image_processor = image_processor_class.from_dict(config)
@@ -139,19 +125,6 @@ def _fill_tied(model: Any, stored: dict[str, torch.Tensor]) -> set[str]:
     return lacking
 
 
-def _check_complete(missing: set[str], info: dict[str, Any], folder: Path) -> None:
-    """Check that every parameter came from the file: transformers fills missing ones with random numbers."""
-    # The numbers 0, 1, 2, …: a buffer that only older files store.
-    missing = {name for name in missing if not name.endswith("position_ids")}
-    if missing:
-        raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {_some(missing)}")
-    mismatched = {entry[0] if isinstance(entry, (tuple, list)) else str(entry) for entry in info["mismatched_keys"]}
-    if mismatched:
-        raise ModelLoadError(f"the weights in {folder} do not have the shapes of its config.json: {_some(mismatched)}")
-    if info["unexpected_keys"]:
-        logger.debug("%s holds tensors that are not used: %s", folder, _some(set(info["unexpected_keys"])))
-
-
 def _may_tie(model: Any, target: str) -> bool:
     """Whether a pair may share a tensor: the bias always, the weight unless the configuration forbids it."""
     configs = (model.config, model.config.text_config)
@@ -167,39 +140,3 @@ def _check_fit(model: Any, processor: Any, folder: Path) -> None:
             f"the tokenizer in {folder} has {len(processor.tokenizer)} tokens, but its model {rows}: "
             "they do not belong together"
         )
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Suppress progress bars and reports of missing weights while loading; anything that matters raises an error."""
-    from transformers.utils import logging as transformers_logging
-
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"{path} cannot be read: {_first_line(error)}") from error
-    if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} is not a configuration: it does not contain a JSON object")
-    return content
-
-
-def _some(names: set[str]) -> str:
-    shown = sorted(names)[:3]
-    return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

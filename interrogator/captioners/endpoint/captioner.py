@@ -38,6 +38,7 @@ LENGTH = 1024
 _QUESTION = NAMED_PROMPTS["detailed"]
 _CHARACTERS, _CHARACTERS_PER_TOKEN = 20_000, 16  # a longer caption has lost its way, and no limit was heeded
 _SECOND_TEMPERATURE = 0.6  # for one more try where the likeliest tokens go in circles
+_AHEAD = 2  # threads that make requests ready while others wait for the server
 _REQUEST_BYTES = 16_000_000  # a picture with its pixels, its file and its request
 
 
@@ -67,7 +68,7 @@ class EndpointCaptioner:
         # Pictures leave this machine only for a host that was written out, and never without a word about it.
         if not address.is_loopback:
             logger.warning("pictures are sent to %s, which is not on this machine", address.base)
-        self._pool = ThreadPoolExecutor(limits.in_flight, thread_name_prefix="endpoint")
+        self._pool = ThreadPoolExecutor(limits.in_flight + _AHEAD, thread_name_prefix="endpoint")
         ((model,),) = send_all(self._pool, [[Server(address, limits, key).choose_model]], None)
         self._server = Server(replace(address, model=model), limits, key)
         self.name = str(self._server.address)
@@ -94,7 +95,7 @@ class EndpointCaptioner:
     @property
     def working_bytes(self) -> int:
         """Memory of the requests under way."""
-        return self.limits.in_flight * _REQUEST_BYTES
+        return (self.limits.in_flight + _AHEAD) * _REQUEST_BYTES
 
     def prepare(self, image: Image.Image) -> Picture:
         """The image as a JPEG file of at most two megapixels. Raises ImageReadError: it cannot be read."""

@@ -16,13 +16,14 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from .address import Address
 
 CONNECT_SECONDS = 10.0
+_POLL_SECONDS = 0.1
 LONGEST_REPLY = 4_000_000  # bytes; what a model thinks may come along
 
 BROKEN = (OSError, http.client.HTTPException)
@@ -69,6 +70,16 @@ class Call:
                 if time.monotonic() > until and sock not in self._overdue:
                     self._overdue.add(sock)
                     _shut(sock)
+
+    @contextmanager
+    def turn(self, slots: threading.Semaphore) -> Iterator[None]:
+        """One of so many slots, waited for unless the call ends first. Raises Cancelled."""
+        while not slots.acquire(timeout=_POLL_SECONDS):
+            self.sleep(0.0)
+        try:
+            yield
+        finally:
+            slots.release()
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the call ends first. Raises Cancelled."""

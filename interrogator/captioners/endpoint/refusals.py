@@ -22,7 +22,7 @@ _NO_VISION = re.compile(
 )
 _NO_MODEL = re.compile(
     r"(?:model\b.{0,120}?(?:not found|does not exist|not exist|not loaded|no such)"
-    r"|(?:no such|unknown|invalid|not a valid) model)",
+    r"|(?:no such|unknown|invalid|not a valid) model|^server is pinned to)",  # the last: transformers serve
     re.IGNORECASE,
 )
 _LISTED = 12

@@ -23,7 +23,7 @@ def send_all(
     """What each task of each image answers.
 
     Args:
-        pool: its threads are the requests in flight.
+        pool: threads for them; how many the server gets at a time is its own business.
         tasks: of each image; called with what knows when to give up.
         progress: called with (done, total) images several times a second, in this thread; may raise to cancel.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -54,6 +55,7 @@ class Server:
         self.limits = limits
         self._key = key or Key()
         self._models: list[str] = []
+        self._slots = threading.BoundedSemaphore(limits.in_flight)
 
     def choose_model(self, call: Call) -> str:
         """The model that the address names, or else the only one that the server has. Asks the server in any case.
@@ -81,7 +83,8 @@ class Server:
         """
         seconds = 60 * self.limits.timeout
         try:
-            reply = self._patiently(call, "/chat/completions", body, seconds, 60 * self.limits.patience)
+            with call.turn(self._slots):
+                reply = self._patiently(call, "/chat/completions", body, seconds, 60 * self.limits.patience)
         except TimeoutError:
             self._check_alive(call)
             raise CaptionError(

@@ -8,4 +8,5 @@ codes       a fixed code for every claim, the first target of both towers
 classifier  the six attributes of a picture; checks the pictures, initialises the image tower
 encoder     trains the tiny CLIP
 captioner   trains the tiny BLIP
+tagger      trains the tiny tagger, which shares nothing with the others
 """

@@ -48,20 +48,27 @@ def labels_of(truth: Creature) -> list[int]:
     return [classes.index(getattr(truth, name) or "none") for name, classes in ATTRIBUTES.items()]
 
 
-def shrink(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """A picture at the models' input size, uint8 [3, 64, 64], resized like in both image processors."""
-    small = image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+def shrink(image: Image.Image, size: int = IMAGE_SIZE) -> npt.NDArray[np.uint8]:
+    """A picture at a model's input size, uint8 [3, size, size], resized like in every image processor."""
+    small = image.resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(small, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def _draw_one(job: tuple[int, bool | None]) -> tuple[npt.NDArray[np.uint8], Creature]:
-    image, truth = creature(job[0], only_held_out=job[1])
-    return shrink(image), truth
+def _draw_one(job: tuple[int, bool | None, int]) -> tuple[npt.NDArray[np.uint8], Creature]:
+    seed, only_held_out, size = job
+    image, truth = creature(seed, only_held_out=only_held_out)
+    return shrink(image, size), truth
 
 
-def draw(count: int, first_seed: int = FIRST_SEED, only_held_out: bool | None = False, workers: int = 2) -> Pictures:
+def draw(
+    count: int,
+    first_seed: int = FIRST_SEED,
+    only_held_out: bool | None = False,
+    workers: int = 2,
+    size: int = IMAGE_SIZE,
+) -> Pictures:
     """`count` pictures of consecutive seeds, by default of combinations that are not held out."""
-    jobs = [(first_seed + i, only_held_out) for i in range(count)]
+    jobs = [(first_seed + i, only_held_out, size) for i in range(count)]
     with ProcessPoolExecutor(workers) as pool:
         drawn = list(pool.map(_draw_one, jobs, chunksize=64))
     pixels = torch.from_numpy(np.stack([pixels for pixels, _ in drawn]))
@@ -79,16 +86,22 @@ SHIFT = 3
 """Maximum shift of training pictures, in pixels."""
 
 
-def augmented(pixels: Tensor) -> Tensor:
-    """Randomly mirrored and shifted, then normalised: neither changes the truth about a creature."""
+def moved(pixels: Tensor) -> Tensor:
+    """Pixels [B, 3, H, W] randomly mirrored and shifted, as floats: neither changes the truth about a creature."""
     flip = torch.rand(len(pixels)) < 0.5
     pixels = torch.where(flip.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
     padded = torch.nn.functional.pad(pixels.float(), (SHIFT, SHIFT, SHIFT, SHIFT), mode="replicate")
     down, right = torch.randint(0, 2 * SHIFT + 1, (2, len(pixels)))
-    rows = down.view(-1, 1) + torch.arange(IMAGE_SIZE)  # [B, H]
-    columns = right.view(-1, 1) + torch.arange(IMAGE_SIZE)  # [B, W]
+    height, width = pixels.shape[-2:]
+    rows = down.view(-1, 1) + torch.arange(height)  # [B, H]
+    columns = right.view(-1, 1) + torch.arange(width)  # [B, W]
     picked = torch.arange(len(pixels))
-    return normalized(padded[picked.view(-1, 1, 1), :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2))
+    return padded[picked.view(-1, 1, 1), :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def augmented(pixels: Tensor) -> Tensor:
+    """Randomly mirrored and shifted, then normalised."""
+    return normalized(moved(pixels))
 
 
 def batches(count: int, size: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:

@@ -1,0 +1,109 @@
+"""Reading checkpoints with transformers: what its families share."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelLoadError
+
+logger = logging.getLogger("interrogator")
+
+_LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
+
+_POINTER = b"version https://git-lfs.github.com/spec"
+
+
+def unreadable() -> tuple[type[BaseException], ...]:
+    """What transformers and its readers raise for damaged files."""
+    from huggingface_hub.errors import StrictDataclassError  # configurations with a wrong type in them
+    from safetensors import SafetensorError
+
+    return (
+        SafetensorError, StrictDataclassError, pickle.UnpicklingError, OSError, ValueError, RuntimeError, TypeError,
+        LookupError, AttributeError, EOFError, ImportError,
+    )  # fmt: skip
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """One thread at a time, without progress bars and reports: anything that matters raises an error."""
+    from transformers.utils import logging as transformers_logging
+
+    with _LOADING:
+        level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(level)
+            if bars:
+                transformers_logging.enable_progress_bar()
+
+
+def check_complete(missing: Collection[str], info: dict[str, Any], folder: Path) -> None:
+    """Check that every parameter came from the file: transformers fills missing ones with random numbers.
+
+    missing: names of parameters that lack.  info: transformers' loading report.  Raises ModelLoadError.
+    """
+    # The numbers 0, 1, 2, …: a buffer that only older files store.
+    missing = {name for name in missing if not name.endswith("position_ids")}
+    if missing:
+        raise ModelLoadError(f"the weights in {folder} lack {len(missing)} of the model's tensors: {some(missing)}")
+    mismatched = {entry[0] if isinstance(entry, (tuple, list)) else str(entry) for entry in info["mismatched_keys"]}
+    if mismatched:
+        raise ModelLoadError(f"the weights in {folder} do not have the shapes of its config.json: {some(mismatched)}")
+    if info["unexpected_keys"]:
+        logger.debug("%s holds tensors that are not used: %s", folder, some(set(info["unexpected_keys"])))
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a file of a folder, as the end of a sentence; "" where nothing is found.
+
+    Finds the pointers that Git leaves in place of large files, and safetensors files that are cut off.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
+            continue
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+        if path.suffix == ".safetensors":
+            try:
+                with safe_open(path, framework="pt"):
+                    pass
+            except (SafetensorError, OSError):
+                return f"{path.name} is cut off or damaged; fetch it again"
+    return ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises ModelLoadError: it cannot be read, or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{path} cannot be read: {first_line(error)}") from error
+    if not isinstance(content, dict):
+        raise ModelLoadError(f"{path} is not a configuration: it does not contain a JSON object")
+    return content
+
+
+def some(names: Collection[str]) -> str:
+    """The first three names in order of the alphabet."""
+    shown = sorted(names)[:3]
+    return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
