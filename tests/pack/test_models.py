@@ -14,7 +14,7 @@ from PIL import Image
 
 from interrogator.captioners import CaptionOptions
 from interrogator.errors import RequestError
-from tests.library import added_family, bare_models
+from tests.library import added_family, bare_models, tiny_taggers
 from tests.library.bare_models import (
     BareAnswerer,
     BareCaptioner,
@@ -282,47 +282,45 @@ def put_tagger(comfyui: ComfyUI) -> Path:
     return folder
 
 
-def test_without_a_tagger_the_loader_says_where_to_put_one(new_comfyui: Callable[..., ComfyUI]) -> None:
-    pack = load_pack(new_comfyui())
-    loader = pack.nodes["InterrogatorLoadTagger"]
-    (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
-    assert len(model.options) == 1 and "models/interrogator/taggers" in model.default
-    folder = pack.comfyui.models / "interrogator" / "taggers"
-    with pytest.raises(ValueError, match=r"^No tagger found: .*\.$") as caught:
-        run(loader)
-    assert str(folder) in str(caught.value)
-
-
 def test_a_tagger_of_the_users_is_offered_and_loaded(tagger_family: Pack) -> None:
     folder = put_tagger(tagger_family.comfyui)
     loader = tagger_family.nodes["InterrogatorLoadTagger"]
     (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
-    assert model.options == [model.default] == ["taggers/colors"]
+    assert model.options[-1] == "taggers/colors" and model.default in model.options
     tagger = run(loader, model="taggers/colors")[0][0]
     assert tagger.origin.folder == folder and protocols_of(tagger_family, tagger) == {"Tagger"}
     assert run(loader, model="taggers/colors")[0][0] is tagger
 
 
 @pytest.mark.parametrize("folder", ["wd14_tagger", "comfyui-wd14-tagger", "taggers"])
-def test_a_tagger_of_two_files_among_others_is_offered(tagger_family: Pack, tmp_path: Path, folder: str) -> None:
+def test_a_tagger_of_two_files_among_others_is_offered_and_tags(
+    new_comfyui: Callable[..., ComfyUI], tmp_path: Path, folder: str
+) -> None:
     """So ComfyUI-WD14-Tagger keeps them, in its own folder unless the user named another."""
-    comfyui = tagger_family.comfyui
+    comfyui = new_comfyui()
     place = {
         "wd14_tagger": comfyui.models / "wd14_tagger",
         "comfyui-wd14-tagger": tmp_path / "custom_nodes" / "ComfyUI-WD14-Tagger" / "models",
         "taggers": comfyui.models / "interrogator" / "taggers",
     }[folder]
     comfyui.folders.add_model_folder_path("custom_nodes", str(tmp_path / "custom_nodes"))
-    place.mkdir(parents=True)
-    for name in ("wd-v3.onnx", "wd-v3.csv", "lonely.onnx", "other.csv"):
-        (place / name).write_bytes(b"x")
-    models = tagger_family.module("nodes.models")
-    assert models.names("tagger")[-1:] == [f"{place.name}/wd-v3.onnx"]
-    assert not [name for name in models.names("tagger") if "lonely" in name]
-    assert [name for name in models.names("captioner") if "wd-v3" in name] == []
-    with pytest.raises(Exception) as caught:
-        run(tagger_family.nodes["InterrogatorLoadTagger"], model=f"{place.name}/wd-v3.onnx")
-    assert str(place / "wd-v3.onnx") in str(caught.value), "the file itself is what is loaded"
+    weights = tiny_taggers.vit()
+    tiny_taggers.write_table(place / "wd-v1-4-moat-tagger-v2.csv")
+    tiny_taggers.write_wd_model(place / "wd-v1-4-moat-tagger-v2.onnx", weights)
+    (place / "lonely.onnx").write_bytes(b"x")
+    (place / "other.csv").write_bytes(b"x")
+    pack = load_pack(comfyui)
+    models = pack.module("nodes.models")
+    known = {row.name for row in pack.library.catalog.MODELS}
+    assert set(models.names("tagger")) - known == {f"{place.name}/wd-v1-4-moat-tagger-v2.onnx"}
+    assert not any("moat" in name for name in models.names("captioner"))
+    loader = pack.nodes["InterrogatorLoadTagger"]
+    tagger = run(loader, model=f"{place.name}/wd-v1-4-moat-tagger-v2.onnx")[0][0]
+    assert protocols_of(pack, tagger) == {"Tagger"} and tagger.module is None
+    comfyui.management.loads.clear()
+    (found,) = run(pack.nodes["InterrogatorTag"], image=images([RED]), tagger=tagger, threshold=0.0001)[2]
+    assert {entry["text"] for entry in json.loads(found)} >= {"hatsune miku"}
+    assert comfyui.management.loads == []  # onnxruntime keeps the weights
 
 
 def test_a_family_added_as_one_module_and_one_row_works_in_the_nodes(
