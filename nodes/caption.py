@@ -135,7 +135,7 @@ def _question_inputs() -> list[Any]:
             tooltip="The tags that {tags} stands for, from Tag Image: one text for all images, or one per image.",
         ),
         advanced(
-            io.String.Input, "system", default="", multiline=True, optional=True, placeholder="system prompt",
+            io.String.Input, "system", default="", optional=True, placeholder="You write captions.",
             tooltip="System prompt. Empty: the model's own.",
         ),
     ]  # fmt: skip
