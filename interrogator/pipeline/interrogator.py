@@ -19,7 +19,7 @@ from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import MODES, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
-from ..prompts import cut_at_word
+from ..prompts import cut_at_word, without_stop
 from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
@@ -311,7 +311,8 @@ class Interrogator:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
+        opening = self._fitting(without_stop(caption))
+        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, opening, progress)
         scored = METHODS[mode](builder, search)
         phrases = _ranked(builder.table, builder.scores, scored.positions)
         tags = self._tags(reading)
