@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelLoadError
+from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
 _LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
-
-_POINTER = b"version https://git-lfs.github.com/spec"
 
 
 def unreadable() -> tuple[type[BaseException], ...]:
@@ -74,9 +73,8 @@ def damage(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
             continue
-        with path.open("rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+        if is_lfs_pointer(path):
+            return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
         if path.suffix == ".safetensors":
             try:
                 with safe_open(path, framework="pt"):
@@ -98,8 +96,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def some(names: Collection[str]) -> str:
-    """The first three names in order of the alphabet."""
-    shown = sorted(names)[:3]
+    """The first five names in order of the alphabet."""
+    shown = sorted(names)[:5]
     return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
 
 

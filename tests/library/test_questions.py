@@ -134,8 +134,8 @@ def test_an_image_without_a_caption_is_an_error_where_the_caption_is_needed() ->
 @pytest.mark.parametrize(
     ("options", "ability"),
     [
-        (CaptionOptions(ask="What is it?"), "prompt"),
-        (CaptionOptions(system="Be brief."), "system prompt"),
+        (CaptionOptions(ask="What is it?"), "questions"),
+        (CaptionOptions(system="Be brief."), "a system prompt"),
         (CaptionOptions(temperature=0.7), "sampling"),
     ],
 )

@@ -30,7 +30,7 @@ export const SETTINGS = [
     name: "Default preset",
     tooltip: "The preset that new Interrogate Image nodes start with.",
     type: "combo",
-    options: ["sd15", "sd21", "sdxl", "small", "demo"],
+    options: ["sd15", "sd21", "sdxl", "anime", "flux", "vlm", "small", "demo"],
     defaultValue: "sd15",
   },
   {

@@ -120,7 +120,7 @@ class ChatCaptioner:
     def check(self, options: CaptionOptions) -> None:
         """Raises RequestError: the model cannot do what the options ask for, or the question needs what they lack."""
         require(self, abilities_for(options))
-        questions(replace(options, tags=("",)), 1, self.prompts, self._kind.question)
+        self._texts(replace(options, tags=("",)), 1)
 
     def caption(
         self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
@@ -238,7 +238,8 @@ class ChatCaptioner:
 
     def _texts(self, options: CaptionOptions, count: int) -> list[str]:
         """What stands in front of the answer about each image."""
-        system = options.system.strip() or (self._kind.system if self._wording.knows_system else "")
+        own = self._kind.system if self._wording.knows_system and self._wording.takes_texts else ""
+        system = options.system.strip() or own
         asked = questions(options, count, self.prompts, self._kind.question)
         return [self._wording.text(question, system, options.prefix.strip()) for question in asked]
 
@@ -251,6 +252,24 @@ class ChatCaptioner:
         forbids: Callable[[list[int], int], bool] | None = None,
     ) -> list[Written | str]:
         """For each image what the model wrote about it, or why it cannot read it."""
+        if self._kind.pads:
+            return self._write_batch(model, some, rules, options, forbids)
+        found: dict[int, Written | str] = {}
+        for text in dict.fromkeys(some.texts):
+            these = [number for number, own in enumerate(some.texts) if own == text]
+            alike = _Some([some.pixels[n] for n in these], [text] * len(these), [some.rows[n] for n in these])
+            found |= dict(zip(these, self._write_batch(model, alike, rules, options, forbids), strict=True))
+        return [found[number] for number in range(len(some.texts))]
+
+    def _write_batch(
+        self,
+        model: Any,
+        some: _Some,
+        rules: SamplingOptions,
+        options: CaptionOptions,
+        forbids: Callable[[list[int], int], bool] | None,
+    ) -> list[Written | str]:
+        """`_write` for texts that can be padded to one length."""
         images = [shrunk(Image.fromarray(pixels), options.max_pixels) for pixels in some.pixels]
         with self._tokenizing:
             batch, refused = self._tensors(images, some.texts)

@@ -148,6 +148,7 @@ def _drop_end(batch: dict[str, Tensor], tokenizer: Any) -> None:
     if bool((batch["input_ids"][:, -1] == tokenizer.sep_token_id).all()):
         for name in ("input_ids", "attention_mask"):
             batch[name] = batch[name][:, :-1]
+    batch.pop("token_type_ids", None)
 
 
 def _adds_start(tokenizer: Any) -> bool:
