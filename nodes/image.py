@@ -46,7 +46,8 @@ class InterrogatorImage(io.ComfyNode):
                     options=models.preset_names(),
                     default=catalog.DEFAULT_PRESET,
                     tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model of that Stable Diffusion version."
-                    " small: fast. demo: tiny built-in models that know only cartoon creatures.",
+                    " small: fast. anime: tags, with mode tags. flux, vlm: long sentences, with mode caption. demo:"
+                    " tiny built-in models that know only cartoon creatures.",
                 ),
                 mode_input(),
                 io.Combo.Input(

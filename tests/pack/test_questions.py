@@ -70,9 +70,9 @@ def test_a_question_that_cannot_be_asked_is_refused(pack: Pack, given: dict[str,
 
 def test_a_captioner_that_follows_no_question_says_so(pack: Pack, demo: Demo) -> None:
     for captioner in (BareCaptioner(), demo.captioner[0].model):
-        with pytest.raises(pack.library.RequestError, match="cannot do prompt"):
+        with pytest.raises(pack.library.RequestError, match="cannot do questions"):
             captioned(pack, captioner, ask="What is this?")
-        with pytest.raises(pack.library.RequestError, match="cannot do system prompt"):
+        with pytest.raises(pack.library.RequestError, match="cannot do a system prompt"):
             captioned(pack, captioner, system="Be brief.")
 
 
