@@ -113,8 +113,8 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
     group.add_argument(
         "--max-pixels", type=int, default=DEFAULT_OPTIONS.max_pixels, metavar="N",
-        help=f"shrink pictures to N pixels for captioners that read any size (default: {DEFAULT_OPTIONS.max_pixels}, at "
-        f"most {LARGEST_PIXELS})",
+        help="shrink pictures to N pixels for captioners that read any size (default: "
+        f"{DEFAULT_OPTIONS.max_pixels}, at most {LARGEST_PIXELS})",
     )  # fmt: skip
     group.add_argument("--system", default="", metavar="TEXT", help="system prompt for the captioner")
     group.add_argument(

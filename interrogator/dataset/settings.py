@@ -50,8 +50,8 @@ class Settings:
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
         min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
-        ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and `{tags}` in the
-            question are the tagger's.
+        ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and
+            `{tags}` in the question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
     """
 
