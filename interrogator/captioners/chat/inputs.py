@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Inputs:
         self._processor = processor
         self._config = model.config
         self._vocabulary = model.get_input_embeddings().weight.shape[0]
+        self._reads_types = "token_type_ids" in signature(model.forward).parameters
         self._family = family
         self._wording = wording
         self._name = name
@@ -65,6 +67,8 @@ class Inputs:
             given["add_special_tokens"] = False
         batch = dict(self._processor(**given, return_tensors="pt"))
         batch.pop("labels", None)  # of PaliGemma, for training
+        if not self._reads_types:  # the tokenizers of transformers 4 make them for all models
+            batch.pop("token_type_ids", None)
         if "input_ids" in batch:
             self._check(batch, len(images))
         if not self._family.asked and "input_ids" in batch:
@@ -148,7 +152,6 @@ def _drop_end(batch: dict[str, Tensor], tokenizer: Any) -> None:
     if bool((batch["input_ids"][:, -1] == tokenizer.sep_token_id).all()):
         for name in ("input_ids", "attention_mask"):
             batch[name] = batch[name][:, :-1]
-    batch.pop("token_type_ids", None)
 
 
 def _adds_start(tokenizer: Any) -> bool:
