@@ -34,7 +34,10 @@ def unreadable() -> tuple[type[BaseException], ...]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """One thread at a time, without progress bars and reports: anything that matters raises an error."""
+    """One thread at a time, without progress bars and reports: anything that matters raises an error.
+
+    What tokenizers raises for a file that it cannot read, a bare Exception, becomes a ValueError.
+    """
     from transformers.utils import logging as transformers_logging
 
     with _LOADING:
@@ -43,6 +46,10 @@ def loading() -> Iterator[None]:
         transformers_logging.disable_progress_bar()
         try:
             yield
+        except Exception as error:
+            if type(error) is not Exception:
+                raise
+            raise ValueError(str(error)) from error
         finally:
             transformers_logging.set_verbosity(level)
             if bars:

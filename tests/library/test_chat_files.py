@@ -155,10 +155,25 @@ def reshaped(path: Path) -> None:
     save_file({**whole, name: whole[name][:-4].clone()}, path, metadata={"format": "pt"})
 
 
+def unknown_decoder(path: Path) -> None:
+    edit(path, decoder={"type": "of a newer tokenizers"})
+
+
+def unlink_all(pattern: Path) -> None:
+    for path in pattern.parent.glob(pattern.name):
+        path.unlink()
+
+
+def without_template(path: Path) -> None:
+    unlink_all(path)
+    edit(path.parent / "tokenizer_config.json", chat_template=None)  # transformers 4.50 saves it there, too
+
+
 @pytest.mark.parametrize(
     ("damage", "file", "says"),
     [
         (pointer, "model.safetensors", "model.safetensors is a pointer of Git LFS, not the file itself"),
+        (unknown_decoder, "tokenizer.json", "does not hold a readable llava model: .*did not match any"),
         (pointer, "tokenizer.json", "tokenizer.json is a pointer of Git LFS, not the file itself"),
         (shortened, "model.safetensors", "model.safetensors is cut off or damaged"),
         (shortened, "tokenizer.json", "tokenizer.json cannot be read"),
@@ -166,9 +181,9 @@ def reshaped(path: Path) -> None:
         (shortened, "generation_config.json", "generation_config.json cannot be read"),
         (reshaped, "model.safetensors", "do not have the shapes of its config.json: .*q_proj.weight"),
         (Path.unlink, "model.safetensors", "lacks model.safetensors or model.safetensors.index.json or"),
-        (Path.unlink, "processor_config.json", "lacks processor_config.json or preprocessor_config.json"),
+        (unlink_all, "*processor_config.json", "lacks processor_config.json or preprocessor_config.json"),
         (Path.unlink, "tokenizer.json", "lacks tokenizer.json or"),
-        (Path.unlink, "chat_template.jinja", "has no chat template: fetch chat_template.jinja or"),
+        (without_template, "chat_template.*", "has no chat template: fetch chat_template.jinja or"),
     ],
 )
 def test_damaged_and_missing_files_are_named(
@@ -197,7 +212,7 @@ def test_loading_keeps_one_copy_of_the_weights(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["shards"] == 8
+    assert found["shards"] in (8, 9), "transformers 4 rounds otherwise"
     assert 0.9 < found["bf16"] < 1.3, "in the dtype of the file"
     assert found["fp32"] < 1.6, "cast: the file is mapped beside them"
 

@@ -60,7 +60,7 @@ def write(
         each.generation_config = _tokens_only(each.generation_config)
     given: dict[str, Any] = {"logits_processor": [rules]} if rules.needed else {}
     found = model.generate(
-        **inputs, **given, **settings, do_sample=False, use_cache=True, pad_token_id=padding,
+        **inputs, **given, **settings, **_cache(model), do_sample=False, use_cache=True, pad_token_id=padding,
         eos_token_id=list(rules.ends) or None, stopping_criteria=[watch],
     )  # fmt: skip
     rows: list[list[int]] = [
@@ -75,6 +75,20 @@ def _cut(row: list[int], ends: Sequence[int], values: Sequence[float]) -> Writte
     length = next((at for at, token in enumerate(row) if token in ends), len(row))
     ended = length < len(row)
     return Written(row[:length], ended, sum(values[: length + ended]))
+
+
+def _cache(model: Any) -> dict[str, Any]:
+    """What `generate` is told of its cache.
+
+    Before transformers 4.53 Gemma 3 cut its masks to the sliding window whatever the cache held, so that a text longer
+    than the window needs the cache that is cut like them; `generate` would compile the model for it.
+    """
+    if model.config.model_type != "gemma3":
+        return {}
+    from transformers.models.gemma3 import modeling_gemma3
+
+    hybrid = hasattr(modeling_gemma3, "HybridCache")
+    return {"cache_implementation": "hybrid", "disable_compile": True} if hybrid else {}
 
 
 def _writer(model: Any, writer: str) -> Any:

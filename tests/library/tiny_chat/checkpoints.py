@@ -161,7 +161,7 @@ def _age_config(folder: Path, old: OldFiles) -> None:
         elif rope:
             part["rope_parameters"] = rope  # one for each kind of layer: newer than transformers 4
     if old.flat:
-        text = config.pop("text_config")
+        text = config.pop("text_config", {})
         config = {**{name: value for name, value in text.items() if name != "model_type"}, **config}
     for entry in old.without:
         config.pop(entry, None)

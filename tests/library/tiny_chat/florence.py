@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import Layout, OldFiles, fill, write
-from .tokenizers import byte_tokenizer, word_rows
+from .tokenizers import byte_tokenizer, class_in_4, word_rows
 
 SIDE = 64
 TOKENS = (SIDE // 4 // 2 // 2) ** 2 + 1
@@ -28,7 +28,7 @@ def florence_tokenizer(image: bool = True, tasks: tuple[str, ...] = ()) -> Any:
     special = (*SPECIAL, *tasks)
     if image:
         special, names = (*special, "<image>"), {**names, "image_token": "<image>"}
-    return byte_tokenizer(special, names, adds="<s> $A </s>")
+    return byte_tokenizer(special, names, adds="<s> $A </s>", kind=class_in_4("BartTokenizerFast"))
 
 
 def florence_config(rows: int, image: int) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import Layout, OldFiles, fill, write
-from .tokenizers import byte_tokenizer, word_rows
+from .tokenizers import byte_tokenizer, class_in_4, transformers_4, word_rows
 
 SIDE, PATCH = 32, 8
 
@@ -81,13 +81,15 @@ def write_gemma3(folder: Path, layout: Layout = "5", seed: int = 2, shards: bool
         layer_types=["sliding_attention", "sliding_attention", "full_attention"], max_position_embeddings=4096,
     )  # fmt: skip
     config = Gemma3Config(
-        text_config=text, vision_config=SiglipVisionConfig(**_VISION), mm_tokens_per_image=4,
+        text_config=text, vision_config=SiglipVisionConfig(**_VISION).to_dict(), mm_tokens_per_image=4,
         boi_token_index=IMAGE_STARTS, eoi_token_index=IMAGE_ENDS, image_token_index=IMAGE,
         eos_token_id=[END, TURN_ENDS],
     )  # fmt: skip
     model = Gemma3ForConditionalGeneration(config)
     fill(model, seed, word_rows(tokenizer), TURN_ENDS, louder=LOUDER)
     model.generation_config.eos_token_id = [END, TURN_ENDS]
+    if transformers_4():  # in the files of Gemma 3, too; the prompts are longer than the sliding window
+        model.generation_config.cache_implementation = "hybrid"
     pixels = Gemma3ImageProcessor(size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor = Gemma3Processor(pixels, tokenizer, chat_template=TEMPLATE, image_seq_length=4)
     return write(folder, model, processor, layout, OldFiles(), shards)
@@ -106,7 +108,8 @@ def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 4, shards: b
     names = {
         "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>", "image_token": "<image>"
     }  # fmt: skip
-    tokenizer = byte_tokenizer(("<pad>", "<eos>", "<bos>", "<unk>", "<image>"), names, adds="<bos> $A")
+    kind = class_in_4("GemmaTokenizerFast")
+    tokenizer = byte_tokenizer(("<pad>", "<eos>", "<bos>", "<unk>", "<image>"), names, adds="<bos> $A", kind=kind)
     pixels = _siglip_pixels()
     pixels.image_seq_length = (SIDE // PATCH) ** 2
     processor = PaliGemmaProcessor(pixels, tokenizer)
@@ -122,7 +125,7 @@ def write_paligemma(folder: Path, layout: Layout = "5", seed: int = 4, shards: b
     )  # fmt: skip
     model = PaliGemmaForConditionalGeneration(config)
     fill(model, seed, word_rows(tokenizer), END, louder=LOUDER)
-    return write(folder, model, processor, layout, OldFiles(), shards)
+    return write(folder, model, processor, layout, OldFiles(tokenizer_class=kind), shards)
 
 
 def write_gemma4(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:

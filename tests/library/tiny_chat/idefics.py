@@ -62,6 +62,15 @@ def _pixels(processor: Any) -> Any:
     )  # fmt: skip
 
 
+def _videos() -> dict[str, Any]:
+    """The video processor, where transformers has one."""
+    import transformers
+
+    kind = getattr(transformers, "SmolVLMVideoProcessor", None)
+    sizes = {"size": {"longest_edge": 2 * TILE}, "max_image_size": {"longest_edge": TILE}}
+    return {} if kind is None else {"video_processor": kind(**sizes)}
+
+
 def write_smolvlm(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:
     """SmolVLM2 with tied embeddings, as the one of 256M. transformers wants the package num2words for it."""
     from transformers import (
@@ -69,16 +78,15 @@ def write_smolvlm(folder: Path, layout: Layout = "5", seed: int = 6, shards: boo
         SmolVLMForConditionalGeneration,
         SmolVLMImageProcessor,
         SmolVLMProcessor,
-        SmolVLMVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer()
     model = SmolVLMForConditionalGeneration(SmolVLMConfig(**_parts(tokenizer, tied=True)))
     fill(model, seed, word_rows(tokenizer), END)
-    videos = SmolVLMVideoProcessor(size={"longest_edge": 2 * TILE}, max_image_size={"longest_edge": TILE})
-    processor = SmolVLMProcessor(
-        _pixels(SmolVLMImageProcessor), tokenizer, videos, image_seq_len=TOKENS, chat_template=TEMPLATE
-    )
+    pixels, videos = _pixels(SmolVLMImageProcessor), _videos()
+    if not videos:  # before transformers 4.52 the image processor has what it needs for videos
+        pixels.video_sampling = {"video_size": {"longest_edge": 2 * TILE}, "max_frames": 64, "fps": 1}
+    processor = SmolVLMProcessor(pixels, tokenizer, **videos, image_seq_len=TOKENS, chat_template=TEMPLATE)
     return write(folder, model, processor, layout, OldFiles(tokenizer_class="GPT2Tokenizer"), shards)
 
 

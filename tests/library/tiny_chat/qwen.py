@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import Layout, OldFiles, fill, write
-from .tokenizers import byte_tokenizer, word_rows
+from .tokenizers import byte_tokenizer, class_in_4, transformers_4, word_rows
 
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
@@ -46,6 +46,8 @@ _VISION_3: dict[str, Any] = {
     "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 16, "out_hidden_size": 64,
     "num_position_embeddings": 64,
 }  # fmt: skip
+_OLD_2 = OldFiles(processor=False, flat=True, tokenizer_class="Qwen2Tokenizer")
+_OLD_3 = OldFiles(processor=False, video=True, tokenizer_class="Qwen2Tokenizer")
 _IDS = {"image_token_id": 5, "video_token_id": 6, "vision_start_token_id": 3, "vision_end_token_id": 4}
 
 
@@ -58,9 +60,31 @@ def _pixels(processor: Any, patch: int, **given: Any) -> Any:
     )  # fmt: skip
 
 
+def _videos(patch: int) -> dict[str, Any]:
+    """The video processor; before transformers 4.52 there was none, and the image processor did its work."""
+    import transformers
+
+    kind = getattr(transformers, "Qwen2VLVideoProcessor", None)
+    return {} if kind is None else {"video_processor": _pixels(kind, patch)}
+
+
 def _tokenizer(template: str) -> Any:
     names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
-    return byte_tokenizer(SPECIAL, names, template)
+    return byte_tokenizer(SPECIAL, names, template, kind=class_in_4("Qwen2TokenizerFast"))
+
+
+def _rope(text: dict[str, Any]) -> dict[str, Any]:
+    """The values of a text part with those of its rotary embedding in the names that transformers has here."""
+    if not transformers_4():
+        return text
+    rope = dict(text["rope_parameters"])
+    rest = {name: value for name, value in text.items() if name != "rope_parameters"}
+    return {**rest, "rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+
+
+def _text_part(text: dict[str, Any]) -> dict[str, Any]:
+    """The values of a text part where Qwen2-VL has them: in transformers 4 beside those of the whole."""
+    return _rope(text) if transformers_4() else {"text_config": text}
 
 
 def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: bool = False) -> Path:
@@ -70,7 +94,6 @@ def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: 
         Qwen2_5_VLForConditionalGeneration,
         Qwen2_5_VLProcessor,
         Qwen2VLImageProcessor,
-        Qwen2VLVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer(WITH_DEFAULT_SYSTEM)
@@ -80,14 +103,13 @@ def write_qwen2_5_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: 
     }  # fmt: skip
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10_000.0}
     text = {**_TEXT, "vocab_size": len(tokenizer), "rope_parameters": rope}
-    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **_IDS, tie_word_embeddings=False)
+    config = Qwen2_5_VLConfig(**_text_part(text), vision_config=vision, **_IDS, tie_word_embeddings=False)
     model = Qwen2_5_VLForConditionalGeneration(config)
     fill(model, seed, word_rows(tokenizer), END)
     processor = Qwen2_5_VLProcessor(
-        _pixels(Qwen2VLImageProcessor, 14), tokenizer, _pixels(Qwen2VLVideoProcessor, 14),
-        chat_template=WITH_DEFAULT_SYSTEM,
-    )  # fmt: skip
-    return write(folder, model, processor, layout, OldFiles(processor=False, flat=True), shards)
+        _pixels(Qwen2VLImageProcessor, 14), tokenizer, **_videos(14), chat_template=WITH_DEFAULT_SYSTEM
+    )
+    return write(folder, model, processor, layout, _OLD_2, shards)
 
 
 def write_qwen2_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: bool = False) -> Path:
@@ -97,21 +119,19 @@ def write_qwen2_vl(folder: Path, layout: Layout = "5", seed: int = 7, shards: bo
         Qwen2VLForConditionalGeneration,
         Qwen2VLImageProcessor,
         Qwen2VLProcessor,
-        Qwen2VLVideoProcessor,
     )  # fmt: skip
 
     tokenizer = _tokenizer(WITH_DEFAULT_SYSTEM)
     vision = {"depth": 2, "embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2, "num_heads": 2, "patch_size": 14}
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10_000.0}
     text = {**_TEXT, "vocab_size": len(tokenizer), "rope_parameters": rope}
-    config = Qwen2VLConfig(text_config=text, vision_config=vision, **_IDS, tie_word_embeddings=False)
+    config = Qwen2VLConfig(**_text_part(text), vision_config=vision, **_IDS, tie_word_embeddings=False)
     model = Qwen2VLForConditionalGeneration(config)
     fill(model, seed, word_rows(tokenizer), END)
     processor = Qwen2VLProcessor(
-        _pixels(Qwen2VLImageProcessor, 14), tokenizer, _pixels(Qwen2VLVideoProcessor, 14),
-        chat_template=WITH_DEFAULT_SYSTEM,
-    )  # fmt: skip
-    return write(folder, model, processor, layout, OldFiles(processor=False, flat=True), shards)
+        _pixels(Qwen2VLImageProcessor, 14), tokenizer, **_videos(14), chat_template=WITH_DEFAULT_SYSTEM
+    )
+    return write(folder, model, processor, layout, _OLD_2, shards)
 
 
 def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 6, shards: bool = False) -> Path:
@@ -128,14 +148,14 @@ def write_qwen3_vl(folder: Path, layout: Layout = "5", seed: int = 6, shards: bo
     rope = {"rope_type": "default", "mrope_section": [4, 2, 2], "mrope_interleaved": True, "rope_theta": 10_000.0}
     text = {**_TEXT, "vocab_size": len(tokenizer), "head_dim": 16, "rope_parameters": rope, "tie_word_embeddings": True}
     vision = {**_VISION_3, "deepstack_visual_indexes": [0]}
-    config = Qwen3VLConfig(text_config=text, vision_config=vision, **_IDS, tie_word_embeddings=True)
+    config = Qwen3VLConfig(text_config=_rope(text), vision_config=vision, **_IDS, tie_word_embeddings=True)
     model = Qwen3VLForConditionalGeneration(config)
     fill(model, seed, word_rows(tokenizer), END, louder={"embed_tokens": 0.2})
     processor = Qwen3VLProcessor(
         _pixels(Qwen2VLImageProcessor, 16, image_mean=[0.5] * 3, image_std=[0.5] * 3), tokenizer,
         _pixels(Qwen3VLVideoProcessor, 16), chat_template=PLAIN,
     )  # fmt: skip
-    return write(folder, model, processor, layout, OldFiles(processor=False, video=True), shards)
+    return write(folder, model, processor, layout, _OLD_3, shards)
 
 
 def write_qwen3_5(folder: Path, layout: Layout = "5", seed: int = 5, shards: bool = False) -> Path:

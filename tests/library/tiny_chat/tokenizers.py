@@ -15,8 +15,24 @@ ENDS = (".", ",")
 """What a caption is made of: words with a space before them, full stop and comma; see `favour`."""
 
 
+def transformers_4() -> bool:
+    """Whether the transformers installed here is one of version 4."""
+    import transformers
+
+    return str(transformers.__version__).startswith("4.")
+
+
+def class_in_4(name: str) -> str:
+    """The class of a tokenizer whose processor takes no other in transformers 4; in 5 that class would rebuild it."""
+    return name if transformers_4() else "PreTrainedTokenizerFast"
+
+
 def byte_tokenizer(
-    special: Sequence[str], names: Mapping[str, str], template: str | None = None, adds: str | None = None
+    special: Sequence[str],
+    names: Mapping[str, str],
+    template: str | None = None,
+    adds: str | None = None,
+    kind: str = "PreTrainedTokenizerFast",
 ) -> Any:
     """A byte-level BPE that spells everything and has a token for each of `WORDS` with a space before it.
 
@@ -25,9 +41,10 @@ def byte_tokenizer(
         names: `bos_token`, `eos_token` … and names of the family's own, such as `image_token`.
         template: its chat template.
         adds: what it puts around a text by itself: `<s> $A`, `$A </s>`.
+        kind: the class of transformers around it.
     """
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     vocabulary = {token: row for row, token in enumerate([*special, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     merges = []
@@ -43,7 +60,7 @@ def byte_tokenizer(
     tokenizer.add_special_tokens(list(special))
     if adds is not None:
         _put_around(tokenizer, adds)
-    return wrapped(PreTrainedTokenizerFast, names, template, tokenizer_object=tokenizer)
+    return wrapped(getattr(transformers, kind), names, template, tokenizer_object=tokenizer)
 
 
 def unigram_tokenizer(special: Sequence[str], names: Mapping[str, str], adds: str) -> Any:
@@ -77,7 +94,8 @@ def wrapped(kind: Any, names: Mapping[str, str], template: str | None = None, **
     own = {name: token for name, token in names.items() if name not in _STANDARD}
     if own:
         given["extra_special_tokens"] = own
-    tokenizer = kind(**standard, **given)
+    # transformers 4 would make token types, too; the repositories of these families have them turned off.
+    tokenizer = kind(**standard, **given, model_input_names=["input_ids", "attention_mask"])
     if template is not None:
         tokenizer.chat_template = template
     return tokenizer
