@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..token_choice import NO_NUMBERS
 from .token_rules import StepWatch, TokenRules
 
 # What a generation_config.json says of tokens and not of how to search: everything else in it is left out.
@@ -43,8 +44,8 @@ def end_tokens(model: Any, tokenizer: Any, writer: str) -> tuple[int, ...]:
 
 def write(
     model: Any, inputs: dict[str, Tensor], rules: TokenRules, watch: StepWatch, writer: str, **settings: Any
-) -> list[Written]:
-    """One answer for each row.
+) -> list[Written | str]:
+    """One answer for each row, or why there is none.
 
     Args:
         model: a view of a model (see `module_views`): `generate` may change what it is called on.
@@ -58,16 +59,17 @@ def write(
         padding = rules.ends[0] if rules.ends else 0
     for each in {id(model): model, id(part): part}.values():
         each.generation_config = _tokens_only(each.generation_config)
-    given: dict[str, Any] = {"logits_processor": [rules]} if rules.needed else {}
     found = model.generate(
-        **inputs, **given, **settings, do_sample=False, use_cache=True, pad_token_id=padding,
-        eos_token_id=list(rules.ends) or None, stopping_criteria=[watch],
+        **inputs, **settings, do_sample=False, use_cache=True, pad_token_id=padding,
+        eos_token_id=list(rules.ends) or None, logits_processor=[rules], stopping_criteria=[watch],
     )  # fmt: skip
     rows: list[list[int]] = [
         row[max(0, watch.start) : watch.stops.get(number)] for number, row in enumerate(found.tolist())
     ]
     values: Sequence[Sequence[float]] = rules.log_probabilities or [[]] * len(rows)
-    return [_cut(row, rules.ends, own) for row, own in zip(rows, values, strict=True)]
+    answers = [_cut(row, rules.ends, own) for row, own in zip(rows, values, strict=True)]
+    lost = rules.spoiled[:: settings["num_beams"]]
+    return [NO_NUMBERS if nan else one for nan, one in zip(lost, answers, strict=True)]
 
 
 def _cut(row: list[int], ends: Sequence[int], values: Sequence[float]) -> Written:
