@@ -96,6 +96,7 @@ FAMILIES: tuple[Family, ...] = (
             ),
         ),
         Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
+        check=".captioners.chat.configuration:check_config",
     ),
     Family(
         "florence2",

@@ -57,6 +57,9 @@ def write(
     padding = part.generation_config.pad_token_id
     if padding is None:
         padding = rules.ends[0] if rules.ends else 0
+    # A model that always ends with the end token has not ended by itself where that is its last token.
+    forced = part.generation_config.forced_eos_token_id is not None
+    most = settings["max_new_tokens"] - forced
     for each in {id(model): model, id(part): part}.values():
         each.generation_config = _tokens_only(each.generation_config)
     found = model.generate(
@@ -67,15 +70,15 @@ def write(
         row[max(0, watch.start) : watch.stops.get(number)] for number, row in enumerate(found.tolist())
     ]
     values: Sequence[Sequence[float]] = rules.log_probabilities or [[]] * len(rows)
-    answers = [_cut(row, rules.ends, own) for row, own in zip(rows, values, strict=True)]
+    answers = [_cut(row, rules.ends, own, most) for row, own in zip(rows, values, strict=True)]
     lost = rules.spoiled[:: settings["num_beams"]]
     return [NO_NUMBERS if nan else one for nan, one in zip(lost, answers, strict=True)]
 
 
-def _cut(row: list[int], ends: Sequence[int], values: Sequence[float]) -> Written:
-    """What stands before the first end token."""
+def _cut(row: list[int], ends: Sequence[int], values: Sequence[float], most: int) -> Written:
+    """What stands before the first end token; of `most` tokens or more it has not ended by itself."""
     length = next((at for at, token in enumerate(row) if token in ends), len(row))
-    ended = length < len(row)
+    ended = length < len(row) and length < most
     return Written(row[:length], ended, sum(values[: length + ended]))
 
 
