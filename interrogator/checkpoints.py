@@ -16,6 +16,8 @@ from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
+_IS_POINTER = "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+
 _LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
 
 
@@ -63,6 +65,17 @@ def check_complete(missing: Collection[str], info: dict[str, Any], folder: Path)
         logger.debug("%s holds tensors that are not used: %s", folder, some(set(info["unexpected_keys"])))
 
 
+def check_settings(folder: Path) -> None:
+    """Check that the JSON files of a folder can be read: what transformers says of them names no file.
+
+    Raises ModelLoadError.
+    """
+    for path in sorted(folder.glob("*.json")):
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} {_IS_POINTER}")
+        read_json(path)
+
+
 def damage(folder: Path) -> str:
     """What is wrong with a file of a folder, as the end of a sentence; "" where nothing is found.
 
@@ -74,7 +87,7 @@ def damage(folder: Path) -> str:
         if not path.is_file() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
             continue
         if is_lfs_pointer(path):
-            return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+            return f"{path.name} {_IS_POINTER}"
         if path.suffix == ".safetensors":
             try:
                 with safe_open(path, framework="pt"):

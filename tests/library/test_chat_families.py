@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from interrogator import catalog
 from interrogator.captioners import CaptionOptions, SamplingOptions
@@ -27,11 +31,22 @@ pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
 NAMES = [name for name in CHAT_WRITERS if name != "florence2"]  # which has its own captioner, and tests
 LAYOUTS = ("5", "4")
+OLD = int(version("transformers").partition(".")[0]) < 5
 ASK = "what is in this picture?"
 PLAIN = CaptionOptions(strip=(), max_new_tokens=10)
 LONG = "lake, sea, tall trees, a boat, two dogs, a man with a hat"
 
 Files = Callable[[str, str], Path]
+
+
+def written_by(name: str, folder: Path, layout: str) -> Path:
+    """A checkpoint, or the test is skipped where the transformers installed here is too old to write it."""
+    try:
+        return CHAT_WRITERS[name](folder, layout=layout)
+    except (ImportError, TypeError):
+        if not OLD:
+            raise
+        pytest.skip("transformers 4 cannot write it")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     def write(name: str, layout: str) -> Path:
         if (name, layout) not in written:
             folder = tmp_path_factory.mktemp("chat") / name.replace("/", "-")
-            written[name, layout] = CHAT_WRITERS[name](folder, layout=layout)
+            written[name, layout] = written_by(name, folder, layout)
         return written[name, layout]
 
     return write
@@ -53,6 +68,8 @@ def name(request: pytest.FixtureRequest) -> str:
     given: str = request.param
     if not known_here(given):
         pytest.skip("needs a newer transformers")
+    if given == "gemma3" and OLD:
+        pytest.skip("its checkpoint has an image size that only transformers 5 reads")
     if given == "smolvlm":
         pytest.importorskip("num2words", reason="transformers wants it for SmolVLM")
     return given
@@ -97,6 +114,8 @@ def reference(name: str, folder: Path, images: list[Image.Image], length: int) -
     for image in images:
         inputs = reference_inputs(name, processor, image)
         inputs.pop("labels", None)
+        if "token_type_ids" not in signature(model.forward).parameters:
+            inputs.pop("token_type_ids", None)
         with torch.inference_mode():
             ids = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=length)[0]
         ask = inputs.get("input_ids")
@@ -196,6 +215,26 @@ def test_samples_of_an_image_do_not_hang_on_the_batch(model: ChatCaptioner, imag
     assert [some[0].text for some in likeliest] == [answer.text for answer in greedy]
 
 
+def test_a_vision_tower_may_read_pictures_one_by_one(
+    model: ChatCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = prepared(model, images)
+    expected = model.answer(ready, asked(model))
+    groups = sys.modules["interrogator.captioners.chat.vision_groups"]
+    forward, sizes = nn.Conv2d._conv_forward, []
+
+    def note(self: nn.Conv2d, pixels: torch.Tensor, *args: Any) -> torch.Tensor:
+        sizes.append(len(pixels))
+        return forward(self, pixels, *args)
+
+    monkeypatch.setattr(groups, "_CPU_SCORES", 1)
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", note)
+    assert model.answer(ready, asked(model)) == expected
+    if hasattr(model.module.config.vision_config, "image_size") and sizes:
+        assert set(sizes) == {1}
+    assert not any("forward" in vars(module) for module in model.module.modules()), "only the view was changed"
+
+
 # --- what was asked for -----------------------------------------------------------------------------------------------
 
 
@@ -207,7 +246,8 @@ def test_an_answer_can_be_begun(model: ChatCaptioner, images: list[Image.Image])
     kept = model.answer(ready, replace(options, keep_prefix=True))
     bare = model.answer(ready, options)
     for whole, rest in zip(kept, bare, strict=True):
-        assert whole.text.startswith("a red boat") and whole.text.endswith(rest.text)
+        assert whole.text.startswith("a red boat")
+        assert whole.remarks or whole.text.endswith(rest.text)
     assert bare != model.answer(ready, asked(model)), "it steers the answer"
     assert [answer.text for answer in bare] == [model.answer([one], options)[0].text for one in ready]
 
@@ -244,7 +284,7 @@ def test_a_caption_longer_than_the_model_has_positions_for_is_refused(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_missing_tensor_is_named(name: str, tmp_path: Path, layout: str) -> None:
-    folder = CHAT_WRITERS[name](tmp_path / "broken", layout=layout)
+    folder = written_by(name, tmp_path / "broken", layout)
     (path,) = folder.glob("*.safetensors")
     whole = load_file(path)
     for lost in sorted(whole)[:: max(1, len(whole) // 3)]:

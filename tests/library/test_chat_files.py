@@ -23,8 +23,9 @@ from interrogator.registry import load_captioner, locate
 
 from .small_hub import SmallHub, files_of
 from .small_models import pictures
+from .test_chat_families import OLD
 from .test_registry import fetched
-from .tiny_chat import write_blip2_opt, write_instructblip, write_joycaption, write_llava, write_qwen2_5_vl
+from .tiny_chat import write_blip2_opt, write_instructblip, write_joycaption, write_llava
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
@@ -118,8 +119,8 @@ def test_a_type_that_no_family_lists_loads_where_transformers_knows_it(tmp_path:
 
 @pytest.mark.parametrize("layout", ["5", "4"])
 def test_weights_in_several_files_load(tmp_path: Path, layout: Any) -> None:
-    whole = load_captioner(write_qwen2_5_vl(tmp_path / "one", layout), device="cpu", dtype="fp32")
-    parts = load_captioner(write_qwen2_5_vl(tmp_path / "parts", layout, shards=True), device="cpu", dtype="fp32")
+    whole = load_captioner(write_llava(tmp_path / "one", layout), device="cpu", dtype="fp32")
+    parts = load_captioner(write_llava(tmp_path / "parts", layout, shards=True), device="cpu", dtype="fp32")
     assert len(list((tmp_path / "parts").glob("model-*-of-*.safetensors"))) > 1
     ready = [whole.prepare(image) for image in pictures(2)]
     assert parts.caption(ready, SHORT) == whole.caption(ready, SHORT)
@@ -144,7 +145,8 @@ def pointer(path: Path) -> None:
 
 
 def shortened(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1000])
+    content = path.read_bytes()
+    path.write_bytes(content[: max(0, len(content) - 1000)] or content[:40])
 
 
 def reshaped(path: Path) -> None:
@@ -159,6 +161,9 @@ def reshaped(path: Path) -> None:
         (pointer, "model.safetensors", "model.safetensors is a pointer of Git LFS, not the file itself"),
         (pointer, "tokenizer.json", "tokenizer.json is a pointer of Git LFS, not the file itself"),
         (shortened, "model.safetensors", "model.safetensors is cut off or damaged"),
+        (shortened, "tokenizer.json", "tokenizer.json cannot be read"),
+        (shortened, "processor_config.json", "processor_config.json cannot be read"),
+        (shortened, "generation_config.json", "generation_config.json cannot be read"),
         (reshaped, "model.safetensors", "do not have the shapes of its config.json: .*q_proj.weight"),
         (Path.unlink, "model.safetensors", "lacks model.safetensors or model.safetensors.index.json or"),
         (Path.unlink, "processor_config.json", "lacks processor_config.json or preprocessor_config.json"),
@@ -170,6 +175,8 @@ def test_damaged_and_missing_files_are_named(
     tmp_path: Path, damage: Callable[[Path], object], file: str, says: str
 ) -> None:
     folder = write_llava(tmp_path / "model")
+    if OLD and damage is Path.unlink and file.startswith(("processor", "chat")):
+        pytest.skip("transformers 4 writes other files")
     damage(folder / file)
     assert re.search(says, refusal(folder))
 

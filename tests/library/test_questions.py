@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,15 @@ def test_an_interrogator_asks_each_image_with_its_own_tags() -> None:
     ]  # fmt: skip
     given = ci.interrogate_many([picture("red"), picture("blue")], "caption", caption=["mine", None])
     assert [each.caption for each in given] == ["mine", results[1].caption]
+
+
+@pytest.mark.parametrize("mode", ["fast", "classic", "best"])
+def test_phrases_follow_a_sentence_without_its_full_stop(mode: str) -> None:
+    captioner = BareAnswerer({"red": Answer("A red thing. It is round.")})
+    result = Interrogator(captioner, BareEncoder(), BANKS).interrogate(picture("red"), mode, min_phrases=9)
+    assert result.caption == "A red thing. It is round."
+    assert re.fullmatch(r"A red thing\. It is round(, (soft|8k))*", result.prompt)
+    assert Interrogator(captioner, None, []).interrogate(picture("red"), "caption").prompt == result.caption
 
 
 def test_remarks_of_the_captioner_come_with_the_result() -> None:
@@ -227,9 +237,9 @@ def test_a_captioner_that_checks_its_options_refuses_them_before_a_run(folder: P
 
 def test_settings_of_a_question_name_another_run() -> None:
     plain = Settings(preset="demo")
-    asked: list[dict[str, Any]] = [{"ask": "x"}, {"system": "y"}, {"temperature": 0.5}]
+    asked: list[dict[str, Any]] = [{"ask": "x"}, {"system": "y"}, {"temperature": 0.5}, {"max_pixels": 100_000}]
     others = [Settings(preset="demo", **values) for values in asked]
-    assert len({each.digest({}) for each in (plain, *others)}) == 4
+    assert len({each.digest({}) for each in (plain, *others)}) == 5
     assert plain.digest({}) == Settings(preset="demo", max_new_tokens=32).digest({}), "which is BLIP's own length"
     assert Settings.from_dict(json.loads(json.dumps(others[0].as_dict()))) == others[0]
 

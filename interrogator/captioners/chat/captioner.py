@@ -27,6 +27,7 @@ from .checkpoint import load_chat
 from .families import family_of
 from .inputs import Inputs, Pixels, prepare, shrunk
 from .token_rules import Row, StepWatch, TokenRules
+from .vision_groups import read_in_groups
 from .wording import Wording
 from .writing import Written, end_tokens, on_device, write
 
@@ -40,7 +41,7 @@ _REFUSED = (ValueError, TypeError, IndexError, ZeroDivisionError)
 
 @dataclass(frozen=True)
 class _Some:
-    """Images, what stands in front of the answer about each, and what their random numbers hang on."""
+    """Images, what stands in front of the answer about each, and where samples are drawn what their numbers hang on."""
 
     pixels: list[Pixels]
     texts: list[str]
@@ -153,7 +154,7 @@ class ChatCaptioner:
         reader = AnswerText(self.processor.tokenizer, options, self._tokenizing)
         rules = one_sample(options) if options.temperature else greedy(options)
         again = replace(rules, repetition_penalty=rules.repetition_penalty * _AGAIN)
-        rows = [Row(content_key(pixels)) if options.temperature else Row() for pixels in prepared]
+        rows = [Row(content_key(pixels)) for pixels in prepared] if options.temperature else []
         order = sorted(range(len(prepared)), key=lambda index: -prepared[index].shape[0] * prepared[index].shape[1])
         answers: dict[int, Answer] = {}
 
@@ -163,7 +164,8 @@ class ChatCaptioner:
             batch = order[start:stop]
 
             def written(these: Sequence[int], rules: SamplingOptions) -> dict[int, Written | str]:
-                some = _Some([prepared[i] for i in these], [texts[i] for i in these], [rows[i] for i in these])
+                own = [rows[i] for i in these] if rows else []
+                some = _Some([prepared[i] for i in these], [texts[i] for i in these], own)
                 return dict(zip(these, self._write(model, some, rules, options), strict=True))
 
             found = written(batch, rules)
@@ -234,7 +236,9 @@ class ChatCaptioner:
     def _view(self, progress: Progress | None) -> tuple[Any, Progress]:
         """A view to compute with, which `generate` may change, and the callable to report through."""
         model, report = watched(self.module, progress)
-        return (view_of(model) if model is self.module else model), report
+        model = view_of(model) if model is self.module else model
+        read_in_groups(model)
+        return model, report
 
     def _texts(self, options: CaptionOptions, count: int) -> list[str]:
         """What stands in front of the answer about each image."""
@@ -257,7 +261,8 @@ class ChatCaptioner:
         found: dict[int, Written | str] = {}
         for text in dict.fromkeys(some.texts):
             these = [number for number, own in enumerate(some.texts) if own == text]
-            alike = _Some([some.pixels[n] for n in these], [text] * len(these), [some.rows[n] for n in these])
+            rows = [some.rows[n] for n in these] if some.rows else []
+            alike = _Some([some.pixels[n] for n in these], [text] * len(these), rows)
             found |= dict(zip(these, self._write_batch(model, alike, rules, options, forbids), strict=True))
         return [found[number] for number in range(len(some.texts))]
 
@@ -278,14 +283,13 @@ class ChatCaptioner:
         if taken:
             assert rules.max_new_tokens is not None
             self._inputs.check_length(batch, rules.max_new_tokens)
-            rows = [some.rows[number] for number in taken] if rules.temperature or forbids else ()
+            rows = [some.rows[number] for number in taken] if some.rows else []
             follow = TokenRules(rules, rows, self._ends, forbids)
-            watch = StepWatch(stop_loops=options.num_beams == 1 and forbids is None)
-            settings: dict[str, Any] = {
-                "max_new_tokens": rules.max_new_tokens,
-                "num_beams": 1 if rows else options.num_beams,
-            }
-            if settings["num_beams"] > 1:
+            beams = 1 if rows else options.num_beams
+            # Of beams none ends before all are compared, and samples are what was drawn.
+            watch = StepWatch(stop_loops=beams == 1 and rules.count == 1)
+            settings: dict[str, Any] = {"max_new_tokens": rules.max_new_tokens, "num_beams": beams}
+            if beams > 1:
                 settings["length_penalty"] = float(options.length_penalty)
             written = write(
                 model, on_device(batch, self.device, self.dtype), follow, watch, self._kind.writer, **settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...checkpoints import check_complete, damage, first_line, loading, unreadable
+from ...checkpoints import check_complete, check_settings, damage, first_line, loading, unreadable
 from ...errors import ModelError, ModelLoadError
 from .configuration import check_config, quantised
 from .processor import load_processor
@@ -22,6 +22,7 @@ def load_chat(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
     Raises ModelLoadError: as `check_config`; or files are damaged or missing, or a tensor is, or has another shape.
     """
     config = check_config(folder)
+    check_settings(folder)
     placing = {"device_map": {"": device}} if quantised(config) else {}
     try:
         with loading():

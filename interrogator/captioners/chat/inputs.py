@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Inputs:
     def __init__(self, model: Any, processor: Any, family: ChatFamily, wording: Wording, name: str) -> None:
         self._processor = processor
         self._config = model.config
+        self._takes_types = "token_type_ids" in signature(model.forward).parameters
         self._vocabulary = model.get_input_embeddings().weight.shape[0]
         self._family = family
         self._wording = wording
@@ -65,6 +67,8 @@ class Inputs:
             given["add_special_tokens"] = False
         batch = dict(self._processor(**given, return_tensors="pt"))
         batch.pop("labels", None)  # of PaliGemma, for training
+        if not self._takes_types:
+            batch.pop("token_type_ids", None)  # which tokenizers of transformers 4 add whatever the model takes
         if "input_ids" in batch:
             self._check(batch, len(images))
         if not self._family.asked and "input_ids" in batch:
@@ -100,13 +104,16 @@ class Inputs:
         self._check_start(rows)
         expected = _expected_tokens(self._config, self._processor, batch)
         inserted = batch.get("image_embeds_position_mask")  # Kosmos-2: its image tokens have an id each
+        token = _image_token(self._config, self._processor)
+        if self._family.image_tokens == "any" and token is None:
+            return
         for number, row in enumerate(rows):
             if inserted is not None:
                 runs = _runs(inserted[number].tolist(), 1)
             elif self._family.image_tokens == "inserted":
                 continue
             else:
-                runs = _runs(row, _image_token(self._config, self._processor))
+                runs = _runs(row, token)
             self._check_runs(runs, None if expected is None else expected[number])
 
     def _check_runs(self, runs: list[int], expected: int | None) -> None:
@@ -148,7 +155,6 @@ def _drop_end(batch: dict[str, Tensor], tokenizer: Any) -> None:
     if bool((batch["input_ids"][:, -1] == tokenizer.sep_token_id).all()):
         for name in ("input_ids", "attention_mask"):
             batch[name] = batch[name][:, :-1]
-    batch.pop("token_type_ids", None)
 
 
 def _adds_start(tokenizer: Any) -> bool:
@@ -191,8 +197,11 @@ def _expected_tokens(config: Any, processor: Any, batch: dict[str, Tensor]) -> l
         number = getattr(config, name, None)
         if isinstance(number, int):
             return [number] * count
-    if config.model_type in ("llava", "paligemma"):
-        vision = config.vision_config
+    vision: Any = getattr(config, "vision_config", None)
+    if config.model_type in ("llava", "paligemma") and vision.model_type in (
+        "clip_vision_model",
+        "siglip_vision_model",
+    ):
         patches = (vision.image_size // vision.patch_size) ** 2
         whole = getattr(config, "vision_feature_select_strategy", "default") == "full"
         return [patches + int(whole and vision.model_type == "clip_vision_model")] * count

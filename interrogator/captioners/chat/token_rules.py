@@ -63,7 +63,7 @@ class TokenRules:
         rules: what to follow.
         rows: one for each answer where samples are drawn; () takes the likeliest tokens, also with beams.
         ends: the tokens that end an answer.
-        forbidden: the tokens that must not follow the tokens of an answer and one more that was chosen.
+        forbidden: whether a token must not follow the tokens of an answer; asked of tokens that were drawn.
         log_probabilities: for each row that of each chosen token, by the model alone.
         spoiled: which rows have scores that are NaN.
     """
