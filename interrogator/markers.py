@@ -25,10 +25,12 @@ def check_family(role: Role, folder: Path) -> Family:
 
     Raises:
         ModelNotFoundError: the folder holds no marker of a family.
-        ModelLoadError: it holds a model, but none for this role.
+        ModelLoadError: it holds a model, but none for this role, or one that cannot be loaded here.
     """
     family = family_in(role, folder)
     if family is not None:
+        if family.check:
+            imported(family.check)(folder)
         return family
     kinds = catalog.families(role)
     others = [other for other in catalog.ROLES if family_in(other, folder) is not None]

@@ -73,10 +73,10 @@ def questions(
     text = text_of(options.ask, prompts) if options.ask.strip() else default
     if _TRIGGER in text:
         if not options.trigger:
-            raise RequestError(f"the question {text!r} needs a trigger word, and there is none")
+            raise RequestError("the question names {trigger}: give a trigger word, or ask something else")
         text = text.replace(_TRIGGER, options.trigger)
     if _TAGS not in text:
         return [text] * count
     if len(options.tags) != count:
-        raise RequestError(f"the question {text!r} needs the tags of each image, and a tagger to find them")
+        raise RequestError("the question names {tags}: give the tags of each image, or a tagger that finds them")
     return [text.replace(_TAGS, tags) for tags in options.tags]

@@ -90,6 +90,10 @@ class CaptionOptions:
         if self.max_pixels > LARGEST_PIXELS:
             raise RequestError(f"max_pixels must be at most {LARGEST_PIXELS}, got {self.max_pixels}")
         check_sampling(self.temperature, self.top_p, self.seed)
+        if self.temperature and self.num_beams > 1:
+            raise RequestError(
+                "beams search for the likeliest caption and a temperature samples: choose one of the two"
+            )
         self._check_texts()
 
     def _check_texts(self) -> None:

@@ -19,6 +19,15 @@ from torch import Tensor
 
 _NEVER = float("-inf")
 
+NO_NUMBERS = "the model computes NaN and no words for this image; use dtype fp32, or fetch its weights again"
+"""Why an image has no caption: half precision overflows, or the weights are damaged."""
+
+
+def spoiled(scores: Tensor) -> list[bool]:
+    """Which rows of scores [R, V] hold NaN. The first token is enough: those behind it read the same image."""
+    found: list[bool] = scores.isnan().any(dim=-1).tolist()
+    return found
+
 
 @dataclass(frozen=True)
 class Draw:

@@ -94,6 +94,7 @@ FAMILIES: tuple[Family, ...] = (
             shards=_SHARDS,
         ),
         Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
+        check=".captioners.chat.configuration:check_config",
     ),
     Family(
         "florence2",

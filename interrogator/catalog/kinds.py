@@ -59,6 +59,8 @@ class Family:
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
             folder None for a name that is no folder; gives what `Located.parts` holds, or None for a name that it does
             not know.
+        check: `module:attribute` of what raises ModelLoadError where the folder with the marker alone shows that its
+            model cannot be loaded, before any weights are fetched; "" where nothing does.
         suffix: how a file ends whose path is a name that the finder may know; "" where there are none such.
     """
 
@@ -68,6 +70,7 @@ class Family:
     marker: Marker | None
     architectures: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     finder: str = ""
+    check: str = ""
     suffix: str = ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..banks import PhraseBank, load_banks, load_block_list
-from ..captioners import load_strip_list
+from ..captioners import DEFAULT_OPTIONS, load_strip_list
 from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
@@ -20,6 +20,12 @@ _MODEL_OPTIONS = {
     "second_encoder": "reranker",
 }  # fmt: skip
 """By option: the role whose model it names."""
+
+_CAPTION_OPTIONS = {
+    "ask": "", "system": "", "temperature": DEFAULT_OPTIONS.temperature, "top_p": DEFAULT_OPTIONS.top_p,
+    "caption_prefix": "", "max_caption_tokens": None,
+}  # fmt: skip
+"""Options of how captions are written, with what they are where nobody gives them."""
 
 
 def search_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -45,6 +51,18 @@ def check_model_options(args: argparse.Namespace, needs: Collection[str]) -> Non
             raise RequestError(f"{_flag(name)} has no effect: with these options, no {what} is used")
 
 
+def check_caption_options(args: argparse.Namespace, captions: bool) -> None:
+    """Raises RequestError: an option for writing captions was given and has no effect.
+
+    captions: whether captions are written.
+    """
+    given = [name for name, usual in _CAPTION_OPTIONS.items() if getattr(args, name) != usual]
+    if given and not captions:
+        raise RequestError(f"{_flag(given[0])} has no effect: with these options, no caption is written")
+    if "top_p" in given and not args.temperature:
+        raise RequestError("--top-p has no effect without --temperature")
+
+
 def captioner_name(args: argparse.Namespace) -> str | None:
     """The captioner that the options name; a model on a server stands behind its address: `http://…/v1#model`.
 
@@ -55,7 +73,10 @@ def captioner_name(args: argparse.Namespace) -> str | None:
         return name
     if name is None or not name.startswith(("http://", "https://")):
         raise RequestError("--captioner-model names a model on a server: give the server's address with --captioner")
-    return f"{name.partition('#')[0]}#{args.captioner_model}"
+    address, _, model = name.partition("#")
+    if model not in ("", args.captioner_model):
+        raise RequestError(f"--captioner names model {model} and --captioner-model {args.captioner_model}: name one")
+    return f"{address}#{args.captioner_model}"
 
 
 def chosen_banks(args: argparse.Namespace) -> list[PhraseBank]:

@@ -66,7 +66,6 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
         help=f"sample N captions per picture in quality {Quality.BEST_OF_N.value} (default: 8)",
     )  # fmt: skip
     group.add_argument("--several", type=int, default=1, metavar="N", help="keep the N best captions (default: 1)")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     group.add_argument("--score", action="store_true", help="record how similar each caption is to its picture")
     options.add_caption_options(group)
 

@@ -125,6 +125,9 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
         "--top-p", type=float, default=DEFAULT_OPTIONS.top_p, metavar="X",
         help=f"sample from the likeliest words that make up probability X (default: {DEFAULT_OPTIONS.top_p})",
     )  # fmt: skip
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of sampled captions; another gives others (default: 0)"
+    )
     group.add_argument("--caption-prefix", default="", metavar="TEXT", help="make captions continue this text")
     group.add_argument(
         "--repetition-penalty",

@@ -16,7 +16,14 @@ from ..pipeline import Interrogation, Interrogator, load
 from ..pipeline.loader import NONE
 from ..pipeline.prompt_builder import SearchOptions
 from .answers import GROUP_SIZE, answer_images, prepare_table, row_prefix
-from .choices import captioner_name, check_model_options, chosen_banks, search_options, stripped_words
+from .choices import (
+    captioner_name,
+    check_caption_options,
+    check_model_options,
+    chosen_banks,
+    search_options,
+    stripped_words,
+)
 from .download import load_with_consent
 from .inputs import Input
 from .tag_options import check_tag_options, tag_rules, tagger_name
@@ -83,6 +90,7 @@ def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
         raise RequestError(f"--tagger has no effect in mode {mode.value} without --json, which shows its tags")
     check_tag_options(args, needs)
     check_model_options(args, needs | ({"captioner"} & MODES[mode].needs))
+    check_caption_options(args, "captioner" in needs)
     if "tagger" in needs:
         tagger_name(args, f"mode {mode.value}" if "tagger" in MODES[mode].needs else "this question")
     return frozenset(needs)
@@ -102,4 +110,5 @@ def _caption_options(args: argparse.Namespace) -> CaptionOptions:
         max_pixels=args.max_pixels,
         temperature=args.temperature,
         top_p=args.top_p,
+        seed=args.seed,
     )

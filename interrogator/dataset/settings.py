@@ -109,6 +109,10 @@ class Settings:
             raise RequestError("only mode caption writes several captions per image")
         if self.rules.forbidden and quality is Quality.BEAM:
             raise RequestError("quality beam cannot avoid forbidden words; choose another quality")
+        if self.temperature and quality is Quality.BEAM:
+            raise RequestError(
+                "quality beam takes the likeliest caption and a temperature samples: leave one of them out"
+            )
         text_of(self.caption_options.ask)  # both say what is wrong with the options
         if self.captioner is not None and is_url(self.captioner):
             Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there

@@ -35,7 +35,7 @@ class Composer:
         self._tag_rules = tag_rules
 
     def compose(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
-        """The result of a mode for the reading of an image. Raises CaptionError: the captioner wrote no caption."""
+        """The result of a mode for the reading of an image. Raises CaptionError: there is no caption, or no tag."""
         if reading.error and "captioner" in MODES[mode].needs:
             raise CaptionError(reading.error)
         remarks = reading.captions[0].remarks if reading.captions else ()
@@ -59,10 +59,7 @@ class Composer:
     def _tagged(self, reading: Reading) -> Interrogation:
         tags = self._held(reading)
         if not tags:
-            raise RequestError(
-                "no tag of the tagger holds for this image, so there is no prompt; lower the threshold or use another "
-                "mode"
-            )
+            raise CaptionError("no tag of the tagger holds for this image; lower the threshold, or use another mode")
         prompt = join_tags(tags)
         similarity = None if reading.embedding is None else self._similarity(reading.embedding, prompt)
         return Interrogation(prompt, reading.caption, similarity, [], Mode.TAGS.value, tags)
@@ -70,7 +67,7 @@ class Composer:
     def _captioned(self, reading: Reading) -> Interrogation:
         caption, tags = reading.caption, self._held(reading)
         if not caption:
-            raise RequestError("mode caption needs a caption that is not empty")
+            raise CaptionError("the captioner wrote nothing about this image; use another captioner or mode")
         if reading.embedding is None:
             return Interrogation(caption, caption, None, [], Mode.CAPTION.value, tags)
         prompt = self._fitting(caption)

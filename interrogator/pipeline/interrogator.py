@@ -123,6 +123,7 @@ class Interrogator:
             ImageReadError: the image cannot be read.
             RequestError: an unknown mode, a number out of range, a role that the mode needs has no model, or nothing
                 to make a prompt from.
+            CaptionError: the captioner wrote nothing about the image, or no tag holds for it.
         """
         return self.interrogate_many(
             [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle
@@ -149,6 +150,8 @@ class Interrogator:
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
             raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+        if chosen is Mode.CAPTION and "" in captions:
+            raise RequestError("mode caption needs a caption that is not empty")
         score = chosen is Mode.CAPTION and self.models.encoder is not None
         needs = needs_of(chosen, score=score, ask=self.caption_options.ask)
         if self.models.tagger is not None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..batches import in_batches
 from ..catalog import row_in
-from ..errors import ModelError
+from ..errors import CaptionError, ModelError
 from ..models import Located, Tag
 from ..progress import Progress
 from ..registry import LoadOptions, load_as
@@ -94,7 +94,11 @@ class FileTagger:
         """Every tag of the vocabulary for each prepared image, in the order of the vocabulary.
 
         If memory runs out, it continues with half as many images at a time. progress(done, total) counts images; may
-        raise to cancel. Raises ModelError: the network gives something else than probabilities.
+        raise to cancel.
+
+        Raises:
+            CaptionError: the network computes NaN.
+            ModelError: it gives something else than probabilities.
         """
         count = len(prepared)
         compute, report = self.network.watched(progress)
@@ -102,6 +106,8 @@ class FileTagger:
         def work(start: int, stop: int) -> list[list[Tag]]:
             report(start, count)
             rows = compute(prepared[start:stop]).cpu()  # float32 [B, tags]
+            if bool(rows.isnan().any()):  # half precision overflows, or the weights are damaged
+                raise CaptionError(f"{self.name} computes NaN for an image; use dtype fp32, or fetch its weights again")
             if not bool(((rows >= -_ROUNDING) & (rows <= 1 + _ROUNDING)).all()):
                 raise ModelError(f"{self.name} gives numbers that are no probabilities: its files do not fit together")
             return [self.vocabulary.tags(row) for row in rows.clamp(0.0, 1.0).numpy()]

@@ -21,7 +21,7 @@ from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.answers import clean
 from interrogator.captioners.chat.captioner import ChatCaptioner
 from interrogator.captioners.chat.families import FAMILIES
-from interrogator.errors import ModelLoadError
+from interrogator.errors import ModelLoadError, RequestError
 from interrogator.registry import load_captioner
 
 from .small_models import pictures
@@ -267,6 +267,16 @@ def test_the_system_prompt_is_followed_where_it_can_be(model: ChatCaptioner, ima
         pytest.skip("knows no system prompt")
     ready = prepared(model, images)
     assert model.answer(ready, replace(asked(model), system="You like boats.")) != model.answer(ready, asked(model))
+
+
+def test_a_caption_longer_than_the_model_has_positions_for_is_refused(
+    model: ChatCaptioner, images: list[Image.Image]
+) -> None:
+    module: Any = model.module
+    if not hasattr(module.config.get_text_config(), "max_position_embeddings"):
+        pytest.skip("has positions without end")
+    with pytest.raises(RequestError, match="tokens that .* can read and write"):
+        model.answer(prepared(model, images[:1]), replace(asked(model), max_new_tokens=1_000_000))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -319,6 +319,7 @@ def test_shards_are_fetched_and_other_copies_of_the_weights_are_not(tmp_path: Pa
         ({"model_type": "qwen9_vl"}, "needs a newer transformers"),
         ({"model_type": "x", "auto_map": {"AutoModel": "m.M"}}, "needs code from its repository"),
         ({"model_type": "qwen2"}, "reads no images"),
+        ({"model_type": "llava", "quantization_config": {"quant_method": "nvfp9"}}, "quantised by nvfp9, which is not"),
     ],
 )
 def test_a_repository_that_cannot_be_loaded_is_refused_before_its_weights_are_fetched(

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import onnx
+import onnx.numpy_helper
 import onnxruntime
 import pytest
 import torch
@@ -23,7 +25,7 @@ from interrogator import Captioner, Encoder, Interrogator, Matcher, PhraseBank, 
 from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.sampling import sample_captions
 from interrogator.dataset import CaptionRules, Models, Run, Settings
-from interrogator.errors import ModelLoadError, RequestError
+from interrogator.errors import CaptionError, ModelLoadError, RequestError
 from interrogator.markers import family_in
 from interrogator.model_pool import ModelPool
 from interrogator.models import Ability, Answers, Samples
@@ -186,6 +188,40 @@ def test_a_missing_tensor_is_named(pair: tuple[str, Any], tmp_path: Path) -> Non
         with pytest.raises(ModelLoadError) as caught:
             load_model(pair[1], folder, device="cpu", dtype="fp32")
         assert name in str(caught.value) and str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def spoil(folder: Path) -> None:
+    """Fill the weights in a folder with NaN."""
+    (path,) = [*folder.glob("*.safetensors"), *folder.glob("*.onnx")]
+    if path.suffix == ".onnx":
+        model = onnx.load(path)
+        for stored in model.graph.initializer:
+            values = onnx.numpy_helper.to_array(stored)
+            if values.dtype.kind == "f":
+                stored.CopyFrom(onnx.numpy_helper.from_array(values * float("nan"), stored.name))
+        onnx.save(model, path)
+        return
+    whole = {
+        name: value * float("nan") if value.is_floating_point() else value for name, value in load_file(path).items()
+    }
+    save_file(whole, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("pair", [each for each in WITH_FILES if each[1] in ("captioner", "tagger")], ids="-".join)
+def test_nan_is_an_error_of_the_image_and_no_words(
+    pair: tuple[str, Any], tmp_path: Path, images: list[Image.Image]
+) -> None:
+    folder = WRITERS[pair](tmp_path / "spoiled")
+    spoil(folder)
+    model = load_model(pair[1], folder, device="cpu", dtype="fp32")
+    with pytest.raises(CaptionError, match="computes NaN .*fetch its weights again"):
+        answers(model, pair[1], images[:2])
+    if pair[1] == "captioner":
+        for options in (CaptionOptions(num_beams=2), CaptionOptions(temperature=1.0)):
+            with pytest.raises(CaptionError, match="computes NaN"):
+                model.caption(prepared(model, images[:2]), replace(options, max_new_tokens=4))
+        with pytest.raises(CaptionError, match="computes NaN"):
+            model.sample(prepared(model, images[:2]), ["a", "b"], SamplingOptions(count=2, max_new_tokens=8))
 
 
 @pytest.mark.parametrize("size", [2, 5])

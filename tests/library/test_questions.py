@@ -73,9 +73,9 @@ def test_trigger_and_tags_stand_in_the_question() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (CaptionOptions(ask="training"), "needs a trigger word"),
-        (CaptionOptions(ask="tag-grounded"), "needs the tags of each image, and a tagger to find them"),
-        (CaptionOptions(ask="{tags}?", tags=("one",)), "needs the tags of each image"),
+        (CaptionOptions(ask="training"), "give a trigger word"),
+        (CaptionOptions(ask="tag-grounded"), "give the tags of each image, or a tagger"),
+        (CaptionOptions(ask="{tags}?", tags=("one",)), "give the tags of each image"),
     ],
 )
 def test_a_question_without_what_it_names_is_refused(options: CaptionOptions, says: str) -> None:
@@ -129,6 +129,18 @@ def test_an_image_without_a_caption_is_an_error_where_the_caption_is_needed() ->
     with pytest.raises(CaptionError, match="the server refused this picture"):
         ci.interrogate(picture("red"), "fast")
     assert ci.interrogate(picture("red"), "tags").prompt == "red"
+
+
+def test_an_image_about_which_the_captioner_wrote_nothing_is_an_error_of_its_own() -> None:
+    class Mute(BareCaptioner):
+        def caption(self, prepared: Any, options: Any = None, progress: Any = None) -> list[str]:
+            return ["" for _ in prepared]
+
+    ci = Interrogator(Mute(), None, ())
+    with pytest.raises(CaptionError, match="the captioner wrote nothing about this image"):
+        ci.interrogate(Image.new("RGB", (8, 8)), "caption")
+    with pytest.raises(RequestError, match="needs a caption"):
+        ci.interrogate(Image.new("RGB", (8, 8)), "caption", "")
 
 
 @pytest.mark.parametrize(
@@ -270,6 +282,11 @@ def test_prompt_names_the_image_without_a_caption_and_answers_the_others(
     assert main([*command, "--json"]) == 1
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row.get("error", "") for row in rows] == ["", "the server refused this picture", ""]
+
+
+def test_a_model_on_a_server_is_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prompt", str(folder), "--captioner", "http://127.0.0.1:9/v1#a", "--captioner-model", "b"]) == 2
+    assert "names model a and --captioner-model b: name one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["prompt", "caption"])

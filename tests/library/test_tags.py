@@ -14,7 +14,7 @@ from PIL import Image
 
 from interrogator import Interrogator, Tag, TagRules, join_tags, select_tags
 from interrogator.captioners import CaptionOptions
-from interrogator.errors import RequestError
+from interrogator.errors import CaptionError, RequestError
 from interrogator.reading import Models, read
 from interrogator.taggers.thresholds import mcut
 from interrogator.taggers.wording import KAOMOJI, Patterns, with_spaces
@@ -271,7 +271,7 @@ class TestInterrogator:
 
     def test_no_tag_that_holds_is_an_error_in_mode_tags(self) -> None:
         ci = Interrogator(None, None, (), tagger=BareBooruTagger(), tag_rules=TagRules(block=("*",)))
-        with pytest.raises(RequestError, match="no tag of the tagger holds for this image"):
+        with pytest.raises(CaptionError, match="no tag of the tagger holds for this image"):
             ci.interrogate(RED, "tags")
 
     def test_a_question_with_tags_is_asked_with_those_that_hold(self) -> None:

@@ -98,8 +98,8 @@ def _check_packages(folder: Path, config: Mapping[str, Any]) -> None:
     lacking = [package for package in _PACKAGES[method] if not _is_installed(package)]
     if lacking:
         raise ModelLoadError(
-            f"{folder} holds weights quantised by {method}, for which {' and '.join(lacking)} must be installed: "
-            f"install {'it' if len(lacking) == 1 else 'them'}, or use the weights in 16 bit"
+            f"{folder} holds weights quantised by {method}, for which {' and '.join(lacking)} must be installed; or "
+            "use the weights in 16 bit"
         )
 
 

@@ -80,13 +80,13 @@ class Inputs:
         text = self._config.get_text_config() if hasattr(self._config, "get_text_config") else self._config
         room = getattr(text, "max_position_embeddings", None)
         ids = batch.get("input_ids")
-        if not isinstance(room, int) or ids is None:
+        if not isinstance(room, int):
             return
-        asked = ids.shape[1]
+        asked = 1 if ids is None else ids.shape[1]  # without a question there is a start token
         if max(asked, new) > room if self.by_encoder else asked + new > room:  # an encoder has positions of its own
             raise RequestError(
                 f"the question ({asked} tokens with the image) and max_new_tokens ({new}) exceed the {room} "
-                f"tokens that {self._name} can read and write; lower max_new_tokens or max_pixels"
+                f"tokens that {self._name} can read and write; ask less, or lower max_new_tokens or max_pixels"
             )
 
     def _check(self, batch: dict[str, Tensor], count: int) -> None:

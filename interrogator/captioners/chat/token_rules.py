@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..answers import LOOP_WINDOW, loops
 from ..sampling_options import SamplingOptions
-from ..token_choice import Draw, forbid, penalise, repeating, row_seed
+from ..token_choice import Draw, forbid, penalise, repeating, row_seed, spoiled
 
 _NEVER = float("-inf")
 
@@ -65,6 +65,7 @@ class TokenRules:
         ends: the tokens that end an answer.
         forbidden: whether a token must not follow the tokens of an answer; asked of tokens that were drawn.
         log_probabilities: for each row that of each chosen token, by the model alone.
+        spoiled: which rows have scores that are NaN.
     """
 
     rules: SamplingOptions
@@ -72,6 +73,7 @@ class TokenRules:
     ends: Sequence[int]
     forbidden: Callable[[list[int], int], bool] | None = None
     log_probabilities: list[list[float]] = field(default_factory=list)
+    spoiled: list[bool] = field(default_factory=list)
     _start: int = -1
 
     def __post_init__(self) -> None:
@@ -79,7 +81,7 @@ class TokenRules:
         self.log_probabilities = [[] for _ in self.rows]
 
     @property
-    def needed(self) -> bool:
+    def _change(self) -> bool:
         """Whether these rules change anything."""
         rules = self.rules
         return bool(self.rows or rules.repetition_penalty != 1 or rules.no_repeat_ngram_size or rules.min_new_tokens)
@@ -88,6 +90,11 @@ class TokenRules:
         """Scores [R, V] under the rules, after the tokens `ids` [R, t]."""
         if self._start < 0:
             self._start = ids.shape[1]
+            self.spoiled = [False] * len(ids)
+        if ids.shape[1] <= self._start + 1:  # the second token, too: of some families the first is always the same
+            self.spoiled = [either or nan for either, nan in zip(self.spoiled, spoiled(scores), strict=True)]
+        if not self._change:
+            return scores
         written = ids[:, self._start :]  # [R, n]
         given = scores.float()
         scores = given.clone()

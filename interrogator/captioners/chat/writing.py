@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..token_choice import NO_NUMBERS
 from .token_rules import StepWatch, TokenRules
 
 # What a generation_config.json says of tokens and not of how to search: everything else in it is left out.
@@ -43,8 +44,8 @@ def end_tokens(model: Any, tokenizer: Any, writer: str) -> tuple[int, ...]:
 
 def write(
     model: Any, inputs: dict[str, Tensor], rules: TokenRules, watch: StepWatch, writer: str, **settings: Any
-) -> list[Written]:
-    """One answer for each row.
+) -> list[Written | str]:
+    """One answer for each row, or why there is none.
 
     Args:
         model: a view of a model (see `module_views`): `generate` may change what it is called on.
@@ -56,24 +57,28 @@ def write(
     padding = part.generation_config.pad_token_id
     if padding is None:
         padding = rules.ends[0] if rules.ends else 0
+    # A model that always ends with the end token has not ended by itself where that is its last token.
+    forced = part.generation_config.forced_eos_token_id is not None
+    most = settings["max_new_tokens"] - forced
     for each in {id(model): model, id(part): part}.values():
         each.generation_config = _tokens_only(each.generation_config)
-    given: dict[str, Any] = {"logits_processor": [rules]} if rules.needed else {}
     found = model.generate(
-        **inputs, **given, **settings, **_cache(model), do_sample=False, use_cache=True, pad_token_id=padding,
-        eos_token_id=list(rules.ends) or None, stopping_criteria=[watch],
+        **inputs, **settings, **_cache(model), do_sample=False, use_cache=True, pad_token_id=padding,
+        eos_token_id=list(rules.ends) or None, logits_processor=[rules], stopping_criteria=[watch],
     )  # fmt: skip
     rows: list[list[int]] = [
         row[max(0, watch.start) : watch.stops.get(number)] for number, row in enumerate(found.tolist())
     ]
     values: Sequence[Sequence[float]] = rules.log_probabilities or [[]] * len(rows)
-    return [_cut(row, rules.ends, own) for row, own in zip(rows, values, strict=True)]
+    answers = [_cut(row, rules.ends, own, most) for row, own in zip(rows, values, strict=True)]
+    lost = rules.spoiled[:: settings["num_beams"]]
+    return [NO_NUMBERS if nan else one for nan, one in zip(lost, answers, strict=True)]
 
 
-def _cut(row: list[int], ends: Sequence[int], values: Sequence[float]) -> Written:
-    """What stands before the first end token."""
+def _cut(row: list[int], ends: Sequence[int], values: Sequence[float], most: int) -> Written:
+    """What stands before the first end token; of `most` tokens or more it has not ended by itself."""
     length = next((at for at, token in enumerate(row) if token in ends), len(row))
-    ended = length < len(row)
+    ended = length < len(row) and length < most
     return Written(row[:length], ended, sum(values[: length + ended]))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import CaptionError
+from ..token_choice import NO_NUMBERS, spoiled
 from .text_model import KeysValues, TextModel
 
 
@@ -26,7 +28,10 @@ class EncodedImages:
 
 
 def encode(text: TextModel, states: Tensor, prompt: list[int]) -> EncodedImages:
-    """Encode images, given as states [B, P, width], and a prompt of ids, the start token among them, for any texts."""
+    """Encode images, given as states [B, P, width], and a prompt of ids, the start token among them, for any texts.
+
+    Raises CaptionError: the logits about an image are NaN.
+    """
     image = text.image_keys_values(states)
     ids = torch.tensor(prompt, device=states.device).expand(len(states), 1, -1)  # [B, 1, 1 + p]
     own: list[KeysValues] = []
@@ -36,6 +41,8 @@ def encode(text: TextModel, states: Tensor, prompt: list[int]) -> EncodedImages:
         return new
 
     logits = text.logits(ids, 0, image, remember)  # [B, V]
+    if any(spoiled(logits)):
+        raise CaptionError(NO_NUMBERS)
     return EncodedImages(image, own, logits)
 
 
