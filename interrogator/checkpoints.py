@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelLoadError
+from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
-_LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
+_IS_POINTER = "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
 
-_POINTER = b"version https://git-lfs.github.com/spec"
+_LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
 
 
 def unreadable() -> tuple[type[BaseException], ...]:
@@ -64,6 +65,17 @@ def check_complete(missing: Collection[str], info: dict[str, Any], folder: Path)
         logger.debug("%s holds tensors that are not used: %s", folder, some(set(info["unexpected_keys"])))
 
 
+def check_settings(folder: Path) -> None:
+    """Check that the JSON files of a folder can be read: what transformers says of them names no file.
+
+    Raises ModelLoadError.
+    """
+    for path in sorted(folder.glob("*.json")):
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} {_IS_POINTER}")
+        read_json(path)
+
+
 def damage(folder: Path) -> str:
     """What is wrong with a file of a folder, as the end of a sentence; "" where nothing is found.
 
@@ -74,9 +86,8 @@ def damage(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
             continue
-        with path.open("rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+        if is_lfs_pointer(path):
+            return f"{path.name} {_IS_POINTER}"
         if path.suffix == ".safetensors":
             try:
                 with safe_open(path, framework="pt"):
@@ -98,8 +109,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def some(names: Collection[str]) -> str:
-    """The first three names in order of the alphabet."""
-    shown = sorted(names)[:3]
+    """The first five names in order of the alphabet."""
+    shown = sorted(names)[:5]
     return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
 
 

@@ -18,6 +18,13 @@ _TEMP_NAME = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(TEMP_SUFFIX)}")
 _AT_ONCE = 128  # files that are open at the same time
 # The next file would meet these, too; others (a name too long, a folder without permission) concern one file alone.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV})
+_POINTER = b"version https://git-lfs"
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is what Git, without LFS, leaves in place of a large one. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
 
 
 def temp_path(folder: Path) -> Path:

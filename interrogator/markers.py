@@ -12,6 +12,7 @@ from typing import Any
 from . import catalog
 from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
+from .files import is_lfs_pointer
 
 logger = logging.getLogger("interrogator")
 
@@ -79,8 +80,7 @@ def _unlisted(role: Role, config: dict[str, Any]) -> Family | str | None:
         return None
     for family in catalog.families(role):
         if family.marker and family.marker.unlisted:
-            module, _, function = family.marker.unlisted.partition(":")
-            reason: str | None = getattr(import_module(module, __package__), function)(config)
+            reason: str | None = imported(family.marker.unlisted)(config)
             return family if reason == "" else reason
     return None
 
@@ -119,6 +119,8 @@ def _config(path: Path) -> dict[str, Any]:
     if path.suffix != ".json":
         return {}
     try:
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {error}") from error
@@ -130,7 +132,8 @@ def _config(path: Path) -> dict[str, Any]:
 def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
     """Models of a role in folders of a host, by the name to show: the last part of the folder and the path below it.
 
-    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read.
+    Those that the catalog has under a name of its own are left out, and those whose marker cannot be read. Where one
+    file is the name of a model, those in the folders are listed too.
     """
     markers = marker_files(role)
     known = {name for row in catalog.MODELS for name in catalog.folder_names(row)}
@@ -143,7 +146,33 @@ def on_disk(role: Role, folders: Iterable[Path]) -> dict[str, Path]:
                 continue
             listed.add(folder)
             found.setdefault(f"{root.name}/{name}", folder)
+        for path in _files_of(role, root):
+            found.setdefault(f"{root.name}/{path.name}", path)
     return found
+
+
+def _files_of(role: Role, root: Path) -> list[Path]:
+    """Files in a folder that are models by themselves, with what lies beside them."""
+    kinds = [family for family in catalog.families(role) if family.suffix]
+    try:
+        paths = sorted(path for path in root.iterdir() if any(path.name.endswith(each.suffix) for each in kinds))
+    except OSError:
+        return []
+    return [path for path in paths if any(_is_model(family, path) for family in kinds)]
+
+
+def _is_model(family: Family, path: Path) -> bool:
+    try:
+        return imported(family.finder)(str(path), None) is not None
+    except (ModelNotFoundError, ModelLoadError) as error:
+        logger.info("passed over: %s", error)
+        return False
+
+
+def imported(name: str) -> Any:
+    """What `module:attribute` names; a module that begins with a dot is one of this package."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module, __package__), attribute)
 
 
 def _holds(role: Role, folder: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .catalog import Role
 from .models import Located, Model
-from .registry import LoadOptions, load, load_model
+from .registry import LoadOptions, load, load_model, locate
 
 if TYPE_CHECKING:
     import torch
@@ -24,8 +24,9 @@ class ModelPool:
     """
 
     def __init__(
-        self, *, keep: int | None = None, on_device: int | None = 2, wrap: Callable[[Model], Any] | None = None
-    ) -> None:
+        self, *, keep: int | None = None, on_device: int | None = 2, wrap: Callable[[Model], Any] | None = None,
+        load_to: Callable[[Located], str | torch.device] | None = None,
+    ) -> None:  # fmt: skip
         """An empty pool.
 
         Args:
@@ -33,10 +34,12 @@ class ModelPool:
             on_device: models on an accelerator at a time; the others wait in main memory until they are wanted. None
                 never moves a model.
             wrap: what a host lays around a model, such as its own memory management.
+            load_to: where a host wants a model loaded that was located; None is what `load` is asked for.
         """
         self._keep = keep
         self._on_device = on_device
         self._wrap = wrap or (lambda model: model)
+        self._load_to = load_to
         self._models: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._here: list[tuple[Any, torch.device]] = []  # modules with the device each came with; the last used last
         self._waiting: list[tuple[Any, torch.device]] = []
@@ -55,15 +58,21 @@ class ModelPool:
         with self._lock:
             if key not in self._models:
                 self._make_room()
-                if located is None:
-                    model = load_model(role, name, **options)
-                else:
-                    model = load(located, device=options.get("device", "auto"), dtype=options.get("dtype", "auto"))
-                self._models[key] = self._wrap(model)
+                self._models[key] = self._wrap(self._loaded(role, name, located, options))
                 self._settle(self._models[key])
             self._models.move_to_end(key)
             self._forget(role)
             return self._models[key]
+
+    def _loaded(
+        self, role: Role, name: str | PathLike[str], located: Located | None, options: LoadOptions
+    ) -> Model:  # fmt: skip
+        if located is None and self._load_to is None:
+            return load_model(role, name, **options)
+        where: dict[str, Any] = {key: value for key, value in options.items() if key not in ("device", "dtype")}
+        found = located or locate(role, name, **where)
+        device = options.get("device", "auto") if self._load_to is None else self._load_to(found)
+        return load(found, device=device, dtype=options.get("dtype", "auto"))
 
     def use(self, model: Any) -> Any:
         """The model, on its own device from now on. One that the pool does not know is left alone."""

@@ -16,6 +16,11 @@ def join(*parts: str) -> str:
     return SEPARATOR.join(part for part in parts if part)
 
 
+def without_stop(sentence: str) -> str:
+    """A sentence as phrases may follow it after a comma: without the full stop at its end."""
+    return sentence.rstrip().rstrip(".。")
+
+
 def escape_brackets(text: str) -> str:
     r"""Put a backslash in front of each unescaped bracket: `a (small) cat` -> `a \(small\) cat`."""
     return _BRACKET.sub(lambda match: "\\" + match[0], text)

@@ -10,7 +10,6 @@ any weights are.
 
 from __future__ import annotations
 
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
@@ -19,7 +18,7 @@ from . import catalog, hub
 from .catalog import Family, KnownModel, Role
 from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
 from .hub import FileSet
-from .markers import check_family, is_of, marker_files, on_disk
+from .markers import check_family, imported, is_of, marker_files, on_disk
 from .models import Located
 from .progress import Progress
 
@@ -114,7 +113,7 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
     asked = row.dtype if row is not None and dtype == "auto" else dtype
     chosen = choose_device(device)
     number_format = choose_dtype(asked, chosen)
-    model: Model = _imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
+    model: Model = imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
     return model
 
 
@@ -186,7 +185,7 @@ def _by_own_name(
         if not family.finder:
             continue
         try:
-            parts = _imported(family.finder)(name, None, checkpoint=checkpoint, **fetch)
+            parts = imported(family.finder)(name, None, checkpoint=checkpoint, **fetch)
         except UnknownModelError:
             if row is None:
                 raise
@@ -252,7 +251,7 @@ def _marked(role: Role, name: str, source: str, row: KnownModel | None, fetch: d
 
 def _located(role: Role, name: str, family: Family, folder: Path, checkpoint: Any, fetch: dict[str, Any]) -> Located:
     if family.finder:
-        parts = _imported(family.finder)(name, folder, checkpoint=checkpoint, **fetch)
+        parts = imported(family.finder)(name, folder, checkpoint=checkpoint, **fetch)
         return Located(role, name, family.name, folder, parts)
     if checkpoint is not None:
         raise ModelLoadError(f"{name} has its own weights; use a checkpoint with an architecture such as ViT-L-14")
@@ -266,9 +265,3 @@ def _unknown(role: Role, name: str) -> str:
 
 def _family(name: str) -> Family:
     return next(family for family in catalog.FAMILIES if family.name == name)
-
-
-def _imported(name: str) -> Any:
-    """What `module:attribute` names; a module that begins with a dot is one of this package."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module, __package__), attribute)

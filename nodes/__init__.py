@@ -13,6 +13,7 @@ from .advanced import InterrogatorAdvanced
 from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
 from .dataset import InterrogatorDataset
+from .endpoint import InterrogatorEndpoint
 from .image import InterrogatorImage
 from .loaders import (
     InterrogatorLoadBanks,
@@ -23,14 +24,17 @@ from .loaders import (
 from .negative import InterrogatorNegative
 from .rank import InterrogatorRank
 from .similarity import InterrogatorSimilarity
+from .tag import InterrogatorTag
 
 NODES: list[type[io.ComfyNode]] = [
     InterrogatorImage,
     InterrogatorLoadCaptioner,
+    InterrogatorEndpoint,
     InterrogatorLoadTagger,
     InterrogatorLoadEncoder,
     InterrogatorLoadBanks,
     InterrogatorCaption,
+    InterrogatorTag,
     InterrogatorAdvanced,
     InterrogatorNegative,
     InterrogatorRank,

@@ -41,7 +41,8 @@ class InterrogatorAdvanced(io.ComfyNode):
                 full_mode_input(),
                 escape_input(),
                 Captioner.Input(
-                    "captioner", optional=True, tooltip="From Load Captioner. Not needed if a caption is connected."
+                    "captioner", optional=True,
+                    tooltip="From Load Captioner or Captioner at an Endpoint. Not needed if a caption is connected.",
                 ),
                 io.String.Input(
                     "caption", optional=True, force_input=True,
@@ -70,8 +71,8 @@ class InterrogatorAdvanced(io.ComfyNode):
                 ),
                 io.String.Output(
                     "tags", display_name="tags", is_output_list=True,
-                    tooltip="The tags of each image, most probable first, separated by commas. Without a tagger,"
-                    " nodes connected to this output do not run.",
+                    tooltip="The tags of each image, characters first, separated by commas. Without a tagger, nodes"
+                    " connected to this output do not run.",
                 ),
             ],
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A ranking drawn as bars."""
+"""A ranking, or the tags of an image, drawn as bars."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from ..interrogator import RankedPhrase
+    from .result_box import Bar
 
 _WIDTH, _ROW, _MARGIN = 768, 34, 16
 _PAPER, _INK, _BAR, _FAINT = (24, 24, 27), (244, 244, 245), (59, 130, 246), (161, 161, 170)
 
 
-def bar_picture(phrases: Sequence[RankedPhrase]) -> Image.Image:
-    """The phrases, most similar first, each over a bar as long as its share of the highest similarity: mode RGB."""
+def bar_picture(phrases: Sequence[RankedPhrase | Bar], full: float | None = None) -> Image.Image:
+    """The phrases in order, each over a bar as long as its similarity's share of `full`: mode RGB.
+
+    full: what fills the width; None is the highest similarity.
+    """
     picture = Image.new("RGB", (_WIDTH, 2 * _MARGIN + _ROW * max(len(phrases), 1)), _PAPER)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(16)
     small = ImageFont.load_default(13)
     longest = _WIDTH - 2 * _MARGIN
-    highest = max((phrase.similarity for phrase in phrases), default=0.0)
+    highest = max((phrase.similarity for phrase in phrases), default=0.0) if full is None else full
     for index, phrase in enumerate(phrases):
         top = _MARGIN + index * _ROW
         share = max(phrase.similarity, 0.0) / highest if highest > 0 else 0.0

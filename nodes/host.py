@@ -6,6 +6,7 @@ comfy/utils.py, server.py.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from comfy.utils import ProgressBar
 from comfy_execution.graph_utils import ExecutionBlocker
 from server import PromptServer
 
+from ..interrogator.errors import InterrogatorError
+
 logger = logging.getLogger("interrogator")
 
 Progress = Callable[[int, int], None]
@@ -28,6 +31,12 @@ Progress = Callable[[int, int], None]
 FOLDER = "interrogator"
 # Where other packs keep the same models; we look for models there, and never write there.
 _SHARED_FOLDERS = ("blip", "LLM", "clip_interrogator")
+# The same, and never registered: a pack that finds the name registered keeps its models elsewhere than before.
+_UNREGISTERED_FOLDERS = ("florence2", "LLavacheckpoints", "wd14_tagger")
+# Packs that keep their models in a folder of their own, by the name of the pack's folder in lower case.
+_FOLDERS_IN_PACKS = {"comfyui-wd14-tagger": "models"}
+# Where ComfyUI keeps the settings of its user; with --multi-user, each has a folder of another name.
+_SETTINGS = Path("default", "comfy.settings.json")
 # A model moved layer by layer would end up on two devices, so it moves whole: any budget is enough.
 _WHOLE = 1e32
 
@@ -41,8 +50,36 @@ def register_folders() -> None:
 def model_folders(role: str) -> list[Path]:
     """Folders that may hold models of a role (`captioner`), ours first: captioners, taggers … They may not exist."""
     own = [Path(path) for path in folder_paths.get_folder_paths(FOLDER)]
-    shared = [Path(path) for name in _SHARED_FOLDERS for path in folder_paths.get_folder_paths(name)]
-    return [*(path / f"{role}s" for path in own), *own, *shared]
+    shared = [path for name in (*_SHARED_FOLDERS, *_UNREGISTERED_FOLDERS) for path in _folders_called(name)]
+    found = [*(path / f"{role}s" for path in own), *own, *shared, *_folders_in_packs()]
+    return list(dict.fromkeys(found))
+
+
+def _folders_called(name: str) -> list[Path]:
+    """The folders that are registered under a name, and the one of that name among ComfyUI's models."""
+    registered, _ = folder_paths.folder_names_and_paths.get(name, ((), None))
+    return [Path(path) for path in (*registered, os.path.join(folder_paths.models_dir, name))]
+
+
+def _folders_in_packs() -> list[Path]:
+    """The folders with models inside the folders of other packs."""
+    registered, _ = folder_paths.folder_names_and_paths.get("custom_nodes", ((), None))
+    packs: list[Path] = []
+    for folder in registered:
+        try:
+            packs += sorted(Path(folder).iterdir())
+        except OSError:
+            continue
+    return [pack / _FOLDERS_IN_PACKS[pack.name.lower()] for pack in packs if pack.name.lower() in _FOLDERS_IN_PACKS]
+
+
+def setting(name: str) -> Any:
+    """A value from the settings that the user made in the front end; None where there is none."""
+    try:
+        held = json.loads((Path(folder_paths.get_user_directory()) / _SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return held.get(name) if isinstance(held, dict) else None
 
 
 def embeddings_folder() -> Path:
@@ -158,6 +195,8 @@ def explain_out_of_memory() -> Iterator[None]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, InterrogatorError):  # says so of another machine, such as a server
+        return False
     known = getattr(management, "is_oom", None)  # from 0.17 on
     if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower():
         return True

@@ -9,23 +9,24 @@ from comfy_api.latest import io
 from .. import interrogator
 from ..interrogator import catalog
 from ..interrogator.banks import ARTISTS
-from ..interrogator.modes import Mode
+from ..interrogator.modes import MODES, Mode
 from ..interrogator.needs import needs_of
 from . import host, models, result_box
 from .batching import only, paired
-from .brackets import escape_input, prompts
+from .brackets import escape_input, prompts, tag_lists
 from .image_tensors import pictures
-from .modes import TAGLESS, ModeChoice, mode_input
-from .sockets import Banks
+from .modes import ModeChoice, mode_input
+from .sockets import Banks, Captioner, Encoder, Tagger
 
 if TYPE_CHECKING:
     from ..interrogator import PhraseBank
+    from ..interrogator.catalog import Role
 
 CATEGORY = "interrogator"
 
 
 class InterrogatorImage(io.ComfyNode):
-    """Picks the models by preset."""
+    """Picks the models by preset, except those that are connected."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -45,7 +46,8 @@ class InterrogatorImage(io.ComfyNode):
                     options=models.preset_names(),
                     default=catalog.DEFAULT_PRESET,
                     tooltip="Which models to use. sd15, sd21, sdxl: the CLIP model of that Stable Diffusion version."
-                    " small: fast. demo: tiny built-in models that know only cartoon creatures.",
+                    " small: fast. anime: tags, with mode tags. flux, vlm: long sentences, with mode caption. demo:"
+                    " tiny built-in models that know only cartoon creatures.",
                 ),
                 mode_input(),
                 io.Combo.Input(
@@ -66,11 +68,24 @@ class InterrogatorImage(io.ComfyNode):
                 escape_input(),
                 io.String.Input(
                     "caption", optional=True, force_input=True,
-                    tooltip="A caption from another node, such as Florence-2 or JoyCaption, instead of BLIP's: one"
-                    " for all images, or one per image.",
+                    tooltip="A caption from another node instead of the captioner's: one for all images, or one per"
+                    " image.",
                 ),
                 Banks.Input(
                     "banks", optional=True, tooltip="Phrases from Load Phrase Banks, instead of the preset's."
+                ),
+                Captioner.Input(
+                    "captioner", optional=True,
+                    tooltip="From Load Captioner or Captioner at an Endpoint, instead of the preset's, which is then"
+                    " not loaded.",
+                ),
+                Encoder.Input(
+                    "encoder", optional=True,
+                    tooltip="From Load CLIP Encoder, instead of the preset's, which is then not loaded.",
+                ),
+                Tagger.Input(
+                    "tagger", optional=True,
+                    tooltip="From Load Tagger, instead of the preset's. Mode tags and the output tags need one.",
                 ),
             ],
             outputs=[
@@ -84,6 +99,11 @@ class InterrogatorImage(io.ComfyNode):
                     "negative_out", display_name="negative", is_output_list=True,
                     tooltip="One negative prompt per image, if `negative` is on.",
                 ),
+                io.String.Output(
+                    "tags", display_name="tags", is_output_list=True,
+                    tooltip="The tags of each image, separated by commas, in mode tags or with a tagger connected."
+                    " Otherwise, nodes connected to this output do not run.",
+                ),
             ],
         )  # fmt: skip
 
@@ -91,22 +111,30 @@ class InterrogatorImage(io.ComfyNode):
     def execute(
         cls, image: list[Any], preset: list[str], mode: dict[str, Any] | None = None, artists: list[str] | None = None,
         negative: list[bool] | None = None, download: list[bool] | None = None, escape: list[bool] | None = None,
-        caption: list[str] | None = None, banks: list[Any] | None = None,
+        caption: list[str] | None = None, banks: list[Any] | None = None, captioner: list[Any] | None = None,
+        encoder: list[Any] | None = None, tagger: list[Any] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
-        choice = ModeChoice.of(only(mode), TAGLESS)
+        choice = ModeChoice.of(only(mode), tuple(MODES))
         captions = paired(caption, len(images), "captions")
         row = catalog.preset(only(preset))
         wants_negative = bool(only(negative))
         needs = needs_of(choice.mode, captioned=None not in captions)
         if wants_negative:
             needs |= needs_of(Mode.NEGATIVE)
-        parts = models.load_preset(row, needs, download=bool(only(download)), node_id=cls.hidden.unique_id)
+        if tagger:
+            needs |= {"tagger"}
+        given: dict[Role, Any] = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
+        parts: dict[Role, Any] = {role: only(value) for role, value in given.items() if value}
+        parts |= models.load_preset(
+            row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id
+        )
         phrases: list[PhraseBank] = []
         if "encoder" in needs:
             phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
         ci = interrogator.Interrogator(
-            parts.get("captioner"), parts.get("encoder"), phrases, models.embedding_cache()
+            parts.get("captioner"), parts.get("encoder"), phrases, models.embedding_cache(),
+            tagger=parts.get("tagger"),
         )  # fmt: skip
 
         progress = host.progress()
@@ -120,5 +148,6 @@ class InterrogatorImage(io.ComfyNode):
             written,
             [result.caption for result in results],
             negatives if wants_negative else host.blocked(),
+            tag_lists(results, only(escape)) if "tagger" in needs else host.blocked(),
             ui=result_box.ui(result_box.of(results, written, negatives)),
         )

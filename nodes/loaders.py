@@ -18,8 +18,6 @@ _PRECISION_TOOLTIP = (
     "Number format. auto: what ComfyUI would choose for this device, fp16 or bf16; fp32 on a CPU without bf16"
     " instructions."
 )
-# The only entry of the combo when there are no taggers: a combo without entries cannot be drawn.
-_NO_TAGGER = "none found: put a tagger into models/interrogator/taggers"
 _DOWNLOAD_TOOLTIP = (
     "Download the model, if it is missing, once from the Hugging Face hub into models/interrogator. If off, the"
     " network is never used."
@@ -50,15 +48,17 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model", options=models.names("captioner"), default="Salesforce/blip-image-captioning-large",
-                    tooltip="Known models, and models found in models/interrogator/captioners, blip, LLM and"
-                    " clip_interrogator. demo: a tiny built-in model that knows only cartoon creatures.",
+                    tooltip="Known models, and models found in models/interrogator/captioners, blip, LLM, florence2,"
+                    " LLavacheckpoints and clip_interrogator. demo: a tiny built-in model that knows only cartoon"
+                    " creatures.",
                 ),
                 _precision(),
                 _download(),
             ],
             outputs=[
                 Captioner.Output(
-                    "captioner", display_name="captioner", tooltip="For Caption Image and Interrogate (advanced)."
+                    "captioner", display_name="captioner",
+                    tooltip="For Caption Image, Interrogate Image and Interrogate (advanced).",
                 )
             ],
         )  # fmt: skip
@@ -75,7 +75,6 @@ class InterrogatorLoadTagger(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        known = models.names("tagger") or [_NO_TAGGER]
         return io.Schema(
             node_id="InterrogatorLoadTagger",
             display_name="Load Tagger",
@@ -84,20 +83,23 @@ class InterrogatorLoadTagger(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
-                    "model", options=known, default=known[0],
-                    tooltip="Known models, and models found in models/interrogator/taggers.",
+                    "model", options=models.names("tagger"), default="SmilingWolf/wd-eva02-large-tagger-v3",
+                    tooltip="Known models, and models found in models/interrogator/taggers, wd14_tagger and the folder"
+                    " of ComfyUI-WD14-Tagger. demo: a tiny built-in model that knows only cartoon creatures.",
                 ),
                 _precision(),
                 _download(),
             ],
-            outputs=[Tagger.Output("tagger", display_name="tagger", tooltip="For Interrogate (advanced).")],
+            outputs=[
+                Tagger.Output(
+                    "tagger", display_name="tagger",
+                    tooltip="For Tag Image, Interrogate Image and Interrogate (advanced).",
+                )
+            ],
         )  # fmt: skip
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
-        if model == _NO_TAGGER:
-            folder = host.model_folders("tagger")[0]
-            raise ValueError(f"No tagger found: put the folder of a tagger into {folder}, then reload the page.")
         return io.NodeOutput(
             models.load("tagger", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import interrogator
 from ..interrogator import catalog, registry
 from . import host
+from .addresses import permitted
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 # What the protocols of the roles have beside the members of every model; `Hosted` has each that its model has.
 _COMPUTING = (
-    "caption", "sample", "tag", "match", "embed", "encode_texts", "encode_continuations", "identity",
+    "caption", "sample", "answer", "tag", "match", "embed", "encode_texts", "encode_continuations", "identity",
 )  # fmt: skip
-_PASSED = ("abilities", "context_length", "count", "fits", "token_ids", "remember_tokens")
+_PASSED = ("abilities", "prompts", "check", "context_length", "count", "fits", "token_ids", "remember_tokens")
 # Models of each role that stay loaded; ComfyUI may still move them out of the device's memory.
 _KEPT = 2
 
@@ -101,7 +102,13 @@ def _passed(name: str) -> property:
     return property(lambda self: getattr(self.model, name))
 
 
-POOL = interrogator.ModelPool(keep=_KEPT, on_device=None, wrap=hosted)
+def _load_to(located: Located) -> torch.device:
+    """Where a model is loaded: where models wait, or where it computes if a runtime of its own keeps its weights."""
+    weights = getattr(located.parts, "weights", None)
+    return host.load_device() if str(weights).endswith(".onnx") else host.offload_device()
+
+
+POOL = interrogator.ModelPool(keep=_KEPT, on_device=None, wrap=hosted, load_to=_load_to)
 """Loaded models, kept for the next run; ComfyUI moves them."""
 
 
@@ -113,12 +120,14 @@ def load(role: Role, name: str, *, precision: str = "auto", download: bool, node
 
     Raises:
         InterrogatorError: it is not on disk and may not be downloaded, or its files are not such a model.
+        ValueError: it is the address of a server that graphs must not name.
     """
+    name = permitted(name)
     folders = host.model_folders(role)
     with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
         return POOL.load(
-            role, _source(role, name), device=host.offload_device(), dtype=_dtype(role, name, precision),
-            download=download, progress=host.download_progress(node_id, name),
+            role, _source(role, name), dtype=_dtype(role, name, precision), download=download,
+            progress=host.download_progress(node_id, name),
         )  # fmt: skip
 
 
@@ -129,9 +138,7 @@ def load_preset(row: Preset, needs: Iterable[str], *, download: bool, node_id: s
         if role in needs:
             name = row.model(role)
             if name is None:
-                raise ValueError(
-                    f"Preset {row.name} has no {role}: choose another mode, or use Interrogate (advanced)."
-                )
+                raise ValueError(f"Preset {row.name} has no {role}: connect one, or choose another preset or mode.")
             found[role] = load(role, name, download=download, node_id=node_id)
     return found
 
@@ -153,7 +160,19 @@ def embedding_cache() -> Any:
 
 
 def _on_disk(role: Role) -> dict[str, Path]:
-    return registry.on_disk(role, host.model_folders(role))
+    folders = host.model_folders(role)
+    found = registry.on_disk(role, folders)
+    return {**found, **_flat_taggers(folders)} if role == "tagger" else found
+
+
+def _flat_taggers(folders: Iterable[Path]) -> dict[str, Path]:
+    """Taggers that are two files in a folder of many, NAME.onnx and NAME.csv: what ComfyUI-WD14-Tagger downloads."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.onnx")):  # nothing where there is no such folder
+            if path.with_suffix(".csv").is_file():
+                found.setdefault(f"{folder.name}/{path.name}", path)
+    return found
 
 
 def _source(role: Role, name: str) -> str:

@@ -32,9 +32,6 @@ class ModeChoice:
         return cls(Mode.of(name), {option: given for option, given in options.items() if given is not None})
 
 
-TAGLESS = tuple(mode for mode in MODES if "tagger" not in MODES[mode].needs)
-"""The modes of nodes that take no tagger."""
-
 # Rare options that Interrogate Image leaves to Interrogate (advanced). None may be taken out of this table: an option
 # that appears in a mode moves the widgets of saved graphs.
 _LEFT_OUT: Mapping[Mode, frozenset[str]] = {
@@ -48,20 +45,20 @@ _ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
 
 
 def mode_input() -> Any:
-    """The modes with the options that most people need."""
-    return _mode_input(TAGLESS, _LEFT_OUT)
+    """Every mode with the options that most people need."""
+    return _mode_input(_LEFT_OUT)
 
 
 def full_mode_input() -> Any:
     """Every mode with all its options."""
-    return _mode_input(tuple(MODES), {})
+    return _mode_input({})
 
 
-def _mode_input(modes: Sequence[Mode], left_out: Mapping[Mode, frozenset[str]]) -> Any:
+def _mode_input(left_out: Mapping[Mode, frozenset[str]]) -> Any:
     return io.DynamicCombo.Input(
         "mode",
-        options=[io.DynamicCombo.Option(mode.value, _options(mode, left_out.get(mode, frozenset()))) for mode in modes],
-        tooltip=" ".join(f"{mode.value}: {MODES[mode].help}." for mode in modes),
+        options=[io.DynamicCombo.Option(mode.value, _options(mode, left_out.get(mode, frozenset()))) for mode in MODES],
+        tooltip=" ".join(f"{mode.value}: {MODES[mode].help}." for mode in MODES),
     )
 
 

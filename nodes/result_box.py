@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..interrogator import Interrogation
+    from ..interrogator import Interrogation, Tag
 
 KEY = "interrogator"
+
+NO_TAGS = "no_tags"
+"""The remark that no tag holds; the others are those of captioners. web/js/words.js has the sentences."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One line with a bar: a phrase, its bank, and its cosine similarity to the image."""
+    """One line with a bar: a phrase, its bank and its cosine similarity, or a tag, its category and its probability."""
 
     text: str
     bank: str
@@ -32,6 +35,8 @@ class Result:
         negative: a line below it.
         similarity: of the text and the image.
         phrases: the bars.
+        full: the number whose bar fills the width; None is the largest one.
+        remarks: on the text: `cut`, `looped`, or `NO_TAGS`.
     """
 
     text: str = ""
@@ -39,11 +44,18 @@ class Result:
     negative: str = ""
     similarity: float | None = None
     phrases: Sequence[Bar] = field(default_factory=tuple)
+    full: float | None = None
+    remarks: Sequence[str] = ()
 
 
 def bars(phrases: Sequence[Any]) -> list[Bar]:
     """The library's ranked phrases as bars."""
     return [Bar(phrase.text, phrase.bank, phrase.similarity) for phrase in phrases]
+
+
+def tag_bars(tags: Sequence[Tag]) -> list[Bar]:
+    """The library's tags as bars, the most probable first."""
+    return [Bar(tag.text, tag.category, tag.probability) for tag in sorted(tags, key=lambda tag: -tag.probability)]
 
 
 def as_json(phrases: Sequence[Any]) -> str:
@@ -55,7 +67,9 @@ def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequ
     """Interrogations as the box shows them, with the prompts that the node outputs, and negative prompts if any."""
     unlike = list(negatives) or [""] * len(results)
     return [
-        Result(prompt, result.caption, negative, result.similarity, bars(result.phrases))
+        Result(
+            prompt, result.caption, negative, result.similarity, bars(result.phrases), remarks=result.remarks
+        )  # fmt: skip
         for result, prompt, negative in zip(results, prompts, unlike, strict=True)
     ]
 

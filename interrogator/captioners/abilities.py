@@ -25,6 +25,11 @@ def abilities_for(options: CaptionOptions | SamplingOptions) -> frozenset[Abilit
     return frozenset(wanted)
 
 
+def in_words(ability: str) -> str:
+    """An ability for a person: what a captioner that lacks it cannot do."""
+    return {"prompt": "questions", "system prompt": "a system prompt"}.get(ability, ability)
+
+
 def lacks(captioner: Captioner, ability: str) -> bool:
     """Whether a captioner cannot do something; one that says it samples must have the method, too."""
     return ability not in captioner.abilities or (ability == "sampling" and not isinstance(captioner, Samples))
@@ -41,4 +46,4 @@ def require(captioner: Captioner, wanted: Iterable[Ability]) -> None:
     """Raises RequestError: a captioner lacks an ability; names both."""
     for ability in sorted(wanted):
         if lacks(captioner, ability):
-            raise RequestError(f"{captioner.name} cannot do {ability}; use another captioner")
+            raise RequestError(f"{captioner.name} cannot do {in_words(ability)}; use another captioner")

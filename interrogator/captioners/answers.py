@@ -27,7 +27,9 @@ _REPLY = re.compile(
 )
 # "Here is a detailed description of the image:", up to the colon, which has to be on the same line.
 _ANNOUNCEMENT = re.compile(
-    r"(?:here(?:\s+is|\s+are|['’]s)|(?:below|the\s+following)\s+is)\b[^\n:.!?]{0,120}:\s*", re.IGNORECASE
+    r"(?:here(?:\s+is|\s+are|['’]s)|(?:below|the\s+following)\s+is)\b[^\n:.!?]{0,80}"
+    r"\b(?:description|caption|prompt|tags?|list|summary|answer|text|image|picture)\b[^\n:.!?]{0,80}:\s*",
+    re.IGNORECASE,
 )
 _LABEL = re.compile(r"\*{0,2}(?:image\s+)?(?:caption|description|prompt|answer)\*{0,2}\s*:\*{0,2}\s*", re.IGNORECASE)
 _IMAGE = r"(?:the|this)\s+(?:given\s+|provided\s+)?(?:image|picture)"
@@ -94,9 +96,9 @@ def without_introduction(text: str) -> str:
 def whole_sentences(text: str) -> str:
     """A text up to its last complete sentence; a list without sentences up to its last comma; else unchanged."""
     ends = [found.end() for found in _END.finditer(text) if not _ABBREVIATED.search(text[: found.end()])]
-    if ends:
+    if ends and re.search(r"\w", text[: ends[-1]]):
         return text[: ends[-1]].rstrip()
-    if text.count(",") >= 2:
+    if text.count(",") >= 2 and re.search(r"\w", text.rpartition(",")[0]):
         return text.rpartition(",")[0].rstrip(" ,;")
     return text
 

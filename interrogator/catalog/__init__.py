@@ -1,10 +1,10 @@
 """Families, known models and presets as rows: data only. Code asks these tables; nothing branches on a model's name.
 
 kinds       what a row holds
-families    which code loads which files
-captioners, taggers, matchers, encoders    the known models, by role
+families    which code loads which files; chat_types, which types of transformers the family chat loads
+captioners, chat_models, taggers, matchers, encoders    the known models, by role
 presets     models and banks that go together
-demo, licences    what several rows share
+demo, licences, chat_types    what several rows share
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .demo import DEMO_FOLDER, DEMO_USE
 from .kinds import KnownModel
-from .licences import MIT
+from .licences import APACHE, MIT
 
 ENCODERS: tuple[KnownModel, ...] = (
     KnownModel(
@@ -22,6 +22,10 @@ ENCODERS: tuple[KnownModel, ...] = (
     KnownModel(
         "ViT-bigG-14/laion2b_s39b_b160k", "encoder", "open_clip", "ViT-bigG/14",
         "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k", 10_160, MIT, "Stable Diffusion XL",
+    ),
+    KnownModel(
+        "ViT-SO400M-16-SigLIP2-384/webli", "encoder", "open_clip", "SigLIP 2 SO400M/16",
+        "timm/ViT-SO400M-16-SigLIP2-384", 4_544, APACHE, "ranks well, for no image generator in particular",
     ),
     KnownModel(
         "demo", "encoder", "open_clip", "tiny ViT", str(DEMO_FOLDER / "encoder"), 4, MIT, DEMO_USE, dtype="fp32",

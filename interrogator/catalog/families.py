@@ -145,6 +145,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         Marker("selected_tags.csv"),
         finder=".taggers.files:find_wd_tagger",
+        suffix=".onnx",
     ),
     Family(
         "cl-tagger",
@@ -156,6 +157,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         Marker("tag_mapping.json"),
         finder=".taggers.files:find_cl_tagger",
+        suffix=".onnx",
     ),
     Family(
         "camie-tagger",
@@ -163,6 +165,7 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(any_of=(("camie-tagger-v2-metadata.json", "metadata.json"), ("camie-tagger-v2.onnx", "model.onnx"))),
         Marker("camie-tagger-v2-metadata.json", other_names=("metadata.json",), entry=("dataset_info",)),
         finder=".taggers.files:find_camie_tagger",
+        suffix=".onnx",
     ),
     Family(
         "joytag",
@@ -170,6 +173,7 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(required=("top_tags.txt", "model.onnx")),
         Marker("top_tags.txt"),
         finder=".taggers.files:find_joytag",
+        suffix=".onnx",
     ),
     Family(
         "ram",

@@ -13,6 +13,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """What a model does for us."""
 
 
+Stored = Literal["fp32", "fp16", "bf16"]
+"""The dtype of weights in a file."""
+
+
 @dataclass(frozen=True)
 class Marker:
     """The file by which a folder with a model of some family is recognised.
@@ -55,6 +59,7 @@ class Family:
             of its own such as ARCH/TAG. Called as `find(name, folder, checkpoint=, download=, progress=, …)` with
             folder None for a name that is no folder; gives what `Located.parts` holds, or None for a name that it does
             not know.
+        suffix: how a file ends whose path is a name that the finder may know; "" where there are none such.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Family:
     marker: Marker | None
     architectures: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     finder: str = ""
+    suffix: str = ""
 
 
 _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
@@ -107,7 +113,7 @@ class KnownModel:
     use: str
     revision: str | None = None
     dtype: str = "auto"
-    stored: Literal["fp32", "fp16", "bf16"] = "fp32"
+    stored: Stored = "fp32"
     gated: bool = False
     commercial: bool = True
     subfolder: str = ""

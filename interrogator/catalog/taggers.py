@@ -7,7 +7,7 @@ from .kinds import KnownModel
 from .licences import MIT
 
 _APACHE = "Apache-2.0"
-_GATED_GPL = "GPL-3.0, gated"
+_GPL = "GPL-3.0"
 _ANIME = "anime pictures, Danbooru's tags"
 _EACH = f"{_ANIME}, a threshold each"
 
@@ -21,14 +21,16 @@ def _wd(name: str, architecture: str, size_mb: int, threshold: float, use: str) 
     )  # fmt: skip
 
 
-def _anime_timm(name: str, architecture: str, size_mb: int, licence: str, use: str) -> KnownModel:
+def _anime_timm(name: str, architecture: str, size_mb: int, use: str) -> KnownModel:
     """A tagger of animetimm, whose own files hold a threshold for each tag."""
     source = f"animetimm/{name}"
-    return KnownModel(source, "tagger", "wd-tagger", architecture, source, size_mb, licence, use)
+    return KnownModel(source, "tagger", "wd-tagger", architecture, source, size_mb, _GPL, use, gated=True)
 
+
+WD_EVA02_LARGE = "SmilingWolf/wd-eva02-large-tagger-v3"
 
 TAGGERS: tuple[KnownModel, ...] = (
-    _wd("wd-eva02-large-tagger-v3", "EVA02-L/14", 1_260, 0.5296, f"{_ANIME}; the best of its series"),
+    _wd(WD_EVA02_LARGE.partition("/")[2], "EVA02-L/14", 1_260, 0.5296, f"{_ANIME}; the best of its series"),
     _wd("wd-vit-large-tagger-v3", "ViT-L/16", 1_260, 0.2606, f"{_ANIME}; large"),
     _wd("wd-vit-tagger-v3", "ViT-B/16", 380, 0.2614, f"{_ANIME}; small and quick"),
     _wd("wd-swinv2-tagger-v3", "SwinV2-B", 400, 0.2653, f"{_ANIME}; small"),
@@ -49,7 +51,7 @@ TAGGERS: tuple[KnownModel, ...] = (
     ),
     KnownModel(
         "Camais03/camie-tagger-v2", "tagger", "camie-tagger", "ViT-B/16", "Camais03/camie-tagger-v2",
-        789, "GPL-3.0", f"{_ANIME}, 70,000 of them",
+        789, _GPL, f"{_ANIME}, 70,000 of them",
     ),
     KnownModel(
         "fancyfeast/joytag", "tagger", "joytag", "ViT-B/16", "fancyfeast/joytag",
@@ -60,9 +62,9 @@ TAGGERS: tuple[KnownModel, ...] = (
         "xinyu1205/recognize-anything-plus-model", 3_010, _APACHE,
         "photographs, 4,585 English tags, a threshold each; its tag list is not on the hub",
     ),
-    _anime_timm("caformer_b36.dbv4-full", "CAFormer-B36", 560, _GATED_GPL, _EACH),
-    _anime_timm("convnextv2_huge.dbv4-full", "ConvNeXtV2-H", 2_770, _GATED_GPL, f"{_EACH}; largest"),
-    _anime_timm("mobilenetv3_large_150d.dbv4-full", "MobileNetV3-L", 120, _GATED_GPL, f"{_EACH}; tiny"),
+    _anime_timm("caformer_b36.dbv4-full", "CAFormer-B36", 560, _EACH),
+    _anime_timm("convnextv2_huge.dbv4-full", "ConvNeXtV2-H", 2_770, f"{_EACH}; largest"),
+    _anime_timm("mobilenetv3_large_150d.dbv4-full", "MobileNetV3-L", 120, f"{_EACH}; tiny"),
     # What the demo was trained and measured in is float32.
     KnownModel(
         "demo", "tagger", "wd-tagger", "tiny TResNet", str(DEMO_FOLDER / "tagger"), 1, MIT, DEMO_USE, dtype="fp32"

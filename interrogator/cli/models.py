@@ -51,5 +51,5 @@ def _presets(model: KnownModel) -> list[str]:
 
 
 def _dtypes(model: KnownModel) -> tuple[str, ...]:
-    """The dtypes that it runs in; bf16 takes what fp16 takes."""
-    return ("fp32",) if model.dtype == "fp32" else ("fp32", "fp16")
+    """The dtypes that it may run in; bf16 takes what fp16 takes."""
+    return ("fp32", "fp16") if model.dtype == "auto" else (model.dtype,)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..registry import load_tagger
-from ..taggers import select_tags
+from ..taggers import TagRules, select_tags
 from .attributes import Creature
 from .tags import TAGS, true_tags
 
@@ -39,7 +39,8 @@ def tag_pictures(images: Sequence[Image.Image]) -> list[list[str]]:
     """The tags that hold for each picture, at the thresholds that everybody gets."""
     tagger = load_tagger("demo", device="cpu")
     found = tagger.tag([tagger.prepare(image) for image in images], None)
-    return [[tag.text for tag in select_tags(tags)] for tags in found]
+    rules = TagRules(keep_underscores=True)
+    return [[tag.text for tag in select_tags(tags, rules)] for tags in found]
 
 
 def figures_by_tag(found: Iterable[Sequence[str]], truths: Iterable[Creature]) -> list[TagFigures]:

@@ -40,7 +40,7 @@ class Plan:
     rate: float = 1.2e-3
     fine_rate: float = 4e-4
     tagger_pictures: int = 40_000
-    tagger_phases: tuple[tuple[int, float, float], ...] = ((64, 5.0, 3e-3), (96, 3.0, 1.5e-3))
+    tagger_phases: tuple[tuple[int, float, float], ...] = ((64, 5.0, 3e-3), (96, 2.0, 1.5e-3), (96, 1.0, 8e-4))
     """Side of the pictures in pixels, epochs and rate. Small pictures first: they take less than half the time."""
 
 

@@ -19,7 +19,7 @@ from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import MODES, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
-from ..prompts import cut_at_word
+from ..prompts import cut_at_word, without_stop
 from ..ranking import Scores, similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
@@ -181,7 +181,7 @@ class Interrogator:
             group = slice(start, start + _GROUP)
             readings += read(
                 [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
-                caption_options=self.caption_options, tag_rules=self.tag_rules,
+                caption_options=_of_images(self.caption_options, group), tag_rules=self.tag_rules,
                 progress=_share(progress, start, len(images)),
             )  # fmt: skip
         return readings
@@ -311,7 +311,8 @@ class Interrogator:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, self._fitting(caption), progress)
+        opening = self._fitting(without_stop(caption))
+        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, opening, progress)
         scored = METHODS[mode](builder, search)
         phrases = _ranked(builder.table, builder.scores, scored.positions)
         tags = self._tags(reading)
@@ -348,6 +349,11 @@ class Interrogator:
             tokens, most = self.encoder.count(caption), self.encoder.context_length
             logger.warning("the caption of %d tokens was cut to the %d that fit: %s", tokens, most, cut)
         return cut
+
+
+def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
+    """The options for a part of the images: what they say of each image goes along with it."""
+    return replace(options, tags=options.tags[group]) if options.tags else options
 
 
 def _share(progress: Progress | None, start: int, total: int) -> Progress | None:

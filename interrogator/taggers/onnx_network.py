@@ -68,7 +68,8 @@ class OnnxNetwork:
             count = len(prepared)
             if self._fixed and count < self.most:
                 prepared = [*prepared, *[prepared[-1]] * (self.most - count)]
-            values = self.pixels.tensor(prepared, torch.device("cpu"), self._channels_first).to(self.dtype).numpy()
+            pixels = self.pixels.tensor(prepared, torch.device("cpu"), self._channels_first).to(self.dtype)
+            values = pixels.contiguous().numpy()
             found = torch.from_numpy(self._run(values, sticky if progress else None)).float()  # [B, tags]
             if found.ndim != 2 or found.shape[1] != self._width:
                 raise ModelLoadError(_other_width(self._path, found.shape[-1], self._width))
@@ -119,6 +120,8 @@ def _open(path: Path, device: torch.device, errors: tuple[type[Exception], ...])
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait for work without sleeping take the cores from those that decode the next pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors, which are raised as well
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():

@@ -88,7 +88,7 @@ class Input:
 
     def prepare(self, image: Image.Image) -> Pixels:
         """An image of any mode and size at the model's size: RGB, uint8 [H, W, 3]. Raises ImageReadError."""
-        picture = to_rgb(image)
+        picture = image if _is_plain(image) else to_rgb(image)  # no copy of what no step changes
         for step in self.steps:
             picture = step(picture)
         return np.asarray(picture)
@@ -96,7 +96,8 @@ class Input:
     def tensor(self, prepared: Sequence[Pixels], device: torch.device, channels_first: bool = True) -> Tensor:
         """Prepared images as the model takes them: float32 [B, 3, H, W], or [B, H, W, 3], on a device.
 
-        Bytes are moved, and scaled there: a quarter of what floats would be.
+        Bytes are moved, and scaled there: a quarter of what floats would be. In memory the channels come last either
+        way, which is how convolutions are quickest.
         """
         import torch
 
@@ -106,7 +107,12 @@ class Input:
         scale = 255.0 if self.unit else 1.0
         mean, std = (torch.tensor(each, device=device) * scale for each in (self.mean, self.std))  # [3]
         values = values.sub_(mean).div_(std)
-        return values.permute(0, 3, 1, 2).contiguous() if channels_first else values.contiguous()
+        return values.permute(0, 3, 1, 2) if channels_first else values
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether a picture is upright RGB already, as `open_image` gives it: without transparency or metadata."""
+    return type(image) is Image.Image and image.mode == "RGB" and not image.info and 0 not in image.size
 
 
 def _padded(image: Image.Image, size: tuple[int, int], resample: Image.Resampling, color: Color) -> Image.Image:
@@ -143,7 +149,7 @@ def _within(
 def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.size == size:
         return image
-    left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
+    left, top = round((image.width - size[0]) / 2), round((image.height - size[1]) / 2)  # as torchvision rounds
     return image.crop((left, top, left + size[0], top + size[1]))  # black outside
 
 
@@ -167,11 +173,19 @@ RESAMPLING: dict[str, Image.Resampling] = {
 
 
 def input_from_timm(pretrained_cfg: dict[str, Any], base: Input) -> Input:
-    """`base` with the filter, mean and deviation that timm's `pretrained_cfg` of a model names."""
+    """`base` with the size, filter, mean and deviation that timm's `pretrained_cfg` of a model names.
+
+    As timm's own transform for validation: where `crop_pct` is below 1, a larger picture loses its edges.
+    """
+    _, height, width = pretrained_cfg["input_size"]
     resample = RESAMPLING.get(str(pretrained_cfg.get("interpolation")), BICUBIC)
-    steps = tuple(replace(step, resample=resample) for step in base.steps)
+    kept = float(pretrained_cfg.get("crop_pct") or 1.0)
+    larger = (int(width / kept), int(height / kept))
+    steps = [replace(step, resample=resample, size=larger) for step in base.steps]
+    if larger != (width, height):
+        steps.append(Step("crop", size=(width, height)))
     mean, std = (_triple(pretrained_cfg.get(name), getattr(base, name)) for name in ("mean", "std"))
-    return replace(base, steps=steps, mean=mean, std=std)
+    return replace(base, steps=tuple(steps), mean=mean, std=std)
 
 
 def _triple(values: Any, default: Triple) -> Triple:

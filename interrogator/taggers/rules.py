@@ -10,8 +10,8 @@ from ..errors import RequestError
 SINGLE = ("rating", "quality")
 """Categories of which the most probable tag holds, whatever its probability, and no other."""
 
-LABELS = frozenset({*SINGLE, "meta", "model", "year"})
-"""Categories that say how a picture is filed, not what it shows; left out unless they are asked for."""
+LABELS = frozenset({*SINGLE, "artist", "meta", "model", "year"})
+"""Categories that say who made a picture and how it is filed, not what it shows; left out unless they are asked for."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..batches import in_batches
 from ..catalog import row_in
-from ..errors import ModelError, ModelLoadError
+from ..errors import ModelError
 from ..models import Located, Tag
 from ..progress import Progress
 from ..registry import LoadOptions, load_as
@@ -120,12 +120,7 @@ def _timm_network(
     assert layout.timm is not None
     given = read_preprocess(files.preprocess) if files.preprocess else None
     model = read_timm(files.folder, files.weights, vocabulary.width, device, dtype)
-    config = pretrained_cfg(model)
-    _, height, width = config["input_size"]
-    pixels = (given or input_from_timm(config, layout.timm)).sized(width, height)
-    if pixels.size is None:
-        raise ModelLoadError(f"{files.folder} does not say what size of pictures its model takes")
-    return TimmNetwork(model, pixels)
+    return TimmNetwork(model, given or input_from_timm(pretrained_cfg(model), layout.timm))
 
 
 def _thresholds(located: Located, layout: Layout) -> Thresholds:

@@ -9,21 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelLoadError
-
-_POINTER = b"version https://git-lfs"
+from ..files import is_lfs_pointer
 
 
 def check_not_pointer(path: Path) -> None:
-    """Raises ModelLoadError: a file is a Git LFS pointer, which a clone without LFS leaves in place of the file."""
+    """Raises ModelLoadError: a file is a Git LFS pointer, or cannot be read at all."""
     try:
-        with path.open("rb") as file:
-            begin = file.read(len(_POINTER))
+        if is_lfs_pointer(path):
+            raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
     except OSError as error:
         raise ModelLoadError(f"{path} cannot be read: {error.strerror or error}") from error
-    if begin == _POINTER:
-        raise ModelLoadError(
-            f"{path} is a Git LFS pointer and not the file itself: download the file, or `git lfs pull`"
-        )
 
 
 def read_text(path: Path) -> str:

@@ -73,7 +73,8 @@ def read_timm(folder: Path, weights: Path, width: int, device: torch.device, dty
         )
     model = _build(folder).to(dtype=dtype)
     _fill(model, weights)
-    return model.to(device)
+    channels_last: Any = {"memory_format": torch.channels_last}  # as the pixels are; up to a fifth quicker
+    return model.to(device=device, **channels_last)
 
 
 def pretrained_cfg(model: nn.Module) -> dict[str, Any]:
@@ -83,15 +84,19 @@ def pretrained_cfg(model: nn.Module) -> dict[str, Any]:
 
 
 class _Undrawn(TorchFunctionMode):
-    """While the block runs, this thread draws no random weights: every one of them is about to come from a file.
+    """While the block runs, this thread draws no random parameters: every one is about to come from a file.
 
     Drawing 300 million of them takes twenty seconds.
     """
 
-    _DRAWS = frozenset({Tensor.uniform_, Tensor.normal_, Tensor.erfinv_, Tensor.bernoulli_})
-
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in self._DRAWS else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        target = args[0] if args else kwargs.get("tensor")
+        # In-place functions, torch's initialisers among them, end in one underscore and return what they change.
+        name: str = getattr(func, "__name__", "")
+        if isinstance(target, nn.Parameter) and name.endswith("_") and not name.endswith("__"):
+            return target
+        return func(*args, **kwargs)
 
 
 def _build(folder: Path) -> nn.Module:

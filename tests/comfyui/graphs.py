@@ -37,6 +37,17 @@ class Graph:
     def captioner(self, model: str = "demo") -> Link:
         return output(self.add("InterrogatorLoadCaptioner", model=model, precision="auto", download=False))
 
+    def tagger(self, model: str = "demo") -> Link:
+        return output(self.add("InterrogatorLoadTagger", model=model, precision="auto", download=False))
+
+    def tag_node(self, image: Link, **changes: Any) -> str:
+        """Tag Image with the demo's tagger."""
+        inputs = {
+            "image": image, "tagger": self.tagger(), "threshold": 0.0, "character_threshold": 0.0, "max_tags": 0,
+            "blocked": "", "keep_underscores": False,
+        }  # fmt: skip
+        return self.add("InterrogatorTag", **{**inputs, **changes})
+
     def banks(self, **changes: Any) -> Link:
         """Load Phrase Banks with a few phrases about creatures, and what is to be different."""
         inputs = {

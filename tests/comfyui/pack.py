@@ -11,10 +11,12 @@ NAME = "image-interrogator"
 NODES = [
     "InterrogatorImage",
     "InterrogatorLoadCaptioner",
+    "InterrogatorEndpoint",
     "InterrogatorLoadTagger",
     "InterrogatorLoadEncoder",
     "InterrogatorLoadBanks",
     "InterrogatorCaption",
+    "InterrogatorTag",
     "InterrogatorAdvanced",
     "InterrogatorNegative",
     "InterrogatorRank",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from interrogator import demo
+from tests.library.small_server import serving
 
 from . import pack
 from .browser import Browser, opened
@@ -23,6 +24,7 @@ BLUEPRINTS = pack.names("subgraphs", "*.json")
 _DEMO_MODELS = {
     "InterrogatorImage": {"preset": "demo"},
     "InterrogatorLoadCaptioner": {"model": "demo"},
+    "InterrogatorLoadTagger": {"model": "demo"},
     "InterrogatorLoadEncoder": {"model": "demo"},
     "InterrogatorDataset": {"preset": "demo"},
 }
@@ -79,7 +81,8 @@ class TestExample:
 
     def test_runs(self, browser: Browser, name: str) -> None:
         prompt = browser.api_prompt(_file("example_workflows", name))
-        told = _run_with_demo_models(browser.comfy, prompt)
+        with serving() as server:
+            told = _run_with_demo_models(browser.comfy, prompt, server.base)
         assert told, "no node showed anything"
         for node, texts in told.items():
             assert texts and all(texts), f"{prompt[node]['class_type']} showed nothing"
@@ -161,10 +164,19 @@ def _our_values(workflow: dict[str, Any]) -> dict[int, Any]:
     return {node["id"]: node.get("widgets_values") for node in ours}
 
 
-def _run_with_demo_models(comfy: Comfy, prompt: dict[str, Any]) -> dict[str, list[Any]]:
-    """Run what needs no weights of others; what the nodes that show text have shown, by node."""
+def _run_with_demo_models(comfy: Comfy, prompt: dict[str, Any], server: str = "") -> dict[str, list[Any]]:
+    """Run what needs no weights of others; what the nodes that show text have shown, by node.
+
+    server: the address of captioners at an endpoint.
+    """
     for entry in prompt.values():
-        entry["inputs"].update(_DEMO_MODELS.get(entry["class_type"], {}))
+        inputs = entry["inputs"]
+        inputs.update(_DEMO_MODELS.get(entry["class_type"], {}))
+        if entry["class_type"] == "InterrogatorEndpoint":
+            inputs["address"] = server
+        captioner = inputs.get("captioner")
+        if captioner and prompt[captioner[0]]["class_type"] == "InterrogatorLoadCaptioner" and "ask" in inputs:
+            inputs["ask"] = ""  # the demo's captioner follows no question
     without = set(_after_weights(prompt))
     kept = {node: entry for node, entry in prompt.items() if node not in without}
     assert not any(prompt[node]["class_type"] in pack.NODES for node in without)

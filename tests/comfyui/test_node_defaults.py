@@ -48,6 +48,7 @@ class TestNewNodes:
         [
             ("InterrogatorImage", {"preset": "sdxl", "download": True}),
             ("InterrogatorLoadCaptioner", {"download": True}),
+            ("InterrogatorLoadTagger", {"download": True}),
             ("InterrogatorLoadEncoder", {"download": True}),
         ],
     )
@@ -113,6 +114,7 @@ class TestSettingsPage:
         browser.shot(f"{browser.name}-settings")
         words = browser.text()
         assert "Default preset" in words
+        assert "Endpoint" in words
         assert "Allow downloads" in words
 
 

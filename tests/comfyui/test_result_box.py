@@ -15,23 +15,33 @@ _HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 
 def result(**changes: Any) -> dict[str, Any]:
     """One entry of what a node sends to its box."""
-    return {"text": "", "caption": "", "negative": "", "similarity": None, "phrases": [], **changes}
+    nothing = {
+        "text": "",
+        "caption": "",
+        "negative": "",
+        "similarity": None,
+        "phrases": [],
+        "full": None,
+        "remarks": [],
+    }
+    return {**nothing, **changes}
 
 
 def phrase(text: str, similarity: float, bank: str = "flavors") -> dict[str, Any]:
     return {"text": text, "bank": bank, "similarity": similarity}
 
 
-def add_node(browser: Browser) -> None:
+def add_node(browser: Browser, kind: str = "InterrogatorImage") -> None:
     """An empty graph with one of our nodes."""
     browser.ask(
-        """() => {
+        """(kind) => {
             window.app.graph.clear();
-            const node = window.LiteGraph.createNode("InterrogatorImage");
+            const node = window.LiteGraph.createNode(kind);
             node.pos = [300, 150];
             window.app.graph.add(node);
             window.app.canvas.ds.reset();
-        }"""
+        }""",
+        kind,
     )
     browser.page.wait_for_timeout(500)
 
@@ -92,6 +102,15 @@ class TestContent:
             "() => { const page = document.querySelector('.interrogator-page');"
             " return page.scrollHeight > page.clientHeight }"
         )
+
+    def test_tags_have_bars_of_their_probability_and_remarks_are_sentences(self, browser: Browser) -> None:
+        add_node(browser, "InterrogatorTag")
+        tags = [phrase("1girl", 0.9, "general"), phrase("long hair", 0.45, "general")]
+        execute(browser, [result(text="1girl, long hair", phrases=tags, full=1.0, remarks=["no_tags", "cut", "other"])])
+        browser.shot(f"{browser.name}-tags")
+        widths = browser.ask("() => [...document.querySelectorAll('.interrogator-fill')].map((bar) => bar.style.width)")
+        assert widths == ["90%", "45%"]
+        assert [note.split()[0:2] for note in words(browser, ".interrogator-note")] == [["No", "tag"], ["The", "last"]]
 
 
 class TestPager:

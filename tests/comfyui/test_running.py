@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.library.small_server import SmallServer, serving
+
 from .graphs import Graph, mode, output
-from .server import RUN_SECONDS, Comfy, run_seconds, served_from_cache, shown
+from .server import RUN_SECONDS, Comfy, RunFailed, run_seconds, served_from_cache, shown
 
 COUNTS = pytest.mark.parametrize("count", [1, 3])
 MODES = ["best", "fast", "classic", "caption", "negative"]
@@ -141,6 +143,101 @@ class TestCaption:
         graph = Graph()
         node = graph.caption_node(graph.image(), prefix="a drawing of", keep_prefix=True)
         assert shown(comfyui.run(graph.prompt), node)[0].startswith("a drawing of")
+
+
+class TestTag:
+    @COUNTS
+    def test_every_image_gets_its_tags_in_each_form(self, comfyui: Comfy, count: int) -> None:
+        graph = Graph()
+        node = graph.tag_node(graph.image(count))
+        tags, listed, held = (graph.text_of(output(node, place)) for place in range(3))
+        picture = graph.add("PreviewImage", images=output(node, 3))
+        entry = comfyui.run(graph.prompt)
+        texts = shown(entry, tags)
+        assert len(texts) == count and all(texts) and shown(entry, node) == texts
+        assert shown(entry, listed) == [tag for text in texts for tag in text.split(", ")]
+        for text, row in zip(texts, shown(entry, held), strict=True):
+            found = json.loads(row)
+            assert {tag["text"] for tag in found if tag["category"] != "rating"} == set(text.split(", "))
+            assert all(0 < tag["probability"] <= 1 for tag in found)
+        assert len(shown(entry, picture, "images")) == count
+        assert [result["full"] for result in shown(entry, node, "interrogator")] == [1.0] * count
+
+    def test_tags_are_limited_and_blocked(self, comfyui: Comfy) -> None:
+        graph = Graph()
+        image = graph.image()
+        every, few = graph.tag_node(image), graph.tag_node(image, max_tags=2)
+        entry = comfyui.run(graph.prompt)
+        first = shown(entry, every)[0].split(", ")
+        assert shown(entry, few)[0].split(", ") == first[:2] and len(first) > 2
+        graph = Graph()
+        blocked = graph.tag_node(graph.image(), blocked=f"{first[0]}\n*{first[1][-3:]}")
+        assert not {first[0], first[1]} & set(shown(comfyui.run(graph.prompt), blocked)[0].split(", "))
+
+
+class TestConnectedModels:
+    def test_take_the_place_of_a_presets_that_are_not_there(self, comfyui: Comfy) -> None:
+        graph = Graph()
+        image, parts = graph.image(3), {"captioner": graph.captioner(), "encoder": graph.encoder()}
+        node = graph.add(
+            "InterrogatorImage", image=image, preset="sdxl", banks=graph.banks(), tagger=graph.tagger(), **parts,
+            **mode("fast"),
+        )  # fmt: skip
+        tags, alone = graph.text_of(output(node, 3)), graph.tag_node(image)
+        entry = comfyui.run(graph.prompt)
+        assert len(shown(entry, node)) == 3 and all(shown(entry, node))
+        assert shown(entry, tags) == shown(entry, alone)
+
+    def test_the_demo_preset_tags(self, comfyui: Comfy) -> None:
+        graph = Graph()
+        node, alone = interrogate(graph, 1, "tags"), graph.tag_node(graph.image())
+        entry = comfyui.run(graph.prompt)
+        assert shown(entry, node) == shown(entry, alone)
+
+
+class TestEndpoint:
+    @pytest.fixture
+    def server(self) -> Iterator[SmallServer]:
+        with serving() as found:
+            yield found
+
+    def test_captions_come_from_a_server_with_the_tags_in_the_question(
+        self, comfyui: Comfy, server: SmallServer
+    ) -> None:
+        graph = Graph()
+        image = graph.image(3)
+        captioner = output(graph.add("InterrogatorEndpoint", address=server.base, model=""))
+        tagged = graph.tag_node(image, escape=False)
+        node = graph.caption_node(
+            image, captioner=captioner, max_length=0, named_prompt="tag-grounded", tags=output(tagged)
+        )
+        entry = comfyui.run(graph.prompt)
+        assert all("colored" in caption for caption in shown(entry, node)) and len(shown(entry, node)) == 3
+        asked = {request.question.partition("image: ")[2].partition(". Describe")[0] for request in server.requests}
+        assert asked == set(shown(entry, tagged))
+
+    def test_an_address_elsewhere_needs_the_users_settings(self, comfyui: Comfy) -> None:
+        graph = Graph()
+        captioner = output(graph.add("InterrogatorEndpoint", address="http://192.0.2.1:1234/v1", model="a"))
+        graph.caption_node(graph.image(), captioner=captioner)
+        with pytest.raises(RunFailed, match="a graph must not send pictures there"):
+            comfyui.run(graph.prompt)
+
+    def test_the_address_of_the_settings_is_used_and_a_change_runs_the_node_again(
+        self, comfyui: Comfy, server: SmallServer
+    ) -> None:
+        graph = Graph()
+        captioner = output(graph.add("InterrogatorEndpoint", address="", model=""))
+        node = graph.caption_node(graph.image(), captioner=captioner, max_length=0)
+        with pytest.raises(RunFailed, match="There is no address"):
+            comfyui.run(graph.prompt)
+        try:
+            comfyui.post("/settings", {"Interrogator.Endpoint": server.base})
+            assert "colored" in shown(comfyui.run(graph.prompt), node)[0]
+            comfyui.post("/settings", {"Interrogator.Endpoint": "http://192.0.2.1:1234/v1"})
+            assert node not in served_from_cache(comfyui.wait(comfyui.queue(graph.prompt)))
+        finally:
+            comfyui.post("/settings", {"Interrogator.Endpoint": ""})
 
 
 class TestAdvanced:

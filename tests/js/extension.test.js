@@ -42,7 +42,7 @@ test("one extension is registered, with its settings, command and menu", () => {
   assert.equal(extension.name, "interrogator");
   assert.deepEqual(
     extension.settings.map((setting) => setting.id),
-    ["Interrogator.Download", "Interrogator.Preset"],
+    ["Interrogator.Download", "Interrogator.Preset", "Interrogator.Endpoint"],
   );
   assert.deepEqual(
     extension.commands.map((command) => command.id),

@@ -163,3 +163,23 @@ test("many boxes use one style sheet", () => {
   assert.equal(links.length, 1);
   assert.match(links[0], /\/web\/js\/result_box\.css$/);
 });
+
+test("what the server remarks is said in the language of the page, and nothing else it may say", () => {
+  show({ text: "a cat", remarks: ["cut", "looped", "constructor", "another"] });
+  const [cut, looped, ...others] = texts(box.element, ".interrogator-note");
+  assert.match(cut, /last sentence/);
+  assert.match(looped, /asked once more/);
+  assert.deepEqual(others, []);
+});
+
+for (const [full, expected] of [
+  [null, ["100%", "50%"]],
+  [1, ["80%", "40%"]],
+  [0.5, ["100%", "80%"]],
+])
+  test(`bars of which ${full} fills the width`, () => {
+    const phrases = [0.8, 0.4].map((similarity) => ({ text: "red", bank: "general", similarity }));
+    show({ text: "red", phrases, full });
+    const fills = [...box.element.querySelectorAll(".interrogator-fill")].map((fill) => fill.style.width);
+    assert.deepEqual(fills, expected);
+  });

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resultsOfRun, resultsOfWorkflow } from "../../web/js/results.js";
 
-const NOTHING = { text: "", caption: "", negative: "", similarity: null, phrases: [] };
+const NOTHING = { text: "", caption: "", negative: "", similarity: null, phrases: [], full: null, remarks: [] };
 
 test("what a run found is read", () => {
   const phrase = { text: "watercolor", bank: "mediums", similarity: 0.25 };
-  const entry = { text: "a cat", caption: "cat", negative: "blurry", similarity: 0.31234567, phrases: [phrase] };
+  const words = { text: "a cat", caption: "cat", negative: "blurry" };
+  const entry = { ...words, similarity: 0.31234567, phrases: [phrase], full: 1, remarks: ["cut"] };
   assert.deepEqual(resultsOfRun([entry]), { count: 1, results: [{ ...entry, similarity: 0.3123 }] });
 });
 
@@ -15,7 +16,13 @@ for (const output of [undefined, null, "text", 7, {}, { length: 3 }])
     assert.deepEqual(resultsOfRun(output), { count: 0, results: [] });
   });
 
-for (const entry of [null, 3, "words", [], { text: 5, caption: {}, similarity: "0.3", phrases: "none" }])
+for (const entry of [
+  null,
+  3,
+  "words",
+  [],
+  { text: 5, caption: {}, similarity: "0.3", phrases: "none", full: "1", remarks: 7 },
+])
   test(`an entry that is ${JSON.stringify(entry)} is an empty result`, () => {
     assert.deepEqual(resultsOfRun([entry]).results, [NOTHING]);
   });
@@ -28,12 +35,14 @@ for (const similarity of [Number.NaN, Number.POSITIVE_INFINITY, null, undefined,
 
 test("a large run is cut to what a workflow may carry, and its count stays", () => {
   const phrases = Array.from({ length: 1000 }, (_, index) => ({ text: `phrase ${index}`, bank: "b", similarity: 0 }));
-  const { count, results } = resultsOfRun(Array(250).fill({ text: "x".repeat(40_000), phrases }));
+  const remarks = Array(100).fill("cut");
+  const { count, results } = resultsOfRun(Array(250).fill({ text: "x".repeat(40_000), phrases, remarks }));
   assert.equal(count, 250);
   assert.equal(results.length, 100);
   assert.equal(results[0].phrases.length, 64);
   assert.equal(results[0].phrases[0].text, "phrase 0");
   assert.equal(results[0].text.length, 32_000);
+  assert.equal(results[0].remarks.length, 8);
 });
 
 test("a workflow gives back what was kept in it", () => {

@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = owner.listing or (
             Reply(body=listed) if owner.models is not None else Reply(404, {"detail": "Not Found"})
         )
-        self.send(reply if self.path == "/v1/models" else Reply(404, b"<html><body>not here</body></html>"))
+        self.send(reply if self.path == "/v1/models" else Reply(404, {"detail": "Not Found"}))
 
     def do_POST(self) -> None:
         owner = self.owner

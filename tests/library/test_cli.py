@@ -320,7 +320,7 @@ class TestTag:
 
     def test_an_unknown_tagger_is_wrong_usage(self, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["tag", str(pictures), "--tagger", "nosuch"]) == 2
-        assert "unknown tagger 'nosuch': there is no family of taggers" in capsys.readouterr().err
+        assert "unknown tagger 'nosuch'; choose from SmilingWolf/wd-eva02-large-tagger-v3, " in capsys.readouterr().err
 
 
 class TestInputs:

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def caption(*arguments: object) -> list[str]:
-    return ["caption", *map(str, arguments), "--preset", "demo", "--device", "cpu"]
+    return ["caption", "--preset", "demo", "--device", "cpu", *map(str, arguments)]
 
 
 def sidecars(folder: Path) -> dict[str, str]:
@@ -199,7 +199,7 @@ class TestWrongUsage:
             (("pictures", "--mode", "fast", "--beams", "3"), "mode fast has no --beams"),
             (("pictures", "--mode", "best", "--beams", "0"), "at least 1"),
             (("pictures", "--mode", "best", "--min-angle", "nan"), "from 0 to 180 degrees"),
-            (("pictures", "--mode", "tags"), "has no tagger"),
+            (("pictures", "--mode", "tags", "--preset", "sd15"), "has no tagger"),
             (("pictures", "--out", "s3://bucket/x"), "this machine"),
             (("pictures", "--column", "file_name", "--target", "jsonl"), "column"),
             (("--undo", "pictures"), "no run that this version can read"),

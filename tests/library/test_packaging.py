@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from interrogator.demo.creatures import creature
+from interrogator.demo.tags import true_tags
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -70,6 +73,12 @@ def test_the_wheel_runs_the_demo_from_an_empty_folder(tmp_path: Path) -> None:
     assert len(run.stdout.splitlines()) == 2
     written = {path.name for path in (empty / "interrogator-demo").iterdir()}
     assert {"index.html", "prompts.jsonl", "creature-1.png", "creature-1.txt"} <= written
+    picture = empty / "interrogator-demo" / "creature-1.png"
+    run = subprocess.run(
+        [*command, "tag", picture, "--preset", "demo"],
+        cwd=empty, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {line.split("\t")[2].replace(" ", "_") for line in run.stdout.splitlines()} == set(true_tags(creature(1)[1]))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ def test_an_interrogator_asks_each_image_with_its_own_tags() -> None:
     assert [each.caption for each in given] == ["mine", results[1].caption]
 
 
+@pytest.mark.parametrize("mode", ["fast", "classic", "best"])
+def test_phrases_follow_a_sentence_without_its_full_stop(mode: str) -> None:
+    captioner = BareAnswerer({"red": Answer("A red thing. It is round.")})
+    result = Interrogator(captioner, BareEncoder(), BANKS).interrogate(picture("red"), mode, min_phrases=9)
+    assert result.caption == "A red thing. It is round."
+    assert re.fullmatch(r"A red thing\. It is round(, (soft|8k))*", result.prompt)
+    assert Interrogator(captioner, None, []).interrogate(picture("red"), "caption").prompt == result.caption
+
+
 def test_remarks_of_the_captioner_come_with_the_result() -> None:
     captioner = BareAnswerer({"red": Answer("a red thing", ("cut", "looped"))})
     ci = Interrogator(captioner, BareEncoder(), BANKS)
@@ -124,8 +134,8 @@ def test_an_image_without_a_caption_is_an_error_where_the_caption_is_needed() ->
 @pytest.mark.parametrize(
     ("options", "ability"),
     [
-        (CaptionOptions(ask="What is it?"), "prompt"),
-        (CaptionOptions(system="Be brief."), "system prompt"),
+        (CaptionOptions(ask="What is it?"), "questions"),
+        (CaptionOptions(system="Be brief."), "a system prompt"),
         (CaptionOptions(temperature=0.7), "sampling"),
     ],
 )

@@ -209,7 +209,7 @@ def damage(folder: Path, kind: str) -> None:
     ("kind", "says"),
     [
         ("truncated", "is damaged, or holds more than tensors"),
-        ("pointer", "is a Git LFS pointer"),
+        ("pointer", "is a pointer of Git LFS"),
         ("list", "is not a checkpoint: it holds a list, no named tensors"),
         ("another model", "is not a RAM.*: it holds no Swin transformer with a tagging head"),
         ("longer list", "has 21 descriptions, which 8 tags cannot share: the tag list is of another model"),

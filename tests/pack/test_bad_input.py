@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import interrogator
+from tests.library.bare_models import BareTagger
 
 from .conftest import Demo, demo_banks, images
 from .stand_ins import Listed, Pack, Refused, run
@@ -50,12 +51,13 @@ def image_nodes(pack: Pack, demo: Demo) -> dict[str, dict[str, Any]]:
         "InterrogatorCaption": {"captioner": demo.captioner},
         "InterrogatorRank": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorSimilarity": {"encoder": demo.encoder, "text": "a cat"},
+        "InterrogatorTag": {"tagger": Listed([pack.module("nodes.models").hosted(BareTagger())])},
     }
 
 
 NODES_WITH_AN_IMAGE = (
     "InterrogatorImage", "InterrogatorAdvanced", "InterrogatorNegative", "InterrogatorCaption", "InterrogatorRank",
-    "InterrogatorSimilarity",
+    "InterrogatorSimilarity", "InterrogatorTag",
 )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.library.bare_models import BareTagger
+
 from .conftest import Demo, images, put_demo_banks
-from .stand_ins import ComfyUI, Pack, run
+from .stand_ins import ComfyUI, Listed, Pack, run
 
 pytestmark = pytest.mark.models
 
@@ -78,7 +80,8 @@ def test_cancel_comes_out_of_every_phase(
 
 
 @pytest.mark.parametrize(
-    "node", ["InterrogatorCaption", "InterrogatorNegative", "InterrogatorRank", "InterrogatorSimilarity"]
+    "node",
+    ["InterrogatorCaption", "InterrogatorNegative", "InterrogatorRank", "InterrogatorSimilarity", "InterrogatorTag"],
 )
 def test_cancel_comes_out_of_every_node(
     pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], node: str
@@ -88,6 +91,7 @@ def test_cancel_comes_out_of_every_node(
         "InterrogatorNegative": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorRank": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorSimilarity": {"encoder": demo.encoder, "text": "a cat"},
+        "InterrogatorTag": {"tagger": Listed([pack.module("nodes.models").hosted(BareTagger())])},
     }[node]
     for questions in (0, 1, 2):
         comfyui.management.interrupts_after = questions

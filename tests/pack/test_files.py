@@ -178,10 +178,7 @@ def nodes_of(graph: Any) -> Iterator[Any]:
 
 def test_every_node_stands_in_an_example(pack: Pack) -> None:
     used = {node["type"] for graph in graphs().values() for node in nodes_of(graph)}
-    shown = pack.nodes.keys()
-    if not pack.library.catalog.families("tagger"):  # nobody could run such a graph
-        shown = shown - {"InterrogatorLoadTagger"}
-    assert sorted(shown - used) == [], "no graph in example_workflows shows these nodes"
+    assert sorted(pack.nodes.keys() - used) == [], "no graph in example_workflows shows these nodes"
     ours = {name for name in used if name.startswith("Interrogator")}
     assert sorted(ours - pack.nodes.keys()) == [], "graphs in example_workflows use nodes that are not there"
 
@@ -274,4 +271,5 @@ def test_nothing_names_the_folder_that_the_pack_lies_in() -> None:
     """It differs with how the pack was installed."""
     for path in (*(ROOT / "web").rglob("*.js"), *(ROOT / "nodes").glob("*.py")):
         text = Path(path).read_text(encoding="utf-8")
+        text = text.replace('.get("custom_nodes",', "")  # that asks ComfyUI for it
         assert "/extensions/" not in text and "custom_nodes" not in text, path.name

@@ -19,7 +19,16 @@ from .stand_ins import ComfyUI, Pack, load_pack, run
 pytestmark = pytest.mark.models
 
 FOLDERS = ("interrogator", "blip", "LLM", "clip_interrogator")
-KINDS = {"InterrogatorLoadCaptioner": "captioner", "InterrogatorLoadEncoder": "encoder"}
+KINDS = {
+    "InterrogatorLoadCaptioner": "captioner",
+    "InterrogatorLoadTagger": "tagger",
+    "InterrogatorLoadEncoder": "encoder",
+}
+DEMO = {
+    "captioner": interrogator.demo.CAPTIONER_DIR,
+    "tagger": interrogator.demo.TAGGER_DIR,
+    "encoder": interrogator.demo.ENCODER_DIR,
+}
 
 
 def offered(pack: Pack, loader: str) -> list[str]:
@@ -36,7 +45,7 @@ def found(pack: Pack, loader: str) -> list[str]:
 
 
 def put(kind: str, folder: Path) -> None:
-    shutil.copytree(interrogator.demo.CAPTIONER_DIR if kind == "captioner" else interrogator.demo.ENCODER_DIR, folder)
+    shutil.copytree(DEMO[kind], folder)
 
 
 def test_folders_of_the_user_are_kept_and_come_first(new_comfyui: Callable[..., ComfyUI], tmp_path: Path) -> None:
@@ -57,6 +66,20 @@ def test_loading_twice_adds_no_folder_twice(new_comfyui: Callable[..., ComfyUI])
         assert comfyui.folders.get_folder_paths(name) == [str(comfyui.models / name)]
 
 
+def test_a_folder_that_another_pack_asks_for_by_name_is_not_registered(
+    new_comfyui: Callable[..., ComfyUI], tmp_path: Path
+) -> None:
+    """ComfyUI-WD14-Tagger downloads into a folder of that name once there is one; its models would seem gone."""
+    comfyui = new_comfyui()
+    pack = load_pack(comfyui)
+    unregistered = {"wd14_tagger", "florence2", "LLavacheckpoints"}
+    assert not unregistered & comfyui.folders.folder_names_and_paths.keys()
+    found = pack.module("nodes.host").model_folders("tagger")
+    assert {comfyui.models / name for name in unregistered} <= set(found)
+    comfyui.folders.add_model_folder_path("wd14_tagger", str(tmp_path / "mine"))
+    assert tmp_path / "mine" in pack.module("nodes.host").model_folders("tagger")
+
+
 def test_no_folder_is_made_before_there_is_something_to_write(new_comfyui: Callable[..., ComfyUI]) -> None:
     comfyui = new_comfyui()
     pack = load_pack(comfyui)
@@ -70,12 +93,22 @@ def test_no_folder_is_made_before_there_is_something_to_write(new_comfyui: Calla
 def test_without_models_the_catalog_and_the_demo_are_offered(new_comfyui: Callable[..., ComfyUI], loader: str) -> None:
     pack = load_pack(new_comfyui())
     names = offered(pack, loader)
-    assert found(pack, loader) == [] and names[-1] == "demo" and len(names) == len(set(names)) > 2
+    assert found(pack, loader) == [] and "demo" in names and len(names) == len(set(names)) > 2
 
 
 @pytest.mark.parametrize("loader", KINDS)
 @pytest.mark.parametrize(
-    "place", ["interrogator/KINDs", "interrogator", "clip_interrogator", "blip", "LLM", "elsewhere"]
+    "place",
+    [
+        "interrogator/KINDs",
+        "interrogator",
+        "clip_interrogator",
+        "blip",
+        "LLM",
+        "florence2",
+        "LLavacheckpoints",
+        "elsewhere",
+    ],
 )
 def test_models_are_found_and_loaded_where_they_are(
     new_comfyui: Callable[..., ComfyUI], creatures: list[Image.Image], tmp_path: Path, loader: str, place: str
@@ -93,11 +126,12 @@ def test_models_are_found_and_loaded_where_they_are(
     model = run(pack.nodes[loader], model=names[0])[0][0]
     if kind == "captioner":
         assert run(pack.nodes["InterrogatorCaption"], image=images(creatures[:1]), captioner=model)[0][0]
+    elif kind == "tagger":
+        assert run(pack.nodes["InterrogatorTag"], image=images(creatures[:1]), tagger=model)[2][0]
     else:
         similar = run(pack.nodes["InterrogatorSimilarity"], image=images(creatures[:1]), encoder=model, text="a")
         assert -1 <= similar[0][0] <= 1
-    other = next(name for name in KINDS if name != loader)
-    assert found(pack, other) == [], "a model of the other kind is offered"
+    assert not any(found(pack, other) for other in KINDS if other != loader), "a model of another kind is offered"
 
 
 def test_of_two_models_of_one_name_the_users_folder_counts(new_comfyui: Callable[..., ComfyUI], tmp_path: Path) -> None:
@@ -124,7 +158,7 @@ def test_a_model_put_there_by_hand_serves_its_known_name(new_comfyui: Callable[.
 
 def test_other_models_in_shared_folders_are_not_offered(new_comfyui: Callable[..., ComfyUI]) -> None:
     comfyui = new_comfyui()
-    for name, config in (("Florence-2", '{"model_type": "florence2"}'), ("odd", "[]"), ("broken", "{"), ("none", "")):
+    for name, config in (("Llama", '{"model_type": "llama"}'), ("odd", "[]"), ("broken", "{"), ("none", "")):
         (comfyui.models / "LLM" / name).mkdir(parents=True)
         (comfyui.models / "LLM" / name / "config.json").write_text(config, encoding="utf-8")
     (comfyui.models / "LLM" / "file.txt").write_text("", encoding="utf-8")

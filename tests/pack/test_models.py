@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
-from tests.library import added_family, bare_models
-from tests.library.bare_models import BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger
+from interrogator.captioners import CaptionOptions
+from interrogator.errors import RequestError
+from tests.library import added_family, bare_models, tiny_taggers
+from tests.library.bare_models import (
+    BareAnswerer,
+    BareCaptioner,
+    BareEncoder,
+    BareMatcher,
+    BareSampler,
+    BareTagger,
+)
 
 from .conftest import Demo, images
-from .stand_ins import ComfyUI, Listed, Pack, Refused, load_pack, run
+from .stand_ins import ComfyUI, Listed, Pack, load_pack, run
 from .stand_ins.host import ExecutionBlocker
 
 pytestmark = pytest.mark.models
@@ -27,6 +37,7 @@ BLUE = Image.new("RGB", (8, 8), (5, 90, 200))
 PROTOCOLS = {
     BareCaptioner: {"Captioner"},
     BareSampler: {"Captioner", "Samples"},
+    BareAnswerer: {"Captioner", "Answers"},
     BareTagger: {"Tagger"},
     BareMatcher: {"Matcher"},
     BareEncoder: {"Encoder"},
@@ -35,6 +46,10 @@ CALLS: dict[type[Any], dict[str, Callable[[Any, Any], Any]]] = {
     BareSampler: {
         "caption": lambda model, ready: model.caption(ready),
         "sample": lambda model, ready: model.sample(ready, ["a"]),
+    },
+    BareAnswerer: {
+        "caption": lambda model, ready: model.caption(ready),
+        "answer": lambda model, ready: model.answer(ready),
     },
     BareTagger: {"tag": lambda model, ready: model.tag(ready)},
     BareMatcher: {"match": lambda model, ready: model.match(ready, [["red", "blue"]])},
@@ -69,7 +84,7 @@ def with_weights(kind: type[Any]) -> Any:
 
 def protocols_of(pack: Pack, model: Any) -> set[str]:
     models = pack.module("interrogator.models")
-    names = ("Captioner", "Samples", "Tagger", "Matcher", "Encoder")
+    names = ("Captioner", "Samples", "Answers", "Tagger", "Matcher", "Encoder")
     return {name for name in names if isinstance(model, getattr(models, name))}
 
 
@@ -105,6 +120,10 @@ def test_what_a_model_says_of_itself_is_passed_on(pack: Pack, kind: type[Any]) -
         assert (model.context_length, model.count("a b"), model.fits("a b")) == (bare_models.CONTEXT, 4, True)
     if "Captioner" in PROTOCOLS[kind]:
         assert model.abilities is bare.abilities
+    if "Answers" in PROTOCOLS[kind]:
+        assert model.prompts is bare.prompts
+        with pytest.raises(RequestError, match="asks for the moon"):
+            model.check(CaptionOptions(ask="the moon"))
 
 
 @pytest.mark.parametrize(("kind", "name"), EACH_CALL)
@@ -142,6 +161,31 @@ def test_a_models_device_is_where_it_computes_wherever_it_waits(
     assert models.hosted(BareEncoder()).device == torch.device("cpu")  # nobody moves it
 
 
+@pytest.mark.parametrize(("weights", "expected"), [("model.onnx", "meta"), ("model.safetensors", "cpu")])
+def test_a_model_whose_runtime_keeps_its_weights_is_loaded_where_it_computes(
+    tagger_family: Pack, monkeypatch: pytest.MonkeyPatch, weights: str, expected: str
+) -> None:
+    """ComfyUI moves weights of torch from where they wait; onnxruntime's stay where they were loaded."""
+    put_tagger(tagger_family.comfyui)
+    monkeypatch.setattr(
+        tagger_family.comfyui.management, "get_torch_device", lambda: torch.device("meta"), raising=False
+    )
+    pool, loaded = tagger_family.module("interrogator.model_pool"), []
+    located = tagger_family.module("interrogator.models").Located
+    monkeypatch.setattr(
+        pool, "locate",
+        lambda role, name, **_: located(role, str(name), "colors", parts=SimpleNamespace(weights=Path(weights))),
+    )  # fmt: skip
+
+    def load(found: Any, device: Any, dtype: Any) -> Any:
+        loaded.append(str(device))
+        return BareTagger()
+
+    monkeypatch.setattr(pool, "load", load)
+    run(tagger_family.nodes["InterrogatorLoadTagger"], model="taggers/colors")
+    assert loaded == [expected]
+
+
 def test_the_pool_leaves_moving_to_comfyui(new_comfyui: Callable[..., ComfyUI]) -> None:
     """A pool that puts a model back where it was loaded would fight with ComfyUI for it."""
     pack = load_pack(new_comfyui())
@@ -153,15 +197,15 @@ def test_the_pool_leaves_moving_to_comfyui(new_comfyui: Callable[..., ComfyUI]) 
 
 def test_files_are_found_once(new_comfyui: Callable[..., ComfyUI], monkeypatch: pytest.MonkeyPatch) -> None:
     pack = load_pack(new_comfyui())
-    registry = pack.module("interrogator.registry")
+    pool = pack.module("interrogator.model_pool")
     found: list[str] = []
-    locate = registry.locate
+    locate = pool.locate
 
     def counted(role: str, name: str, **options: Any) -> Any:
         found.append(role)
         return locate(role, name, **options)
 
-    monkeypatch.setattr(registry, "locate", counted)
+    monkeypatch.setattr(pool, "locate", counted)
     for _ in range(2):
         run(pack.nodes["InterrogatorLoadEncoder"], model="demo")
         run(pack.nodes["InterrogatorLoadCaptioner"], model="demo")
@@ -238,25 +282,45 @@ def put_tagger(comfyui: ComfyUI) -> Path:
     return folder
 
 
-def test_without_a_tagger_the_loader_says_where_to_put_one(new_comfyui: Callable[..., ComfyUI]) -> None:
-    pack = load_pack(new_comfyui())
-    loader = pack.nodes["InterrogatorLoadTagger"]
-    (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
-    assert len(model.options) == 1 and "models/interrogator/taggers" in model.default
-    folder = pack.comfyui.models / "interrogator" / "taggers"
-    with pytest.raises(ValueError, match=r"^No tagger found: .*\.$") as caught:
-        run(loader)
-    assert str(folder) in str(caught.value)
-
-
 def test_a_tagger_of_the_users_is_offered_and_loaded(tagger_family: Pack) -> None:
     folder = put_tagger(tagger_family.comfyui)
     loader = tagger_family.nodes["InterrogatorLoadTagger"]
     (model,) = [piece for piece in loader.GET_SCHEMA().inputs if piece.id == "model"]
-    assert model.options == [model.default] == ["taggers/colors"]
+    assert model.options[-1] == "taggers/colors" and model.default in model.options
     tagger = run(loader, model="taggers/colors")[0][0]
     assert tagger.origin.folder == folder and protocols_of(tagger_family, tagger) == {"Tagger"}
     assert run(loader, model="taggers/colors")[0][0] is tagger
+
+
+@pytest.mark.parametrize("folder", ["wd14_tagger", "comfyui-wd14-tagger", "taggers"])
+def test_a_tagger_of_two_files_among_others_is_offered_and_tags(
+    new_comfyui: Callable[..., ComfyUI], tmp_path: Path, folder: str
+) -> None:
+    """So ComfyUI-WD14-Tagger keeps them, in its own folder unless the user named another."""
+    comfyui = new_comfyui()
+    place = {
+        "wd14_tagger": comfyui.models / "wd14_tagger",
+        "comfyui-wd14-tagger": tmp_path / "custom_nodes" / "ComfyUI-WD14-Tagger" / "models",
+        "taggers": comfyui.models / "interrogator" / "taggers",
+    }[folder]
+    comfyui.folders.add_model_folder_path("custom_nodes", str(tmp_path / "custom_nodes"))
+    weights = tiny_taggers.vit()
+    tiny_taggers.write_table(place / "wd-v1-4-moat-tagger-v2.csv")
+    tiny_taggers.write_wd_model(place / "wd-v1-4-moat-tagger-v2.onnx", weights)
+    (place / "lonely.onnx").write_bytes(b"x")
+    (place / "other.csv").write_bytes(b"x")
+    pack = load_pack(comfyui)
+    models = pack.module("nodes.models")
+    known = {row.name for row in pack.library.catalog.MODELS}
+    assert set(models.names("tagger")) - known == {f"{place.name}/wd-v1-4-moat-tagger-v2.onnx"}
+    assert not any("moat" in name for name in models.names("captioner"))
+    loader = pack.nodes["InterrogatorLoadTagger"]
+    tagger = run(loader, model=f"{place.name}/wd-v1-4-moat-tagger-v2.onnx")[0][0]
+    assert protocols_of(pack, tagger) == {"Tagger"} and tagger.module is None
+    comfyui.management.loads.clear()
+    (found,) = run(pack.nodes["InterrogatorTag"], image=images([RED]), tagger=tagger, threshold=0.0001)[2]
+    assert {entry["text"] for entry in json.loads(found)} >= {"hatsune miku"}
+    assert comfyui.management.loads == []  # onnxruntime keeps the weights
 
 
 def test_a_family_added_as_one_module_and_one_row_works_in_the_nodes(
@@ -319,8 +383,40 @@ def test_without_a_tagger_there_are_no_tags(pack: Pack, demo: Demo, creatures: l
     assert [type(value) for value in ran[4]] == [ExecutionBlocker]
     with pytest.raises(ValueError, match="connect Load Tagger"):
         run(node, mode="tags", **parts)
-    with pytest.raises((ValueError, Refused)):  # no input for a tagger, no mode for its tags
-        run(pack.nodes["InterrogatorImage"], image=parts["image"], preset="demo", mode="tags")
+
+
+def test_connected_models_take_the_place_of_the_presets(
+    pack: Pack, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is connected is not looked for, so it serves a preset whose own models are not on this machine."""
+    hosted = pack.module("nodes.models").hosted
+    parts = {"captioner": hosted(BareCaptioner()), "encoder": hosted(BareEncoder()), "tagger": hosted(BareTagger())}
+    node, given = pack.nodes["InterrogatorImage"], {"image": images([RED, BLUE]), "preset": "sdxl", "banks": demo.banks}
+    ran = run(node, mode="fast", negative=True, **given, **parts)
+    assert ran[1] == ["a red thing", "a blue thing"]
+    assert all(text.startswith(f"{caption}, ") for text, caption in zip(ran[0], ran[1], strict=True))
+    assert len(ran[2]) == 2 and ran[3] == ["red, green", "blue, green"]
+    for missing, where in (("captioner", "captioners"), ("encoder", "encoders")):
+        rest = {role: model for role, model in parts.items() if role != missing}
+        with pytest.raises(pack.module("interrogator.errors").ModelNotFoundError, match=where):
+            run(node, mode="fast", **given, **rest)
+    assert run(node, mode="caption", captioner=parts["captioner"], **given)[0] == ["a red thing", "a blue thing"]
+
+
+def test_interrogate_image_tags_with_a_connected_tagger(pack: Pack, demo: Demo) -> None:
+    tagger, node = pack.module("nodes.models").hosted(BareTagger()), pack.nodes["InterrogatorImage"]
+    given = {"image": images([RED, BLUE]), "preset": "demo"}
+    ran = run(node, mode="tags", tagger=tagger, **given)
+    assert ran[0] == ran[3] == ["red, green", "blue, green"] and ran[1] == ["", ""]
+    beside = run(node, mode="caption", tagger=tagger, **given)
+    assert beside[3] == ran[3] and beside[0] != ran[0]
+    without = run(node, mode="caption", **given)
+    assert [type(value) for value in without[3]] == [ExecutionBlocker]
+
+
+def test_a_preset_without_a_tagger_says_what_to_connect(pack: Pack) -> None:
+    with pytest.raises(ValueError, match="Preset sdxl has no tagger: connect one"):
+        run(pack.nodes["InterrogatorImage"], image=images([RED]), preset="sdxl", mode="tags")
 
 
 @pytest.mark.parametrize("kind", [BareCaptioner, BareSampler])

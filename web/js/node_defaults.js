@@ -11,6 +11,8 @@ import { after } from "./handlers.js";
 
 const PRESET = "Interrogator.Preset";
 const DOWNLOAD = "Interrogator.Download";
+/** `nodes/addresses.py` reads it, because no workflow may say where else pictures go. */
+const ENDPOINT = "Interrogator.Endpoint";
 
 /** The names and tooltips are translated in `locales/<language>/settings.json`. */
 export const SETTINGS = [
@@ -28,8 +30,17 @@ export const SETTINGS = [
     name: "Default preset",
     tooltip: "The preset that new Interrogate Image nodes start with.",
     type: "combo",
-    options: ["sd15", "sd21", "sdxl", "small", "demo"],
+    options: ["sd15", "sd21", "sdxl", "anime", "flux", "vlm", "small", "demo"],
     defaultValue: "sd15",
+  },
+  {
+    id: ENDPOINT,
+    category: ["Interrogator", "Captioner at an Endpoint", "Endpoint"],
+    name: "Endpoint",
+    tooltip:
+      "Address of the server that captions for Captioner at an Endpoint, such as http://127.0.0.1:1234/v1. Pictures are sent there. A key belongs in the environment variable INTERROGATOR_API_KEY.",
+    type: "text",
+    defaultValue: "",
   },
 ];
 

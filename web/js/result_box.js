@@ -10,6 +10,9 @@ import { words } from "./words.js";
 
 const SAID_FOR_MS = 1500;
 
+/** The words for what the server remarks on a result; anything else it may say is left out. */
+const REMARKS = { cut: "cut", looped: "looped", no_tags: "noTags" };
+
 export class ResultBox {
   /** @type {Results} */
   #found = { count: 0, results: [] };
@@ -80,7 +83,7 @@ export class ResultBox {
   }
 
   #page() {
-    const { text, caption, negative, phrases } = this.#result;
+    const { text, caption, negative, phrases, full, remarks } = this.#result;
     const page = element("div", "interrogator-page");
     // With the focus, the page scrolls by arrow keys, and Nodes 2.0 leaves it the mouse wheel.
     page.tabIndex = 0;
@@ -88,7 +91,8 @@ export class ResultBox {
     if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
     if (caption && caption !== text) page.append(labelled(words().caption, caption));
     if (negative) page.append(labelled(words().negative, negative));
-    if (phrases.length) page.append(bars(phrases));
+    page.append(...remarks.filter((remark) => Object.hasOwn(REMARKS, remark)).map(remarkLine));
+    if (phrases.length) page.append(bars(phrases, full));
     if (this.#found.count > this.#found.results.length) page.append(firstOnes(this.#found));
     return page;
   }
@@ -128,12 +132,17 @@ function labelled(label, text) {
   return element("p", "interrogator-line", element("span", "interrogator-label", label), " ", text);
 }
 
+function remarkLine(remark) {
+  return element("p", "interrogator-note", words()[REMARKS[remark]]);
+}
+
 /**
- * One bar per phrase; the most similar phrase fills the width.
+ * One bar per phrase.
  * @param {Phrase[]} phrases
+ * @param {number | null} full - what fills the width; the most similar phrase if null
  */
-function bars(phrases) {
-  const largest = Math.max(...phrases.map((phrase) => phrase.similarity));
+function bars(phrases, full) {
+  const largest = full ?? Math.max(...phrases.map((phrase) => phrase.similarity));
   return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, largest)));
 }
 
@@ -144,7 +153,7 @@ function bars(phrases) {
 function bar({ text, bank, similarity }, largest) {
   const share = largest > 0 ? Math.max(similarity, 0) / largest : 0;
   const fill = element("span", "interrogator-fill");
-  fill.style.width = `${Math.round(share * 100)}%`;
+  fill.style.width = `${Math.min(Math.round(share * 100), 100)}%`;
   return element(
     "li",
     "interrogator-bar",

@@ -9,6 +9,7 @@ const NODES = new Set([
   "InterrogatorImage",
   "InterrogatorAdvanced",
   "InterrogatorCaption",
+  "InterrogatorTag",
   "InterrogatorNegative",
   "InterrogatorRank",
   "InterrogatorSimilarity",

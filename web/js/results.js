@@ -5,7 +5,7 @@
  */
 
 /**
- * A phrase, its bank, and its cosine similarity to the image.
+ * A phrase, its bank, and its cosine similarity to the image; or a tag, its category, and its probability.
  * @typedef {{text: string, bank: string, similarity: number}} Phrase
  */
 
@@ -17,6 +17,8 @@
  * @property {string} negative
  * @property {number | null} similarity - of the text and the image
  * @property {Phrase[]} phrases
+ * @property {number | null} full - the number whose bar fills the width; the largest one if null
+ * @property {string[]} remarks - on the text, such as `cut`
  */
 
 /**
@@ -27,6 +29,7 @@
 
 const MOST_RESULTS = 100;
 const MOST_PHRASES = 64;
+const MOST_REMARKS = 8;
 /** Longer than any prompt; a ranking of a thousand phrases comes close. */
 const MOST_CHARACTERS = 32_000;
 
@@ -58,6 +61,8 @@ function readResult(entry) {
     negative: asText(entry?.negative),
     similarity: asNumber(entry?.similarity),
     phrases: asList(entry?.phrases).slice(0, MOST_PHRASES).map(readPhrase),
+    full: asNumber(entry?.full),
+    remarks: asList(entry?.remarks).slice(0, MOST_REMARKS).map(asText),
   };
 }
 

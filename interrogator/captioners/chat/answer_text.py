@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import RequestError
@@ -56,9 +56,9 @@ class AnswerText:
         return Sampled(text, tuple(one.tokens), one.log_probability, one.ended)
 
     @property
-    def forbids(self) -> Any:
-        """Whether a token completes a forbidden phrase, as `TokenRules` asks; never where nothing is forbidden."""
-        return self._completes if self._forbidden is not None else _never
+    def forbids(self) -> Callable[[list[int], int], bool] | None:
+        """Whether a token completes a forbidden phrase, as `TokenRules` asks; None where nothing is forbidden."""
+        return self._completes if self._forbidden is not None else None
 
     def _completes(self, tokens: list[int], token: int) -> bool:
         """Whether the text of tokens and one more ends with a forbidden phrase. Not held against `catfish`: `cat`."""
@@ -113,7 +113,3 @@ def _pattern(phrases: Sequence[str]) -> re.Pattern[str] | None:
     if not all(spaced):
         raise RequestError("forbidden words must not be empty")
     return re.compile(rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)", re.IGNORECASE) if spaced else None
-
-
-def _never(tokens: list[int], token: int) -> bool:
-    return False

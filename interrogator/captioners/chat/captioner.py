@@ -40,7 +40,7 @@ _REFUSED = (ValueError, TypeError, IndexError, ZeroDivisionError)
 
 @dataclass(frozen=True)
 class _Some:
-    """Images, what stands in front of the answer about each, and what their random numbers hang on."""
+    """Images, what stands in front of the answer about each, and where samples are drawn what their numbers hang on."""
 
     pixels: list[Pixels]
     texts: list[str]
@@ -120,7 +120,7 @@ class ChatCaptioner:
     def check(self, options: CaptionOptions) -> None:
         """Raises RequestError: the model cannot do what the options ask for, or the question needs what they lack."""
         require(self, abilities_for(options))
-        questions(replace(options, tags=("",)), 1, self.prompts, self._kind.question)
+        self._texts(replace(options, tags=("",)), 1)
 
     def caption(
         self, prepared: Sequence[Pixels], options: CaptionOptions = DEFAULT_OPTIONS, progress: Progress | None = None
@@ -153,7 +153,7 @@ class ChatCaptioner:
         reader = AnswerText(self.processor.tokenizer, options, self._tokenizing)
         rules = one_sample(options) if options.temperature else greedy(options)
         again = replace(rules, repetition_penalty=rules.repetition_penalty * _AGAIN)
-        rows = [Row(content_key(pixels)) if options.temperature else Row() for pixels in prepared]
+        rows = [Row(content_key(pixels)) for pixels in prepared] if options.temperature else []
         order = sorted(range(len(prepared)), key=lambda index: -prepared[index].shape[0] * prepared[index].shape[1])
         answers: dict[int, Answer] = {}
 
@@ -163,7 +163,8 @@ class ChatCaptioner:
             batch = order[start:stop]
 
             def written(these: Sequence[int], rules: SamplingOptions) -> dict[int, Written | str]:
-                some = _Some([prepared[i] for i in these], [texts[i] for i in these], [rows[i] for i in these])
+                own = [rows[i] for i in these] if rows else []
+                some = _Some([prepared[i] for i in these], [texts[i] for i in these], own)
                 return dict(zip(these, self._write(model, some, rules, options), strict=True))
 
             found = written(batch, rules)
@@ -238,7 +239,8 @@ class ChatCaptioner:
 
     def _texts(self, options: CaptionOptions, count: int) -> list[str]:
         """What stands in front of the answer about each image."""
-        system = options.system.strip() or (self._kind.system if self._wording.knows_system else "")
+        own = self._kind.system if self._wording.knows_system and self._wording.takes_texts else ""
+        system = options.system.strip() or own
         asked = questions(options, count, self.prompts, self._kind.question)
         return [self._wording.text(question, system, options.prefix.strip()) for question in asked]
 
@@ -251,6 +253,25 @@ class ChatCaptioner:
         forbids: Callable[[list[int], int], bool] | None = None,
     ) -> list[Written | str]:
         """For each image what the model wrote about it, or why it cannot read it."""
+        if self._kind.pads:
+            return self._write_batch(model, some, rules, options, forbids)
+        found: dict[int, Written | str] = {}
+        for text in dict.fromkeys(some.texts):
+            these = [number for number, own in enumerate(some.texts) if own == text]
+            rows = [some.rows[n] for n in these] if some.rows else []
+            alike = _Some([some.pixels[n] for n in these], [text] * len(these), rows)
+            found |= dict(zip(these, self._write_batch(model, alike, rules, options, forbids), strict=True))
+        return [found[number] for number in range(len(some.texts))]
+
+    def _write_batch(
+        self,
+        model: Any,
+        some: _Some,
+        rules: SamplingOptions,
+        options: CaptionOptions,
+        forbids: Callable[[list[int], int], bool] | None,
+    ) -> list[Written | str]:
+        """`_write` for texts that can be padded to one length."""
         images = [shrunk(Image.fromarray(pixels), options.max_pixels) for pixels in some.pixels]
         with self._tokenizing:
             batch, refused = self._tensors(images, some.texts)
@@ -259,14 +280,13 @@ class ChatCaptioner:
         if taken:
             assert rules.max_new_tokens is not None
             self._inputs.check_length(batch, rules.max_new_tokens)
-            rows = [some.rows[number] for number in taken] if rules.temperature or forbids else ()
+            rows = [some.rows[number] for number in taken] if some.rows else []
             follow = TokenRules(rules, rows, self._ends, forbids)
-            watch = StepWatch(stop_loops=options.num_beams == 1 and forbids is None)
-            settings: dict[str, Any] = {
-                "max_new_tokens": rules.max_new_tokens,
-                "num_beams": 1 if rows else options.num_beams,
-            }
-            if settings["num_beams"] > 1:
+            beams = 1 if rows else options.num_beams
+            # Of beams none ends before all are compared, and samples are what was drawn.
+            watch = StepWatch(stop_loops=beams == 1 and rules.count == 1)
+            settings: dict[str, Any] = {"max_new_tokens": rules.max_new_tokens, "num_beams": beams}
+            if beams > 1:
                 settings["length_penalty"] = float(options.length_penalty)
             written = write(
                 model, on_device(batch, self.device, self.dtype), follow, watch, self._kind.writer, **settings

@@ -20,12 +20,13 @@ class ChatFamily:
     Attributes:
         question: what is asked where nobody asks.
         max_new_tokens: length of an answer where nobody says, from the authors' examples.
-        system: the system prompt where nobody gives one; "" is that of the template.
+        system: the system prompt where nobody gives one and the template takes texts; "" is that of the template.
         image_tokens: see `ImageTokens`.
         template: whether the text in front of the answer is made by a chat template.
         lead: without a template what stands in front of the question.
         asked: whether it can be asked anything.
         prefix: whether an answer can be begun for it.
+        pads: whether prompts of different lengths can be padded to one batch.
         writer: the attribute of the model whose `generate` writes, where the model hands over to it.
     """
 
@@ -37,6 +38,7 @@ class ChatFamily:
     lead: str = ""
     asked: bool = True
     prefix: bool = True
+    pads: bool = True
     writer: str = ""
 
 
@@ -70,16 +72,18 @@ FAMILIES: Mapping[str, ChatFamily] = {
     # Loaded by `captioners.florence2`; `<CAPTION>` is its shortest task. The length is that of its model card.
     "florence2": ChatFamily(question="<DETAILED_CAPTION>", max_new_tokens=1024, template=False, prefix=False),
     "git": ChatFamily(question="", max_new_tokens=50, image_tokens="inserted", template=False, asked=False),
-    # Continues a text; with <grounding> in front it would write boxes between the words.
+    # Continues a text; with <grounding> in front it would write boxes between the words. While it writes, it counts the
+    # positions of tokens from the padding on.
     "kosmos-2": ChatFamily(
-        question="An image of", max_new_tokens=128, image_tokens="inserted", template=False, writer="text_model"
+        question="An image of", max_new_tokens=128, image_tokens="inserted", template=False, pads=False,
+        writer="text_model",
     ),
 }  # fmt: skip
 """By `model_type` in `config.json`."""
 
 _UNLISTED = ChatFamily(image_tokens="any")
 
-# github.com/fpgaminer/joycaption: LLaVA of SigLIP and Llama.
+# github.com/fpgaminer/joycaption: LLaVA of SigLIP and Llama, with a template that puts in the image by itself.
 _JOY_CAPTION = replace(_CHAT, system="You are a helpful image captioner.", max_new_tokens=512)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Inputs:
     def __init__(self, model: Any, processor: Any, family: ChatFamily, wording: Wording, name: str) -> None:
         self._processor = processor
         self._config = model.config
+        self._takes_types = "token_type_ids" in signature(model.forward).parameters
         self._vocabulary = model.get_input_embeddings().weight.shape[0]
         self._family = family
         self._wording = wording
@@ -65,6 +67,8 @@ class Inputs:
             given["add_special_tokens"] = False
         batch = dict(self._processor(**given, return_tensors="pt"))
         batch.pop("labels", None)  # of PaliGemma, for training
+        if not self._takes_types:
+            batch.pop("token_type_ids", None)  # which tokenizers of transformers 4 add whatever the model takes
         if "input_ids" in batch:
             self._check(batch, len(images))
         if not self._family.asked and "input_ids" in batch:

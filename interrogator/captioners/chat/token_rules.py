@@ -34,10 +34,12 @@ class StepWatch:
     Attributes:
         stop_loops: whether it does.
         start: how many tokens stand in front of the answers; -1 before the first step.
+        stops: by row how many tokens it had when it was ended here; what follows is padding.
     """
 
     stop_loops: bool
     start: int = -1
+    stops: dict[int, int] = field(default_factory=dict)
 
     def __call__(self, ids: Tensor, scores: Tensor, **_: object) -> Tensor:
         """Which rows of `ids` [R, t] are at their end: bool [R]. Called once a token."""
@@ -46,7 +48,11 @@ class StepWatch:
         if not self.stop_loops:
             return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
         tails = ids[:, max(self.start, ids.shape[1] - LOOP_WINDOW) :].tolist()
-        return torch.tensor([loops(tail) for tail in tails], device=ids.device)
+        found = [loops(tail) for tail in tails]
+        for row, repeats in enumerate(found):
+            if repeats:
+                self.stops.setdefault(row, ids.shape[1])
+        return torch.tensor(found, device=ids.device)
 
 
 @dataclass
@@ -57,7 +63,7 @@ class TokenRules:
         rules: what to follow.
         rows: one for each answer where samples are drawn; () takes the likeliest tokens, also with beams.
         ends: the tokens that end an answer.
-        forbidden: the tokens that must not follow the tokens of an answer and one more that was chosen.
+        forbidden: whether a token must not follow the tokens of an answer; asked of tokens that were drawn.
         log_probabilities: for each row that of each chosen token, by the model alone.
     """
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ...errors import ModelLoadError
+from ...errors import ModelLoadError, RequestError
 from .families import ChatFamily
 from .processor import template_of
 
 # Words that no template contains, to find out what a template does with them.
 _QUESTION, _SYSTEM = "Zyxquestion", "Zyxsystem"
+
+# What a template writes that takes contents for texts and is given parts.
+_LEAKED = re.compile(r"""["']type["']\s*:""")
 
 
 class Wording:
@@ -17,6 +21,7 @@ class Wording:
 
     Attributes:
         knows_system: whether it takes a system prompt.
+        takes_texts: whether its template takes contents that are texts, not parts, as JoyCaption's.
         shows_start: whether its texts begin with the start token, which the tokenizer then must not add.
     """
 
@@ -26,11 +31,12 @@ class Wording:
         self._family = family
         self._template = template_of(processor) if family.template else None
         self._style = 0
-        self.knows_system = self.shows_start = False
+        self.knows_system = self.shows_start = self.takes_texts = False
         if self._template is not None:
             self._style = self._working_style(name)
             with_system = self._rendered(_QUESTION, _SYSTEM, self._style)
             self.knows_system = with_system is not None and with_system.count(_SYSTEM) == 1
+            self.takes_texts = self._style > 0
             start = processor.tokenizer.bos_token
             self.shows_start = bool(start) and self.text(_QUESTION).startswith(start)
 
@@ -40,7 +46,13 @@ class Wording:
         return self._template is not None
 
     def text(self, question: str, system: str = "", prefix: str = "") -> str:
-        """What stands in front of the answer to a question; it ends with the prefix that the answer begins with."""
+        """What stands in front of the answer to a question; it ends with the prefix that the answer begins with.
+
+        Raises RequestError: one of them holds what stands for an image.
+        """
+        for mark in self._marks():
+            if any(mark in words for words in (question, system, prefix)):
+                raise RequestError(f"a question must not hold {mark}, which stands for an image; leave it out")
         if self._template is None:
             return self._family.lead + " ".join(part for part in (question, prefix) if part)
         text = self._rendered(question, system, self._style)
@@ -56,7 +68,7 @@ class Wording:
         found: dict[int, int] = {}
         for style in range(len(_STYLES)):
             text = self._rendered(_QUESTION, "", style)
-            if text is not None and text.count(_QUESTION) == 1:
+            if text is not None and text.count(_QUESTION) == 1 and not _LEAKED.search(text):
                 found[style] = max((text.count(mark) for mark in self._marks()), default=0)
                 if found[style] == 1:
                     return style

@@ -63,7 +63,9 @@ def write(
         **inputs, **given, **settings, do_sample=False, use_cache=True, pad_token_id=padding,
         eos_token_id=list(rules.ends) or None, stopping_criteria=[watch],
     )  # fmt: skip
-    rows: list[list[int]] = found[:, max(0, watch.start) :].tolist()
+    rows: list[list[int]] = [
+        row[max(0, watch.start) : watch.stops.get(number)] for number, row in enumerate(found.tolist())
+    ]
     values: Sequence[Sequence[float]] = rules.log_probabilities or [[]] * len(rows)
     return [_cut(row, rules.ends, own) for row, own in zip(rows, values, strict=True)]
 

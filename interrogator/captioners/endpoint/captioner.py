@@ -69,8 +69,8 @@ class EndpointCaptioner:
         if not address.is_loopback:
             logger.warning("pictures are sent to %s, which is not on this machine", address.base)
         self._pool = ThreadPoolExecutor(limits.in_flight + _AHEAD, thread_name_prefix="endpoint")
-        ((model,),) = send_all(self._pool, [[Server(address, limits, key).choose_model]], None)
-        self._server = Server(replace(address, model=model), limits, key)
+        self._server = Server(address, limits, key)
+        send_all(self._pool, [[self._server.choose_model]], None)
         self.name = str(self._server.address)
         self.origin = origin or Located("captioner", self.name, self.family, None, address)
 

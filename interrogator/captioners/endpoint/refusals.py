@@ -21,8 +21,9 @@ _NO_VISION = re.compile(
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"(?:model\b.{0,120}?(?:not found|does not exist|not exist|not loaded|no such)"
-    r"|(?:no such|unknown|invalid|not a valid) model|^server is pinned to)",  # the last: transformers serve
+    r"\bmodel(?:\s+\S{1,120})?\s+(?:(?:is |was )?not (?:found|loaded)|does not exist)"
+    r"|(?:no such|unknown|invalid|not a valid) model\b"
+    r"|^server is pinned to",  # transformers serve
     re.IGNORECASE,
 )
 _LISTED = 12
@@ -45,6 +46,11 @@ def error_of(reply: Reply, base: str, model: str, models: Sequence[str], key: st
     if _NO_VISION.search(said):
         return EndpointError(
             f"the model {model} at {base} takes no pictures ({said}): load one that sees, for llama.cpp with --mmproj"
+        )
+    if status == 404 and not models:
+        return EndpointError(
+            f"{base} has no chat completions or no model {model!r} ({said}): correct the address, which usually ends in"
+            " /v1, or the name of the model"
         )
     if status == 404 or (400 <= status < 500 and _NO_MODEL.search(said)):
         return EndpointError(f"{base} has no model {model!r} ({said}); {one_of(models)}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from ...errors import CaptionError, EndpointError, RequestError
@@ -23,6 +25,7 @@ KEY_VARIABLE = "INTERROGATOR_API_KEY"
 
 _LOOK_SECONDS = 15.0  # for a request that no model has to work on
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_SHORTEST_PAUSE = 0.2  # whatever the server says
 _NO_LIST = frozenset({400, 404, 405, 501})
 
 
@@ -57,21 +60,21 @@ class Server:
         self._models: list[str] = []
         self._slots = threading.BoundedSemaphore(limits.in_flight)
 
-    def choose_model(self, call: Call) -> str:
-        """The model that the address names, or else the only one that the server has. Asks the server in any case.
+    def choose_model(self, call: Call) -> None:
+        """Add the only model that the server has to an address that names none. Asks the server in any case.
 
         Raises EndpointError: no such server answers, it wants another key, or it has none or several models.
         """
         models = self._listed(call)
         if self.address.model:
-            return self.address.model
+            return
         if models is None:
             raise EndpointError(f"{self.address.base} does not list its models: {one_of(())}")
         writing = [name for name in models if "embed" not in name.lower()] or models  # LM Studio always lists one
         if len(writing) != 1:
             has = "several models" if writing else "no model"
             raise EndpointError(f"{self.address.base} has {has}: {one_of(writing)}")
-        return writing[0]
+        self.address = replace(self.address, model=writing[0])
 
     def complete(self, call: Call, body: bytes) -> Completion:
         """What the model answers to a request.
@@ -164,7 +167,7 @@ class Server:
                         " where it stopped"
                     )
             logger.info("%s: %s; trying again", self.address.base, trouble)
-            call.sleep(pause if wanted is None else wanted)
+            call.sleep(pause if wanted is None else max(wanted, _SHORTEST_PAUSE))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
@@ -190,6 +193,8 @@ def _retry_after(reply: Reply) -> float | None:
 
 def _said(error: BaseException) -> str:
     """What an exception of a connection says, in one line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified: {error.verify_message}"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:200]
 

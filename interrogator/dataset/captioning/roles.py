@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...captioners.abilities import lacks
+from ...captioners.abilities import in_words, lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
 from ...models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
@@ -66,13 +66,15 @@ class Roles:
         if settings.rules.forbidden:
             wanted |= {"sampling": "forbidden words", "forbidden words": "forbidden words"}
         asked = {
-            "prefix": (settings.caption_prefix, "a caption prefix"), "prompt": (settings.ask, "a question"),
-            "system prompt": (settings.system, "a system prompt"), "sampling": (settings.temperature, "a temperature"),
+            "prefix": (settings.caption_prefix, "a caption prefix"), "prompt": (settings.ask, "ask"),
+            "system prompt": (settings.system, "system"), "sampling": (settings.temperature, "a temperature"),
         }  # fmt: skip
         wanted |= {ability: what for ability, (given, what) in asked.items() if given}
         for ability, what in sorted(wanted.items()):
             if lacks(captioner, ability):
-                raise RequestError(f"{captioner.name} cannot do {ability}, which {what} asks for; choose another model")
+                raise RequestError(
+                    f"{captioner.name} cannot do {in_words(ability)}, which {what} asks for; choose another model"
+                )
         if isinstance(captioner, Answers):
             captioner.check(settings.caption_options)
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..attributes import Creature
+from ..attributes import COLORS, FEATURES, Creature
 from ..tags import GROUPS, TAGS, true_tags
 from .classifier import optimizer_of, schedule
 from .data import Pictures, batches, moved
@@ -27,8 +27,39 @@ MODEL_ARGS: dict[str, Any] = {"layers": [2, 1, 1, 1], "width_factor": 0.24}
 """timm's TResNet, of a sixtieth of its size: of the nets tried, it learns most in the same time on a CPU."""
 
 
+class Head(nn.Module):
+    """The logits of all tags, [B, tags], from features [B, D], as long as the model learns.
+
+    That of a feature with its colour, such as `pink_crown`, is the sum of one for the feature and one for the colour:
+    all features teach the colours together. Alone, each of the forty pairs would have one picture in fifty.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        before = sum(len(group) for group in GROUPS[:2])
+        self.features = slice(before, before + len(FEATURES))
+        self.colors = slice(before + len(GROUPS[2]), before + len(GROUPS[2]) + len(COLORS))
+        self.linear = nn.Linear(width, len(TAGS) - len(GROUPS[3]) + len(COLORS))
+        self.offset = nn.Parameter(torch.tensor(-5.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self._spread(self.linear(features), self.offset)
+
+    def _spread(self, parts: Tensor, offset: Tensor | float) -> Tensor:
+        pairs = parts[:, self.features, None] + parts[:, None, self.colors] + offset  # [B, features, colors]
+        return torch.cat([parts[:, : self.colors.start], pairs.flatten(1), parts[:, self.colors.stop :]], 1)
+
+    @torch.no_grad()
+    def as_linear(self) -> nn.Linear:
+        """The layer that gives the same logits."""
+        plain = nn.Linear(self.linear.in_features, len(TAGS))
+        plain.weight.copy_(self._spread(self.linear.weight.T, 0.0).T)
+        plain.bias.copy_(self._spread(self.linear.bias[None], self.offset)[0])
+        return plain
+
+
 def prepare(folder: Path) -> nn.Module:
-    """Write config.json and return the untrained model that it describes."""
+    """Write config.json and return the untrained model that it describes, with a Head in place of its last layer."""
     import timm
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,6 +67,7 @@ def prepare(folder: Path) -> nn.Module:
     model = timm.create_model(ARCHITECTURE, pretrained=False, num_classes=len(TAGS), **MODEL_ARGS)
     content = json.dumps(_configuration(model), indent=2) + "\n"
     (folder / "config.json").write_text(content, encoding="utf-8")
+    model.head.fc = Head(model.num_features)
     return cast(nn.Module, model)
 
 
@@ -86,7 +118,7 @@ def tag_loss(logits: Tensor, flags: Tensor) -> Tensor:
     """
     loss = nn.functional.binary_cross_entropy_with_logits(logits, flags, reduction="none").sum(-1).mean()
     sizes = [len(group) for group in GROUPS]
-    for part, true in zip(logits.split(sizes, -1), flags.split(sizes, -1), strict=True):
+    for part, true in zip(torch.split(logits, sizes, -1), torch.split(flags, sizes, -1), strict=True):
         loss = loss - (true * part.log_softmax(-1)).sum(-1).mean()
     return loss
 
@@ -95,7 +127,7 @@ def train(model: nn.Module, pictures: Pictures, size: int, epochs: float, rate: 
     """Teach the model which tags are true of the pictures, mirrored, shifted and reduced to `size`."""
     flags = tag_flags(pictures.truths)
     pixels = reduced(pictures.pixels, size)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a quarter faster on the CPU
+    model.to(memory_format=torch.channels_last)  # a quarter faster on the CPU
     generator = torch.Generator().manual_seed(7)
     optimizer = optimizer_of((model,), rate)
     total = round(len(flags) * epochs / batch)
@@ -119,14 +151,15 @@ def reduced(pixels: Tensor, size: int) -> Tensor:
     if pixels.shape[-1] == size:
         return pixels
     resize = nn.functional.interpolate
-    return torch.cat([resize(part, (size, size), mode="bicubic", antialias=True) for part in pixels.split(256)])
+    return torch.cat([resize(part, (size, size), mode="bicubic", antialias=True) for part in torch.split(pixels, 256)])
 
 
-def save(model: nn.Module, folder: Path, truths: Sequence[Creature]) -> None:
+def save(model: Any, folder: Path, truths: Sequence[Creature]) -> None:
     """Write the weights as fp16, which timm widens to fp32 when it loads them, and the table of tags.
 
     `count` in the table is in how many training pictures a tag is true.
     """
+    model.head.fc = model.head.fc.as_linear()
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in model.state_dict().items()
