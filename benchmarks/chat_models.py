@@ -12,10 +12,9 @@ from typing import Any
 import torch
 
 from benchmarks.models import SPOKEN_WORDS
-from benchmarks.sizes import TINY_MODEL
+from benchmarks.sizes import CHAT_MODELS, TINY_MODEL
 from interrogator.captioners.named_prompts import NAMED_PROMPTS
 
-SMOLVLM, FLORENCE = "smolvlm2-256m", "florence2-base"
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}"
@@ -28,8 +27,14 @@ _TEMPLATE = (
 
 def write_smolvlm(folder: Path, tiny: bool = False) -> Path:
     """A folder with a SmolVLM2 of the sizes of HuggingFaceTB/SmolVLM2-256M-Video-Instruct."""
-    from transformers import LlamaConfig, SmolVLMConfig, SmolVLMForConditionalGeneration
-    from transformers import SmolVLMImageProcessor, SmolVLMProcessor, SmolVLMVideoProcessor
+    from transformers import (
+        LlamaConfig,
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
 
     tile, patch, scale = (32, 8, 2) if tiny else (512, 16, 4)
     side = 2 * tile if tiny else 4 * tile
@@ -71,8 +76,14 @@ def write_smolvlm(folder: Path, tiny: bool = False) -> Path:
 
 def write_florence(folder: Path, tiny: bool = False) -> Path:
     """A folder with a Florence-2 of the sizes of florence-community/Florence-2-base."""
-    from transformers import BartConfig, CLIPImageProcessor, Florence2Config, Florence2ForConditionalGeneration
-    from transformers import Florence2Processor, GenerationConfig
+    from transformers import (
+        BartConfig,
+        CLIPImageProcessor,
+        Florence2Config,
+        Florence2ForConditionalGeneration,
+        Florence2Processor,
+        GenerationConfig,
+    )
 
     names = {
         "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"
@@ -112,7 +123,13 @@ def write_florence(folder: Path, tiny: bool = False) -> Path:
     return _write(folder, model, Florence2Processor(pixels, tokenizer))
 
 
-WRITERS = {SMOLVLM: write_smolvlm, FLORENCE: write_florence, TINY_MODEL: lambda folder: write_smolvlm(folder, True)}
+def write_tiny(folder: Path) -> Path:
+    """A tiny SmolVLM2, which only shows that everything runs."""
+    return write_smolvlm(folder, tiny=True)
+
+
+WRITERS = {**dict(zip(CHAT_MODELS, (write_smolvlm, write_florence), strict=True)), TINY_MODEL: write_tiny}
+"""By the name of a model what writes it into a folder."""
 
 
 def _tokenizer(special: Sequence[str], names: Mapping[str, str], adds: str | None = None) -> tuple[Any, list[int]]:
