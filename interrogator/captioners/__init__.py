@@ -22,7 +22,7 @@ The families are loaded by `registry`, so importing this package loads no model 
 from __future__ import annotations
 
 from .named_prompts import NAMED_PROMPTS
-from .options import DEFAULT_OPTIONS, CaptionOptions
+from .options import DEFAULT_OPTIONS, LARGEST_PIXELS, CaptionOptions
 from .sampling_options import DEFAULT_SAMPLING, LAION_COCO, Sampled, SamplingOptions
 from .strip import DEFAULT_STRIP, load_strip_list, strip_words
 
@@ -31,6 +31,7 @@ __all__ = [
     "DEFAULT_SAMPLING",
     "DEFAULT_STRIP",
     "LAION_COCO",
+    "LARGEST_PIXELS",
     "NAMED_PROMPTS",
     "CaptionOptions",
     "Sampled",

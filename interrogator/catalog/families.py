@@ -22,6 +22,12 @@ _OPEN_CLIP_FILES = FileSet(
         "config.json",
     ),
 )
+# Weights as transformers saves them, in one file or in several with an index.
+_SHARDS = (
+    Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
+    Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+)
+_WEIGHTS = ("model.safetensors", _SHARDS[0].index, "pytorch_model.bin", _SHARDS[1].index)
 _FILE_TAGGER = ".taggers.tagger:FileTagger"
 
 FAMILIES: tuple[Family, ...] = (
@@ -60,12 +66,7 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(
             required=("config.json",),
             any_of=(
-                (
-                    "model.safetensors",
-                    "model.safetensors.index.json",
-                    "pytorch_model.bin",
-                    "pytorch_model.bin.index.json",
-                ),
+                _WEIGHTS,
                 ("processor_config.json", "preprocessor_config.json"),
                 ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"),
             ),
@@ -90,10 +91,7 @@ FAMILIES: tuple[Family, ...] = (
                 "qformer_tokenizer/special_tokens_map.json",
                 "qformer_tokenizer/vocab.txt",
             ),
-            shards=(
-                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
-                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
-            ),
+            shards=_SHARDS,
         ),
         Marker("config.json", CHAT_TYPES, ".captioners.chat.configuration:why_not"),
     ),
@@ -103,12 +101,7 @@ FAMILIES: tuple[Family, ...] = (
         FileSet(
             required=("config.json",),
             any_of=(
-                (
-                    "model.safetensors",
-                    "model.safetensors.index.json",
-                    "pytorch_model.bin",
-                    "pytorch_model.bin.index.json",
-                ),
+                _WEIGHTS,
                 ("preprocessor_config.json", "processor_config.json"),
                 ("tokenizer.json", "vocab.json"),
             ),
@@ -121,10 +114,7 @@ FAMILIES: tuple[Family, ...] = (
                 "vocab.json",
                 "merges.txt",
             ),
-            shards=(
-                Shards("model.safetensors.index.json", "model-*-of-*.safetensors"),
-                Shards("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
-            ),
+            shards=_SHARDS,
         ),
         Marker("config.json", ("florence2",)),
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..banks import ARTISTS
-from ..captioners import DEFAULT_OPTIONS, NAMED_PROMPTS
+from ..captioners import DEFAULT_OPTIONS, LARGEST_PIXELS, NAMED_PROMPTS
 from ..catalog import DEFAULT_PRESET, PRESETS
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, Mode
@@ -110,6 +110,11 @@ def add_caption_options(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--ask", default="", metavar="TEXT",
         help=f"question or instruction for the captioner, or one of {', '.join(NAMED_PROMPTS)}",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-pixels", type=int, default=DEFAULT_OPTIONS.max_pixels, metavar="N",
+        help="shrink pictures to N pixels for captioners that read any size (default: "
+        f"{DEFAULT_OPTIONS.max_pixels}, at most {LARGEST_PIXELS})",
     )  # fmt: skip
     group.add_argument("--system", default="", metavar="TEXT", help="system prompt for the captioner")
     group.add_argument(

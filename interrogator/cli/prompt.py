@@ -99,6 +99,7 @@ def _caption_options(args: argparse.Namespace) -> CaptionOptions:
         ask=args.ask,
         system=args.system,
         trigger=args.trigger,
+        max_pixels=args.max_pixels,
         temperature=args.temperature,
         top_p=args.top_p,
     )

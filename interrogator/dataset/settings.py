@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from ..captioners import CaptionOptions
+from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..captioners.endpoint.address import Address, is_url
 from ..captioners.named_prompts import text_of
 from ..catalog import known_model
@@ -50,8 +50,8 @@ class Settings:
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
         min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
-        ask, system, temperature, top_p: as in `CaptionOptions`; the trigger is that of the rules, and `{tags}` in the
-            question are the tagger's.
+        ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and
+            `{tags}` in the question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
     """
 
@@ -91,7 +91,8 @@ class Settings:
     ask: str = ""
     system: str = ""
     temperature: float = 0.0
-    top_p: float = 0.9
+    top_p: float = DEFAULT_OPTIONS.top_p
+    max_pixels: int = DEFAULT_OPTIONS.max_pixels
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -145,7 +146,7 @@ class Settings:
         return CaptionOptions(
             max_new_tokens=self.max_new_tokens, repetition_penalty=self.repetition_penalty, prefix=self.caption_prefix,
             ask=self.ask, system=self.system, trigger=self.rules.trigger, temperature=self.temperature,
-            top_p=self.top_p, seed=self.seed,
+            top_p=self.top_p, seed=self.seed, max_pixels=self.max_pixels,
         )  # fmt: skip
 
     @property

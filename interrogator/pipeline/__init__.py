@@ -1,6 +1,7 @@
 """From an image to a prompt: models, banks and search combined.
 
 interrogator    Interrogator: read images, compose prompts
+composer        a prompt out of a reading, in the way of a mode
 interrogation   Interrogation and RankedPhrase: the result
 prompt_builder  the modes that search for phrases
 phrase_table    the phrases of all banks with their embeddings

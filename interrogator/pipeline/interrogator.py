@@ -13,21 +13,21 @@ from torch import Tensor
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
-from ..errors import CaptionError, RequestError
+from ..errors import RequestError
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
-from ..modes import MODES, Mode
+from ..modes import Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
-from ..prompts import cut_at_word, without_stop
-from ..ranking import Scores, similarities
+from ..ranking import similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
-from ..taggers import DEFAULT_RULES, TagRules, join_tags, select_tags
+from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
+from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
-from .prompt_builder import METHODS, PromptBuilder, SearchOptions
+from .prompt_builder import SearchOptions
 
 logger = logging.getLogger("interrogator")
 
@@ -157,7 +157,7 @@ class Interrogator:
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
             readings = self.read(images[group], needs, captions=captions[group], progress=progress)
-            results += [self._composed(reading, chosen, search, progress) for reading in readings]
+            results += [self._composer.compose(reading, chosen, search, progress) for reading in readings]
         return results
 
     def read(
@@ -200,7 +200,7 @@ class Interrogator:
         """Make a prompt from the reading of an image; arguments and errors as in `interrogate`."""
         chosen = Mode.of(mode)
         search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
-        return self._composed(reading, chosen, search, progress)
+        return self._composer.compose(reading, chosen, search, progress)
 
     def rank(
         self, image: ImageSource, bank: str | None = None, top: int = 10, progress: Progress | None = None
@@ -226,7 +226,7 @@ class Interrogator:
             assert reading.embedding is not None
             scores = table.scores(reading.embedding)  # [N]
             chosen = table.candidates(scores, positions, top)
-            ranked.append(sorted(_ranked(table, scores, chosen), key=lambda phrase: -phrase.similarity))
+            ranked.append(sorted(ranked_phrases(table, scores, chosen), key=lambda phrase: -phrase.similarity))
         return ranked
 
     def tag(
@@ -246,9 +246,6 @@ class Interrogator:
         """`tag` for many images, tagged in batches."""
         readings = self.read(images, _TAGGER, progress=progress)
         return [select_tags(reading.tags or (), rules or self.tag_rules) for reading in readings]
-
-    def _tags(self, reading: Reading) -> list[Tag]:
-        return select_tags(reading.tags or (), self.tag_rules)
 
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
@@ -283,6 +280,10 @@ class Interrogator:
             (lambda: progress(0, phrases)) if progress else None,
         )
 
+    @property
+    def _composer(self) -> Composer:
+        return Composer(lambda: self.encoder, self.table, self.tag_rules)
+
     def _text_rows(self, texts: PhraseList, progress: Progress | None) -> ListRows:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache if there is one."""
         if self.cache is None:
@@ -294,62 +295,6 @@ class Interrogator:
         embedded = store.embed_list(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
         return ListRows(embedded.rows.to(self.encoder.device), embedded.notes)
 
-    def _composed(
-        self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None
-    ) -> Interrogation:
-        """The result of a mode for the reading of an image. Raises CaptionError: the captioner wrote no caption."""
-        if reading.error and "captioner" in MODES[mode].needs:
-            raise CaptionError(reading.error)
-        remarks = reading.captions[0].remarks if reading.captions else ()
-        return replace(self._made(reading, mode, search, progress), remarks=remarks)
-
-    def _made(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
-        caption = reading.caption
-        if mode is Mode.TAGS:
-            return self._tagged(reading)
-        if mode is Mode.CAPTION:
-            return self._captioned(reading)
-        if reading.embedding is None:
-            raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        opening = self._fitting(without_stop(caption))
-        builder = PromptBuilder(self.encoder, self.table(progress), reading.embedding, opening, progress)
-        scored = METHODS[mode](builder, search)
-        phrases = _ranked(builder.table, builder.scores, scored.positions)
-        tags = self._tags(reading)
-        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags)
-
-    def _tagged(self, reading: Reading) -> Interrogation:
-        tags = self._tags(reading)
-        if not tags:
-            raise RequestError(
-                "no tag of the tagger holds for this image, so there is no prompt; lower the threshold or use another "
-                "mode"
-            )
-        prompt = join_tags(tags)
-        similarity = None if reading.embedding is None else self._similarity(reading.embedding, prompt)
-        return Interrogation(prompt, reading.caption, similarity, [], Mode.TAGS.value, tags)
-
-    def _captioned(self, reading: Reading) -> Interrogation:
-        caption, tags = reading.caption, self._tags(reading)
-        if not caption:
-            raise RequestError("mode caption needs a caption that is not empty")
-        if reading.embedding is None:
-            return Interrogation(caption, caption, None, [], Mode.CAPTION.value, tags)
-        prompt = self._fitting(caption)
-        similarity = self._similarity(reading.embedding, prompt)
-        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value, tags)
-
-    def _similarity(self, embedding: Tensor, text: str) -> float:
-        return float(similarities(embedding, self.encoder.encode_texts([text]))[0])
-
-    def _fitting(self, caption: str) -> str:
-        """The caption, cut at a word boundary if it alone exceeds the encoder's context."""
-        cut = cut_at_word(caption, self.encoder.fits)
-        if cut != caption:
-            tokens, most = self.encoder.count(caption), self.encoder.context_length
-            logger.warning("the caption of %d tokens was cut to the %d that fit: %s", tokens, most, cut)
-        return cut
-
 
 def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
     """The options for a part of the images: what they say of each image goes along with it."""
@@ -359,13 +304,6 @@ def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
 def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
     """A progress for the images from `start` on that reports within the `total`."""
     return None if progress is None else lambda done, _: progress(start + done, total)
-
-
-def _ranked(table: PhraseTable, scores: Scores, positions: Sequence[int]) -> list[RankedPhrase]:
-    scored = zip(positions, scores.at(positions).tolist(), strict=True)
-    return [
-        RankedPhrase(table.texts[position], table.banks[position].name, similarity) for position, similarity in scored
-    ]
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:

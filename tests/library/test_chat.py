@@ -17,7 +17,7 @@ from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.abilities import check
 from interrogator.captioners.answers import CUT, LOOPED
 from interrogator.captioners.chat.captioner import ChatCaptioner
-from interrogator.captioners.chat.families import FAMILIES
+from interrogator.captioners.chat.families import FAMILIES, family_of
 from interrogator.errors import CaptionError, RequestError
 from interrogator.models import Answer, Answers, Samples
 
@@ -372,6 +372,13 @@ def test_keys_have_to_be_one_for_each_image(llava: ChatCaptioner, ready: list[An
         llava.sample(ready, ["a"])
     with pytest.raises(RequestError, match="forbidden words must not be empty"):
         llava.sample(ready, ["a", "b", "c", "d"], SamplingOptions(forbidden=("cat", " ")))
+
+
+def test_pictures_of_pixtral_keep_their_shape() -> None:
+    from transformers import CLIPVisionConfig, LlavaConfig, PixtralVisionConfig
+
+    assert family_of(LlavaConfig(vision_config=PixtralVisionConfig())).image_tokens == "any"
+    assert family_of(LlavaConfig(vision_config=CLIPVisionConfig())).image_tokens == "run"
 
 
 def test_every_family_has_a_question_or_needs_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from interrogator import catalog
 from interrogator.captioners import CaptionOptions, SamplingOptions
@@ -211,6 +213,26 @@ def test_samples_of_an_image_do_not_hang_on_the_batch(model: ChatCaptioner, imag
     likeliest = model.sample(ready, keys, replace(rules, count=1, temperature=0.0, min_new_tokens=0))
     greedy = model.answer(ready, asked(model, replace(PLAIN, max_new_tokens=8)))
     assert [some[0].text for some in likeliest] == [answer.text for answer in greedy]
+
+
+def test_a_vision_tower_may_read_pictures_one_by_one(
+    model: ChatCaptioner, images: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = prepared(model, images)
+    expected = model.answer(ready, asked(model))
+    groups = sys.modules["interrogator.captioners.chat.vision_groups"]
+    forward, sizes = nn.Conv2d._conv_forward, []
+
+    def note(self: nn.Conv2d, pixels: torch.Tensor, *args: Any) -> torch.Tensor:
+        sizes.append(len(pixels))
+        return forward(self, pixels, *args)
+
+    monkeypatch.setattr(groups, "_CPU_SCORES", 1)
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", note)
+    assert model.answer(ready, asked(model)) == expected
+    if hasattr(model.module.config.vision_config, "image_size") and sizes:
+        assert set(sizes) == {1}
+    assert not any("forward" in vars(module) for module in model.module.modules()), "only the view was changed"
 
 
 # --- what was asked for -----------------------------------------------------------------------------------------------

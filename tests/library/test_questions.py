@@ -225,9 +225,9 @@ def test_a_captioner_that_checks_its_options_refuses_them_before_a_run(folder: P
 
 def test_settings_of_a_question_name_another_run() -> None:
     plain = Settings(preset="demo")
-    asked: list[dict[str, Any]] = [{"ask": "x"}, {"system": "y"}, {"temperature": 0.5}]
+    asked: list[dict[str, Any]] = [{"ask": "x"}, {"system": "y"}, {"temperature": 0.5}, {"max_pixels": 100_000}]
     others = [Settings(preset="demo", **values) for values in asked]
-    assert len({each.digest({}) for each in (plain, *others)}) == 4
+    assert len({each.digest({}) for each in (plain, *others)}) == 5
     assert plain.digest({}) == Settings(preset="demo", max_new_tokens=32).digest({}), "which is BLIP's own length"
     assert Settings.from_dict(json.loads(json.dumps(others[0].as_dict()))) == others[0]
 

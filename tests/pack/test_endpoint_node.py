@@ -60,7 +60,7 @@ def set_address(comfyui: ComfyUI, address: Any) -> None:
     put_settings(comfyui, json.dumps({"Comfy.Locale": "en", "Interrogator.Endpoint": address}))
 
 
-def captioner_of(pack: Pack, **given: str) -> Any:
+def captioner_of(pack: Pack, **given: Any) -> Any:
     return run(pack.nodes["InterrogatorEndpoint"], **given)[0][0]
 
 

@@ -391,7 +391,8 @@ def test_connected_models_take_the_place_of_the_presets(
     """What is connected is not looked for, so it serves a preset whose own models are not on this machine."""
     hosted = pack.module("nodes.models").hosted
     parts = {"captioner": hosted(BareCaptioner()), "encoder": hosted(BareEncoder()), "tagger": hosted(BareTagger())}
-    node, given = pack.nodes["InterrogatorImage"], {"image": images([RED, BLUE]), "preset": "sdxl", "banks": demo.banks}
+    node = pack.nodes["InterrogatorImage"]
+    given: dict[str, Any] = {"image": images([RED, BLUE]), "preset": "sdxl", "banks": demo.banks}
     ran = run(node, mode="fast", negative=True, **given, **parts)
     assert ran[1] == ["a red thing", "a blue thing"]
     assert all(text.startswith(f"{caption}, ") for text, caption in zip(ran[0], ran[1], strict=True))
@@ -405,7 +406,7 @@ def test_connected_models_take_the_place_of_the_presets(
 
 def test_interrogate_image_tags_with_a_connected_tagger(pack: Pack, demo: Demo) -> None:
     tagger, node = pack.module("nodes.models").hosted(BareTagger()), pack.nodes["InterrogatorImage"]
-    given = {"image": images([RED, BLUE]), "preset": "demo"}
+    given: dict[str, Any] = {"image": images([RED, BLUE]), "preset": "demo"}
     ran = run(node, mode="tags", tagger=tagger, **given)
     assert ran[0] == ran[3] == ["red, green", "blue, green"] and ran[1] == ["", ""]
     beside = run(node, mode="caption", tagger=tagger, **given)

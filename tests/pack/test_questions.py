@@ -96,7 +96,8 @@ def test_an_image_without_a_caption_is_named_with_the_reason(pack: Pack) -> None
 
 
 def test_a_length_of_nothing_is_the_captioners_own(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
-    node, given = pack.nodes["InterrogatorCaption"], {"image": images(creatures), "captioner": demo.captioner}
+    node = pack.nodes["InterrogatorCaption"]
+    given: dict[str, Any] = {"image": images(creatures), "captioner": demo.captioner}
     own = run(node, **given)[0]
     assert run(node, max_length=32, **given)[0] == own  # BLIP's own
     assert run(node, max_length=5, **given)[0] != own

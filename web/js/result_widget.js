@@ -16,7 +16,7 @@ const NODES = new Set([
   "InterrogatorDataset",
 ]);
 
-/** The name of the server's output, and of the node's property that holds it; `nodes/shown.py` has it too. */
+/** The name of the server's output, and of the node's property that holds it; `nodes/result_box.py` has it too. */
 const KEY = "interrogator";
 
 /** Heights in graph units, ten of margin above and below included. */

@@ -27,6 +27,7 @@ from .checkpoint import load_chat
 from .families import family_of
 from .inputs import Inputs, Pixels, prepare, shrunk
 from .token_rules import Row, StepWatch, TokenRules
+from .vision_groups import read_in_groups
 from .wording import Wording
 from .writing import Written, end_tokens, on_device, write
 
@@ -235,7 +236,9 @@ class ChatCaptioner:
     def _view(self, progress: Progress | None) -> tuple[Any, Progress]:
         """A view to compute with, which `generate` may change, and the callable to report through."""
         model, report = watched(self.module, progress)
-        return (view_of(model) if model is self.module else model), report
+        model = view_of(model) if model is self.module else model
+        read_in_groups(model)
+        return model, report
 
     def _texts(self, options: CaptionOptions, count: int) -> list[str]:
         """What stands in front of the answer about each image."""

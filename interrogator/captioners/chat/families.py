@@ -83,6 +83,9 @@ FAMILIES: Mapping[str, ChatFamily] = {
 
 _UNLISTED = ChatFamily(image_tokens="any")
 
+# Pixtral is of the type of LLaVA, too: its pictures keep their shape, a run of tokens for each row of patches.
+_ROWS = replace(_CHAT, image_tokens="any")
+
 # github.com/fpgaminer/joycaption: LLaVA of SigLIP and Llama, with a template that puts in the image by itself.
 _JOY_CAPTION = replace(_CHAT, system="You are a helpful image captioner.", max_new_tokens=512)
 
@@ -92,4 +95,6 @@ def family_of(config: Any) -> ChatFamily:
     parts = tuple(getattr(getattr(config, part, None), "model_type", "") for part in ("vision_config", "text_config"))
     if (config.model_type, *parts) == ("llava", "siglip_vision_model", "llama"):
         return _JOY_CAPTION
+    if (config.model_type, parts[0]) == ("llava", "pixtral"):
+        return _ROWS
     return FAMILIES.get(config.model_type, _UNLISTED)
