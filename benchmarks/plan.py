@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sizes import TINY_MODEL, Sizes
+from benchmarks.sizes import CHAT_MODELS, TAGGER_MODELS, TINY_MODEL, Sizes
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ WORKS: dict[str, Work] = {
         "captions",
         pairs=1,
         own_models=("blip-base",),
+    ),
+    "chat": Work(
+        "captions by chat models, beside a loop around transformers", "chat", asked=1.5, pairs=2, own_models=CHAT_MODELS
+    ),
+    "tags": Work(
+        "tags, beside a loop of one picture after the other", "tags", asked=1.5, pairs=3, own_models=TAGGER_MODELS
     ),
     "endpoint": Work(
         "captions by a server, beside one request at a time", "endpoint", asked=3.5, pairs=3, own_models=(TINY_MODEL,)

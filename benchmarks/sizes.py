@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TINY_MODEL = "tiny"
+CHAT_MODELS = ("smolvlm2-256m", "florence2-base")
+TAGGER_MODELS = ("wd-vit-v3",)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Sizes:
         batch: images per call on a GPU.
         rate_seconds: how long matrix products run to measure their rate.
         pictures: pictures captioned in a run over a folder.
+        few_pictures: pictures captioned by a chat model, or tagged.
+        answer_tokens: length of an answer of a chat model, which with random weights never ends by itself.
         samples: captions of one picture.
         few, many: pictures in two runs whose memory is compared.
         processes: whether each benchmark, and each side where memory is compared, gets its own process.
@@ -41,6 +45,8 @@ class Sizes:
     batch: int = 64
     rate_seconds: float = 1.0
     pictures: int = 500
+    few_pictures: int = 8
+    answer_tokens: int = 64
     samples: int = 40
     few: int = 1000
     many: int = 50_000
@@ -51,5 +57,5 @@ FULL = Sizes()
 TINY = Sizes(
     models=(TINY_MODEL,), end_to_end_model=TINY_MODEL, list_lines=30, table_phrases=40, candidates=24, top=20,
     padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01,
-    pictures=6, samples=3, few=20, many=150, processes=False,
+    pictures=6, few_pictures=4, answer_tokens=6, samples=3, few=20, many=150, processes=False,
 )  # fmt: skip

@@ -107,12 +107,13 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
         DeviceError: no such device or dtype here; raised before any file is read.
         ModelLoadError: the files are damaged, or lack a tensor. Nothing is ever left random.
     """
-    from .devices import choose_device, choose_dtype
+    from .devices import choose_device, choose_dtype, reading_dtype
 
     row = catalog.known_model(located.role, located.name)
     asked = row.dtype if row is not None and dtype == "auto" else dtype
     chosen = choose_device(device)
-    number_format = choose_dtype(asked, chosen)
+    reads_only = located.role == "tagger" and str(asked).strip().lower() == "auto"
+    number_format = reading_dtype(chosen) if reads_only else choose_dtype(asked, chosen)
     model: Model = imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
     return model
 

@@ -120,7 +120,7 @@ def _fill(model: nn.Module, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
             if set(_wanted(model)) <= names:
-                _copy(model, path, {name: _later(file, name) for name in _wanted(model)})
+                _copy(model, path, {name: _later(path, name) for name in _wanted(model)})
                 return
             stored = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
@@ -141,8 +141,17 @@ def _wanted(model: nn.Module) -> dict[str, Tensor]:
     return model.state_dict(keep_vars=True)
 
 
-def _later(file: Any, name: str) -> Callable[[], Tensor]:
-    return lambda: file.get_tensor(name)
+def _later(path: Path, name: str) -> Callable[[], Tensor]:
+    """Opens the file again for each tensor: what was read of a file stays in memory until the file is closed."""
+
+    def read() -> Tensor:
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    return read
 
 
 def _given(tensor: Tensor) -> Callable[[], Tensor]:

@@ -18,6 +18,9 @@ _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bi
 def tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors, on the CPU, as they stand in the files, which are mapped into memory and not copied.
 
+    Copy a tensor before the next one is asked for: a safetensors file is opened again for each, because what was read
+    of a file stays in memory until it is closed.
+
     Raises ModelLoadError: there are none, or a file that the index names is missing; and what the readers raise.
     """
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
@@ -37,8 +40,11 @@ def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118  no dict
-            yield name, file.get_tensor(name)
+        names = list(file.keys())
+    for name in names:
+        with safe_open(path, framework="pt") as file:
+            tensor = file.get_tensor(name)
+        yield name, tensor
 
 
 def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:

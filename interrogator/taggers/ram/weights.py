@@ -62,14 +62,19 @@ class _Safetensors:
             file: Any = safe_open(path, framework="pt")
         except (SafetensorError, OSError) as error:
             raise ModelLoadError(f"{path} is damaged ({error}): download it again") from error
-        self._file = file
-        self.names = frozenset(file.keys())
+        self._path = path
+        self._shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        self.names = frozenset(self._shapes)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._file.get_slice(name).get_shape())
+        return self._shapes[name]
 
     def tensor(self, name: str) -> Tensor:
-        tensor: Tensor = self._file.get_tensor(name)
+        """Opens the file again: what was read of a file stays in memory until it is closed."""
+        from safetensors import safe_open
+
+        with safe_open(self._path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
         return tensor
 
 
