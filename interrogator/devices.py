@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -27,8 +27,7 @@ DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
 
 # Processor capabilities that multiply bfloat16 natively: AVX512-BF16 and AMX on x86, BF16 and SVE on ARM. Without them
 # PyTorch converts every number, which is slower than float32.
-_FAST_BF16_CAPABILITIES = ("amx_bf16", "bf16", "sve_bf16")
-_BF16_CAPABILITIES = ("avx512_bf16", *_FAST_BF16_CAPABILITIES)
+_BF16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -71,34 +70,17 @@ def choose_dtype(name: str | torch.dtype = "auto", device: str | torch.device = 
     return dtype
 
 
-def reading_dtype(device: torch.device) -> torch.dtype:
-    """What `auto` means for a model that reads many patches at once and writes nothing, so that products decide.
-
-    As of `choose_dtype`, but fp32 on a processor whose only instructions for bf16 are AVX512-BF16: without AMX they
-    multiply large matrices no faster than those for fp32, on Intel's processors half as fast. Where a model writes
-    token by token it is the memory that decides, and half as many bytes are still better.
-    """
-    if device.type == "cpu" and not _multiplies(_FAST_BF16_CAPABILITIES, ("amx_tile",)):
-        return torch.float32
-    return choose_dtype("auto", device)
-
-
 def cpu_multiplies_bf16() -> bool:
     """Whether this processor and this PyTorch multiply bfloat16 matrices with native instructions."""
-    return _multiplies(_BF16_CAPABILITIES, ("avx512_bf16", "amx_tile"))
-
-
-def _multiplies(capabilities: Sequence[str], parts: Sequence[str]) -> bool:
-    """Whether PyTorch uses one of these capabilities; `parts` are the names of those of x86 before PyTorch 2.10."""
     mkldnn: Any = torch.backends.mkldnn
     if not mkldnn.is_available():  # the kernels that use the instructions are oneDNN's
         return False
     get_capabilities: Any = getattr(torch.cpu, "get_capabilities", None)
     if get_capabilities is not None:
         known = get_capabilities()
-        return any(known.get(capability, False) is True for capability in capabilities)
+        return any(known.get(capability, False) is True for capability in _BF16_CAPABILITIES)
     # Before about PyTorch 2.10 there are only these checks, and only for x86.
-    checks = (getattr(torch.cpu, f"_is_{part}_supported", None) for part in parts)
+    checks = (getattr(torch.cpu, f"_is_{part}_supported", None) for part in ("avx512_bf16", "amx_tile"))
     return any(check() for check in checks if check is not None)
 
 

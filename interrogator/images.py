@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import stat
 import struct
@@ -152,6 +153,18 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
         raise ImageReadError(name, _reason(error)) from error
     rgb.info = {}
     return rgb
+
+
+def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Image:
+    """An image of the same shape with at most so many pixels, and sides of `longest_side` unless 0; never enlarged."""
+    width, height = image.size
+    scale = math.sqrt(pixels / (width * height))
+    if longest_side:
+        scale = min(scale, longest_side / max(width, height))
+    if scale >= 1.0:
+        return image
+    size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def _decoded(file: Any, name: str) -> Image.Image:

@@ -101,19 +101,20 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
 
     Args:
         device: auto, cpu, cuda, cuda:1, mps …; see `devices.choose_device`.
-        dtype: auto, fp32, bf16 or fp16; see `devices.choose_dtype`.
+        dtype: auto, fp32, bf16 or fp16; see `devices.choose_dtype`. On a CPU auto is fp32 for taggers.
 
     Raises:
         DeviceError: no such device or dtype here; raised before any file is read.
         ModelLoadError: the files are damaged, or lack a tensor. Nothing is ever left random.
     """
-    from .devices import choose_device, choose_dtype, reading_dtype
+    from .devices import choose_device, choose_dtype
 
     row = catalog.known_model(located.role, located.name)
     asked = row.dtype if row is not None and dtype == "auto" else dtype
     chosen = choose_device(device)
-    reads_only = located.role == "tagger" and str(asked).strip().lower() == "auto"
-    number_format = reading_dtype(chosen) if reads_only else choose_dtype(asked, chosen)
+    if located.role == "tagger" and asked == "auto" and chosen.type == "cpu":
+        asked = "fp32"  # bf16 moves probabilities by a hundredth, and with them tags over their thresholds
+    number_format = choose_dtype(asked, chosen)
     model: Model = imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
     return model
 

@@ -16,8 +16,9 @@ from benchmarks.timing import Clock, Pairs
 from benchmarks.works import sides
 from benchmarks.works.captions import draw
 from interrogator import CaptionOptions, load_captioner
+from interrogator.captioners import DEFAULT_OPTIONS
 from interrogator.captioners.named_prompts import NAMED_PROMPTS
-from interrogator.images import open_image
+from interrogator.images import open_image, shrunk
 
 _TASK = "<DETAILED_CAPTION>"
 
@@ -66,7 +67,7 @@ def loop(captioner: Any, pictures: Path, length: int) -> dict[str, str]:
     model, processor = captioner.module, captioner.processor
     captions = {}
     for path in sorted(pictures.iterdir()):
-        image = Image.open(path).convert("RGB")
+        image = shrunk(Image.open(path).convert("RGB"), DEFAULT_OPTIONS.max_pixels)  # as ours does by default
         inputs = _florence(processor, image) if captioner.family == "florence2" else _chat(processor, image)
         with torch.inference_mode():
             ids = model.generate(**inputs, max_new_tokens=length, do_sample=False, num_beams=1)

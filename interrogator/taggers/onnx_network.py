@@ -123,8 +123,6 @@ def _open(path: Path, device: torch.device, errors: tuple[type[Exception], ...])
     # Threads that wait for work without sleeping take the cores from those that decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors, which are raised as well
-    # Waiting threads sleep: beside threads that read pictures, spinning took a fifth more of the processor's time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))

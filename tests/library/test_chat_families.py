@@ -228,6 +228,7 @@ def test_a_vision_tower_may_read_pictures_one_by_one(
         return forward(self, pixels, *args)
 
     monkeypatch.setattr(groups, "_CPU_SCORES", 1)
+    monkeypatch.setattr(groups, "_CPU_PIXELS", 1)
     monkeypatch.setattr(nn.Conv2d, "_conv_forward", note)
     assert model.answer(ready, asked(model)) == expected
     if hasattr(model.module.config.vision_config, "image_size") and sizes:

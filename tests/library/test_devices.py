@@ -8,14 +8,7 @@ import pytest
 import torch
 
 from interrogator import devices
-from interrogator.devices import (
-    choose_device,
-    choose_dtype,
-    cpu_multiplies_bf16,
-    is_out_of_memory,
-    reading_dtype,
-    release_memory,
-)
+from interrogator.devices import choose_device, choose_dtype, cpu_multiplies_bf16, is_out_of_memory, release_memory
 from interrogator.errors import DeviceError
 
 
@@ -95,31 +88,11 @@ def test_on_cpu_auto_is_bf16_only_with_instructions_for_it(
     assert choose_dtype("auto", "cpu") is torch.float32
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ({"avx2": True, "avx512_f": True}, torch.float32),
-        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
-        ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
-        ({"architecture": "aarch64", "bf16": True}, torch.bfloat16),
-    ],
-)
-def test_what_only_reads_takes_bf16_on_cpu_where_its_products_are_faster(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], expected: torch.dtype
-) -> None:
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert reading_dtype(torch.device("cpu")) is expected
-    assert reading_dtype(torch.device("cuda")) is torch.float16
-
-
 def test_older_torch_is_asked_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     assert cpu_multiplies_bf16()
-    assert reading_dtype(torch.device("cpu")) is torch.float32
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     assert not cpu_multiplies_bf16()

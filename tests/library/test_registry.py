@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from interrogator import catalog, hub, load_captioner, load_encoder, load_matcher, load_tagger
 from interrogator.errors import DeviceError, ModelLoadError, ModelNotFoundError, UnknownModelError
-from interrogator.registry import load, locate, on_disk
+from interrogator.registry import load, load_model, locate, on_disk
 
 from .small_hub import SmallHub, files_of
 from .tiny_checkpoints import write_blip, write_matcher, write_open_clip
@@ -54,6 +55,13 @@ def test_a_row_of_the_catalog_may_have_its_model_in_a_folder(role: Any) -> None:
     row = catalog.known_model(role, "demo")
     assert row is not None and located.folder == Path(row.source)
     assert (located.role, located.name, located.family) == (role, "demo", row.family)
+
+
+def test_taggers_compute_in_fp32_on_a_cpu_that_has_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interrogator.devices.cpu_multiplies_bf16", lambda: True)
+    found = {role: load_model(role, "demo", device="cpu").dtype for role in ("encoder", "tagger")}
+    assert found == {"encoder": torch.bfloat16, "tagger": torch.float32}
+    assert load_model("tagger", "demo", device="cpu", dtype="bf16").dtype is torch.bfloat16
 
 
 def test_a_row_that_looks_like_a_mistyped_architecture_is_found(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ...batches import in_batches
 from ...errors import CaptionError, RequestError
+from ...images import shrunk
 from ...models import Ability, Answer, Located
 from ...module_views import view_of
 from ...progress import Progress, watched
@@ -25,7 +26,7 @@ from ..sampling_options import DEFAULT_SAMPLING, Sampled, SamplingOptions, greed
 from .answer_text import AnswerText, looped, unlooped
 from .checkpoint import load_chat
 from .families import family_of
-from .inputs import Inputs, Pixels, prepare, shrunk
+from .inputs import Inputs, Pixels, prepare
 from .token_rules import Row, StepWatch, TokenRules
 from .vision_groups import read_in_groups
 from .wording import Wording

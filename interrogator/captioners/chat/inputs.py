@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ModelError, RequestError
-from ...images import to_rgb
+from ...images import shrunk, to_rgb
 from ..options import LARGEST_PIXELS
 from .families import ChatFamily
 from .processor import reads_by_encoder
@@ -25,16 +25,6 @@ Pixels = npt.NDArray[np.uint8]
 def prepare(image: Image.Image) -> Pixels:
     """An image of any mode and size: RGB, uint8 [H, W, 3], shrunk to `LARGEST_PIXELS`. Raises ImageReadError."""
     return np.array(shrunk(to_rgb(image), LARGEST_PIXELS))
-
-
-def shrunk(image: Image.Image, pixels: int) -> Image.Image:
-    """An image of at most so many pixels, in its own shape; never enlarged."""
-    width, height = image.size
-    if width * height <= pixels:
-        return image
-    factor = (pixels / (width * height)) ** 0.5
-    size = (max(1, int(width * factor)), max(1, int(height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 class Inputs:

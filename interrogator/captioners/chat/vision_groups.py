@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 _CPU_SCORES = 12_000_000  # attention scores in a layer: one tile of SmolVLM, two pictures of LLaVA
+_CPU_PIXELS = 1_200_000  # where attention stays in windows: two pictures of Florence-2
 _TOWERS = ("vision_tower", "vision_model", "image_encoder")
 
 
@@ -21,23 +22,27 @@ def read_in_groups(model: Any) -> None:
 
     Where the tower takes something else than pictures [N, 3, H, W], as Qwen's, it stays as it is.
     """
-    few = _at_once(model)
+    if model.get_input_embeddings().weight.device.type != "cpu":
+        return
+    scores = _scores(model.config)
     owners = {id(owner): owner for owner in (model, getattr(model, "base_model", None)) if owner is not None}
-    for owner in owners.values() if few else ():
+    for owner in owners.values():
         for name in _TOWERS:
             tower = getattr(owner, name, None)
             if isinstance(tower, torch.nn.Module) and "forward" not in vars(tower):
-                tower.forward = _grouped(tower.forward, few)
+                tower.forward = _grouped(tower.forward, scores)
 
 
-def _at_once(model: Any) -> int:
-    """How many pictures go through the tower at once; 0 means all."""
-    vision = getattr(model.config, "vision_config", None)
+def _scores(config: Any) -> int:
+    """The attention scores of one picture in one layer; 0 where the configuration does not tell."""
+    vision = getattr(config, "vision_config", None)
     side, patch, heads = (_number(vision, name) for name in ("image_size", "patch_size", "num_attention_heads"))
-    if model.get_input_embeddings().weight.device.type != "cpu" or not (side and patch and heads):
-        return 0
-    scores = (side // patch) ** 4 * heads
-    return max(1, _CPU_SCORES // scores) if scores else 0
+    return (side // patch) ** 4 * heads if patch else 0
+
+
+def _at_once(scores: int, pixels: int) -> int:
+    """How many pictures go through the tower at once, by the attention scores and pixels of each."""
+    return max(1, _CPU_SCORES // scores if scores else _CPU_PIXELS // max(1, pixels))
 
 
 def _number(config: Any, name: str) -> int:
@@ -47,12 +52,14 @@ def _number(config: Any, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _grouped(forward: Callable[..., Any], few: int) -> Callable[..., Any]:
+def _grouped(forward: Callable[..., Any], scores: int) -> Callable[..., Any]:
     def in_groups(*args: Any, **given: Any) -> Any:
         pixels = args[0] if args else given.get("pixel_values")
-        if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) <= few:
+        if not isinstance(pixels, Tensor) or pixels.ndim != 4:
             return forward(*args, **given)
-        count = len(pixels)
+        count, few = len(pixels), _at_once(scores, pixels.shape[-2] * pixels.shape[-1])
+        if count <= few:
+            return forward(*args, **given)
         parts = []
         for start in range(0, count, few):
 

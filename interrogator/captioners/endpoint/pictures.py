@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,7 +10,7 @@ from threading import Lock
 
 from PIL import Image
 
-from ...images import to_rgb
+from ...images import shrunk, to_rgb
 from ..options import LARGEST_PIXELS
 
 # Every server reads JPEG, few read WebP. Fine enough that nobody sees the difference, colour in full resolution.
@@ -30,14 +29,14 @@ class Picture:
     @classmethod
     def of(cls, image: Image.Image) -> Picture:
         """An upright RGB picture of at most `LARGEST_PIXELS`."""
-        return cls._saved(shrunk(to_rgb(image), LARGEST_PIXELS))
+        return cls._saved(shrunk(to_rgb(image), LARGEST_PIXELS, _LONGEST_SIDE))
 
     def within(self, pixels: int) -> Picture:
         """The same with at most so many pixels; itself where it has no more."""
         if self.width * self.height <= pixels:
             return self
         with Image.open(io.BytesIO(self.jpeg)) as image:
-            return self._saved(shrunk(image, pixels))
+            return self._saved(shrunk(image, pixels, _LONGEST_SIDE))
 
     @property
     def data_url(self) -> str:
@@ -69,13 +68,3 @@ class DataUrl:
             if not self._url:
                 self._url = self._picture.within(self._pixels).data_url
             return self._url
-
-
-def shrunk(image: Image.Image, pixels: int) -> Image.Image:
-    """An image with at most so many pixels and sides that JPEG can hold, of the same shape; never enlarged."""
-    width, height = image.size
-    scale = min(math.sqrt(pixels / (width * height)), _LONGEST_SIDE / max(width, height))
-    if scale >= 1.0:
-        return image
-    size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
