@@ -78,9 +78,10 @@ class Script:
             self.settings.append(settings)
             self.rows.append(len(input_ids))
             tokens = next(script)
-            (watch,) = settings["stopping_criteria"]
+            (watch,), (rules,) = settings["stopping_criteria"], settings["logits_processor"]
             ids = input_ids
             for token in [*tokens, end][: settings["max_new_tokens"]]:
+                rules(ids, torch.zeros(len(ids), len(tokenizer)))
                 ids = torch.cat([ids, torch.full((len(ids), 1), token)], dim=1)
                 if bool(watch(ids, None).all()):
                     break
@@ -114,8 +115,8 @@ def test_the_question_is_the_familys_own_a_named_one_or_words(llava: ChatCaption
     ("changes", "says"),
     [
         ({"ask": "detailled"}, "unknown named prompt 'detailled'; choose from short, detailed"),
-        ({"ask": "training"}, "needs a trigger word"),
-        ({"max_new_tokens": 10_000}, r"exceed the 4096 tokens that .* can read and write; lower max_new_tokens"),
+        ({"ask": "training"}, "give a trigger word"),
+        ({"max_new_tokens": 10_000}, r"exceed the 4096 tokens that .* can read and write; ask less, or lower max_new_tokens"),
     ],
 )
 def test_options_that_cannot_be_followed_are_refused(
@@ -151,7 +152,7 @@ def test_what_a_family_cannot_do_is_a_sentence_before_any_work(
 def test_the_tags_of_each_image_stand_in_its_question(qwen: ChatCaptioner, ready: list[Any]) -> None:
     options = replace(PLAIN, ask="tag-grounded", tags=("cat", "a red boat", "sea", "dog, tree"))
     assert qwen.answer(ready, options) != qwen.answer(ready, replace(options, tags=("dog",) * 4))
-    with pytest.raises(RequestError, match="needs the tags of each image"):
+    with pytest.raises(RequestError, match="give the tags of each image"):
         qwen.answer(ready, replace(options, tags=("cat",)))
 
 
@@ -229,7 +230,7 @@ def test_a_loop_is_stopped_and_tried_once_more(
     script = Script(llava, monkeypatch, loop, "A dog.")
     assert llava.answer(ready[:2], CaptionOptions()) == [Answer("A dog.", (LOOPED,))] * 2
     first, second = script.settings
-    assert "logits_processor" not in first
+    assert first["logits_processor"][0].rules.repetition_penalty == 1.0
     assert second["logits_processor"][0].rules.repetition_penalty == pytest.approx(1.1)
     # A text that loops twice is cut at the loop.
     Script(llava, monkeypatch, loop, f"It is red. {loop}")
