@@ -116,7 +116,7 @@ def test_the_question_is_the_familys_own_a_named_one_or_words(llava: ChatCaption
     [
         ({"ask": "detailled"}, "unknown named prompt 'detailled'; choose from short, detailed"),
         ({"ask": "training"}, "give a trigger word"),
-        ({"max_new_tokens": 10_000}, r"exceed the 4096 tokens that .* can read and write; ask less, or lower max_new_tokens"),
+        ({"max_new_tokens": 10_000}, r"exceed the 4096 tokens .* ask less, or lower max_new_tokens"),
     ],
 )
 def test_options_that_cannot_be_followed_are_refused(
