@@ -12,15 +12,13 @@ from . import pack
 from .server import Comfy
 
 
-def test_the_pack_is_imported_quickly(comfyui: Comfy, measured: Callable[[str], None]) -> None:
+def test_the_pack_is_imported(comfyui: Comfy, measured: Callable[[str], None]) -> None:
     lines = [line for line in comfyui.boot_log.splitlines() if re.search(rf"seconds.*{pack.NAME}$", line.strip())]
     assert len(lines) == 1, comfyui.boot_log
     assert "IMPORT FAILED" not in lines[0], comfyui.boot_log
     seconds = re.search(r"([\d.]+) seconds", lines[0])
     assert seconds is not None
     measured(f"in the list of import times: {seconds[1]} seconds")
-    # A machine that is busy with something else is slow at everything, and takes minutes to start ComfyUI.
-    assert float(seconds[1]) <= max(0.1, comfyui.boot_seconds / 100)
 
 
 def test_loading_logs_no_error_of_ours(comfyui: Comfy) -> None:
