@@ -14,7 +14,7 @@ import timm
 import torch
 
 from . import legacy_florence, tiny_taggers
-from .tiny_chat import write_florence2, write_llava
+from .tiny_chat import known_here, write_florence2, write_llava
 from .tiny_checkpoints import write_blip
 from .tiny_ram import tensors, write_ram
 
@@ -127,6 +127,8 @@ Private memory where the library that reads the file keeps it mapped until all i
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_loading_takes_the_memory_of_one_model(case: Case, tmp_path: Path) -> None:
     role, small, large, dtype, counted = case
+    if "florence2" in small.__name__ and not known_here("florence2"):
+        pytest.skip("needs a newer transformers")
     with torch.no_grad():
         folders = [str(write(tmp_path / name)) for name, write in (("small", small), ("large", large))]
     command = [sys.executable, "-W", "ignore", "-m", "tests.library.loading_memory", role, *folders, dtype]

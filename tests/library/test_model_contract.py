@@ -37,12 +37,15 @@ from interrogator.registry import load_model
 from .bare_models import BareAnswerer, BareCaptioner, BareEncoder, BareMatcher, BareSampler, BareTagger, name_of
 from .small_models import pictures
 from .small_server import serving
+from .tiny_chat import known_here
 from .tiny_checkpoints import WRITERS, prepared
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
-PAIRS = [(family.name, role) for family in catalog.FAMILIES for role in family.loads]
-WITH_FILES = [(family.name, role) for family in catalog.FAMILIES if family.marker for role in family.loads]
+ALL_PAIRS = [(family.name, role) for family in catalog.FAMILIES for role in family.loads]
+PAIRS = [pair for pair in ALL_PAIRS if pair[0] != "florence2" or known_here("florence2")]
+"""Those that this version of transformers can load."""
+WITH_FILES = [pair for pair in PAIRS if pair in WRITERS]
 IN_A_RUNTIME = [("cl-tagger", "tagger"), ("camie-tagger", "tagger"), ("joytag", "tagger")]
 """Those whose weights a runtime keeps: they have no module."""
 PROTOCOLS: dict[str, Any] = {"captioner": Captioner, "tagger": Tagger, "matcher": Matcher, "encoder": Encoder}
@@ -107,7 +110,8 @@ def assert_same(found: Sequence[Any], expected: Sequence[Any]) -> None:
 
 
 def test_there_is_a_tiny_checkpoint_of_every_family_with_files_and_role() -> None:
-    assert set(WITH_FILES) == set(WRITERS)
+    with_files = {(family.name, role) for family in catalog.FAMILIES if family.marker for role in family.loads}
+    assert with_files == set(WRITERS)
 
 
 def test_a_model_says_what_it_is(pair: tuple[str, Any], model: Any, folders: dict[Any, Path | str]) -> None:
@@ -154,10 +158,10 @@ def test_a_foreign_folder_is_refused_before_its_weights_are_read(
     pair: tuple[str, Any], folders: dict[Any, Path | str], tmp_path: Path
 ) -> None:
     _, role = pair
-    for (kind, other), write in WRITERS.items():
+    for kind, other in WITH_FILES:
         if other == role or family_in(role, folders[kind, other]):  # a CoCa is a captioner and an encoder
             continue
-        folder = write(tmp_path / f"{kind}-{other}")
+        folder = WRITERS[kind, other](tmp_path / f"{kind}-{other}")
         for weights in (*folder.glob("*.safetensors"), *folder.glob("*.onnx")):
             weights.write_bytes(b"no weights at all")
         with pytest.raises(ModelLoadError, match=f"holds an? .*{other}.*, not an? {role}"):
