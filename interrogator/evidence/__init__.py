@@ -1,6 +1,7 @@
 """How sure we are that a text is true of an image, and which pieces of a caption are.
 
 claims       split_claims: a caption or tag list as claims
+pieces       text cut at its punctuation
 claim_words  the words that the splitting goes by
 """
 

