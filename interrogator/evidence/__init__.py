@@ -6,6 +6,7 @@ logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
 selection         which of the phrases that hold a prompt states, and in which order
 words             words that exclude each other, and what a caption says already
+checking          ClaimChecker: which claims of a caption a picture supports
 claims            split_claims: a caption, prompt or tag list as claims
 pieces            text cut at its punctuation
 claim_words       the words that the splitting goes by
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
 from .calibration_file import load_calibration, save_calibration
+from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .phrase_evidence import PhraseEvidence, probabilities
 from .selection import Held, in_order, select
@@ -23,10 +25,15 @@ from .words import claims_of
 __all__ = [
     "MAX_REFERENCES",
     "MIN_REFERENCES",
+    "SUPPORTED",
+    "UNSUPPORTED",
     "Calibration",
+    "Claim",
+    "ClaimChecker",
     "ClaimText",
     "Held",
     "PhraseEvidence",
+    "Verdict",
     "claims_of",
     "in_order",
     "load_calibration",
