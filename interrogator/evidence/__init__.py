@@ -7,6 +7,7 @@ phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how m
 selection         which of the phrases that hold a prompt states, and in which order
 words             words that exclude each other, and what a caption says already
 checking          ClaimChecker: which claims of a caption a picture supports
+dropping          a caption without the claims that a picture does not support
 claims            split_claims: a caption, prompt or tag list as claims
 pieces            text cut at its punctuation
 claim_words       the words that the splitting goes by
@@ -18,6 +19,7 @@ from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
 from .calibration_file import load_calibration, save_calibration
 from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
+from .dropping import without_claims
 from .phrase_evidence import PhraseEvidence, probabilities
 from .selection import Held, in_order, select
 from .words import claims_of
@@ -41,4 +43,5 @@ __all__ = [
     "save_calibration",
     "select",
     "split_claims",
+    "without_claims",
 ]

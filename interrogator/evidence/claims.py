@@ -231,9 +231,11 @@ class _Splitter:
         return last in known.ADJECTIVES and last not in known.NOUNS_TOO and all(map(_is_attribute, self._lower))
 
     def _attributes(self, at: int, end: int, noun: str, start: int | None = None) -> Iterator[ClaimText]:
-        """The adjectives from `at` to `end`, each with the noun; colours together. The first span begins at `start`."""
+        """The adjectives from `at` to `end`, each with the noun; colours together. A single one spans from `start`."""
         self._things.name(noun)
         colors = all(word in known.COLORS or word in known.CONJUNCTIONS for word in self._lower[at:end])
+        if not colors and any(word in known.CONJUNCTIONS for word in self._lower[at : end - 1]):
+            start = None
         first = at
         for stop in range(at, end + 1):
             if stop < end and (colors or self._lower[stop] not in known.CONJUNCTIONS):
