@@ -6,7 +6,7 @@
     choices          what options come to; refuses those that would have no effect
     inputs           files, folders, patterns and standard input as pictures
     answers          pictures in groups through models, for prompt, rank and tag
-    prompt, rank, tag, caption, banks, cache, models
+    prompt, rank, tag, caption, calibrate, banks, cache, models
     demo             and demo_page, its page
     engines          which processes caption a dataset; process_rank, which of several this one is
     download         loading models, and asking before a download

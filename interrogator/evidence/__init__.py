@@ -10,13 +10,14 @@ words             what a caption claims, and words that exclude each other
 
 from __future__ import annotations
 
-from .calibration import MIN_REFERENCES, Calibration
+from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
 from .calibration_file import load_calibration, save_calibration
 from .phrase_evidence import PhraseEvidence, probabilities
 from .selection import Held, in_order, select
 from .words import claims_of
 
 __all__ = [
+    "MAX_REFERENCES",
     "MIN_REFERENCES",
     "Calibration",
     "Held",
