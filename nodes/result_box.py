@@ -36,7 +36,7 @@ class Result:
         similarity: of the text and the image.
         phrases: the bars.
         full: the number whose bar fills the width; None is the largest one.
-        remarks: on the text: `cut`, `looped`, or `NO_TAGS`.
+        remarks: on the text: `cut`, `looped`, `no_phrases`, `uncalibrated`, or `NO_TAGS`.
     """
 
     text: str = ""

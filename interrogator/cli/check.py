@@ -71,8 +71,8 @@ def _load(
         checker = _learned(ci, checker, inputs, captions)
     if checker.calibration is None:
         say(
-            f"encoder {ci.encoder.name} is not calibrated, so verdicts are less certain; to calibrate it, "
-            f"check {MIN_REFERENCES} images or more that have captions of their own at once"
+            f"encoder {ci.encoder.name} is not calibrated, so verdicts are less certain; run `interrogator calibrate`, "
+            f"or check {MIN_REFERENCES} images or more that have captions of their own at once"
         )
     return ci, checker
 

@@ -10,6 +10,7 @@ from ..dataset.sources.folder import caption_text
 from ..dataset.sources.imagefolder import METADATA_NAMES
 from .inputs import STDIN
 
+_SUFFIXES = (".txt", ".caption")
 # How many folders above a picture may hold its metadata file.
 _LEVELS = 4
 
@@ -21,19 +22,17 @@ class ImageCaptions:
         self._rows: dict[Path, dict[Path, str]] = {}
 
     def of(self, name: str) -> str | None:
-        """The caption of a picture by its path: the `.txt` beside it, else what the nearest metadata file says.
+        """The caption of a picture by its path: the `.txt` or `.caption` beside it, else what a metadata file says.
 
-        None if there is none. Raises RequestError: a metadata file cannot be read.
+        The nearest one counts. None if there is no caption. Raises RequestError: a metadata file cannot be read.
         """
         if name == STDIN:
             return None
         path = Path(os.path.abspath(name))
-        try:
-            return caption_text(path.with_suffix(".txt").read_bytes())
-        except OSError:
-            return next(
-                (rows[path] for folder in path.parents[:_LEVELS] if path in (rows := self._rows_of(folder))), None
-            )
+        for suffix in _SUFFIXES:
+            if (beside := path.with_suffix(suffix)).is_file():
+                return caption_text(beside.read_bytes())
+        return next((rows[path] for folder in path.parents[:_LEVELS] if path in (rows := self._rows_of(folder))), None)
 
     def _rows_of(self, folder: Path) -> dict[Path, str]:
         if folder not in self._rows:

@@ -13,7 +13,7 @@ from ..catalog import known_model
 from ..catalog import preset as find_preset
 from ..dataset_choices import POLICIES
 from ..errors import RequestError
-from ..modes import MIN_PHRASES, Mode
+from ..modes import MIN_PHRASES, STRICTNESS, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
@@ -51,7 +51,7 @@ class Settings:
         tag_rules: which tags hold, and how they read.
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
-        min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
+        min_phrases, beams, avoid_repeats, min_angle, strictness: of the search, as in `Interrogator.interrogate`.
         ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and
             `{tags}` in the question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
@@ -97,6 +97,7 @@ class Settings:
     max_pixels: int = DEFAULT_OPTIONS.max_pixels
     check: bool = False
     drop_unsupported: bool = False
+    strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -140,6 +141,8 @@ class Settings:
             raise RequestError(f"repetition_penalty must be above 0, not {self.repetition_penalty}")
         if not 0 <= self.min_angle <= 180:
             raise RequestError(f"min_angle must be from 0 to 180 degrees, not {self.min_angle}")
+        if not 0 < self.strictness < 1:
+            raise RequestError(f"strictness must be above 0 and below 1, not {self.strictness}")
 
     @property
     def needs(self) -> Needs:

@@ -70,13 +70,28 @@ def test_one_wrong_attribute_of_a_true_caption_is_found(
     assert alarms <= 0.02 * true
 
 
+def test_captions_that_are_all_wrong_somewhere_still_calibrate_the_encoder(
+    ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]
+) -> None:
+    images, truths = [image for image, _ in drawn], [truth for _, truth in drawn]
+    rng = random.Random(2)
+    wrong = [altered(truth, rng) for truth in truths]
+    captions = [each.caption for each in wrong]
+    rows = [reading.embedding for reading in ci.read(images, {"encoder"})]
+    checker = ClaimChecker(ci.encoder).learned(rows, captions)
+    false, seen, true, alarms = told_apart(truths, wrong, checker.check(rows, captions))
+    assert seen >= 0.95 * false and alarms <= 0.02 * true
+
+
 def test_without_a_calibration_a_caption_is_held_against_its_better_half(
     ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]
 ) -> None:
     rng = random.Random(1)
     truths = [truth for _, truth in drawn[:15]]
     wrong = [altered(truth, rng) for truth in truths]
-    found = [ci.check(image, each.caption) for (image, _), each in zip(drawn, wrong, strict=False)]
+    checker = ClaimChecker(ci.encoder)
+    captions = [each.caption for each in wrong]
+    found = ci.check_many([image for image, _ in drawn[:15]], captions, checker=checker)
     false, seen, _, alarms = told_apart(truths, wrong, found)
     assert seen >= false - 1 and alarms <= 1
 
@@ -155,7 +170,6 @@ class Says:
 def test_a_matcher_is_a_second_voice(ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]) -> None:
     images = [image for image, _ in drawn[:3]]
     captions = [drawn[0][1].caption, "", "a cat"]
-    alone = ci.check_many(images, captions)
 
     def heard(probability: float) -> list[list[Claim]]:
         matcher: Any = Says(probability)
@@ -163,9 +177,11 @@ def test_a_matcher_is_a_second_voice(ci: Interrogator, drawn: list[tuple[Image.I
         assert matcher.asked == [[claim.text for claim in split_claims(caption)] for caption in captions]
         return found
 
-    for doubtful, without, sure in zip(heard(0.001), alone, heard(0.999), strict=True):
-        for low, middle, high in zip(doubtful, without, sure, strict=True):
-            assert low.evidence < middle.evidence < high.evidence or middle.evidence > 0.99
+    doubtful, alone, sure = heard(0.001), ci.check_many(images, captions), heard(0.999)
+    assert all(low.evidence < high.evidence for low, high in zip(doubtful[0], sure[0], strict=True))
+    assert [claim.verdict for claim in alone[0]] == [claim.verdict for claim in sure[0]] == ["supported"] * len(sure[0])
+    assert "supported" not in [claim.verdict for claim in doubtful[0] if claim.evidence < 0.6]
+    assert doubtful[1] == sure[1] == []
 
 
 class TestCommand:
@@ -180,6 +196,11 @@ class TestCommand:
         return folder
 
     @pytest.fixture
+    def uncalibrated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The demo's encoder comes calibrated; most others do not."""
+        monkeypatch.setattr(Interrogator, "_stored_calibration", lambda self, width: None)
+
+    @pytest.fixture
     def checked(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[list[str]], str]]:
         def run(*arguments: object) -> tuple[int, list[list[str]], str]:
             status = main(["check", *map(str, arguments), "--preset", "demo"])
@@ -192,9 +213,14 @@ class TestCommand:
         _, truth = creature(1)
         wrong = replace(truth, color="red" if truth.color != "red" else "blue")
         status, lines, err = checked(folder / "1.png", "--caption", wrong.caption)
-        assert status == 0 and "not calibrated" in err
+        assert status == 0 and "not calibrated" not in err
         assert [line[2] for line in lines] == [claim.text for claim in split_claims(wrong.caption)]
         assert [line[0] for line in lines][1] == "unsupported" and float(lines[1][1]) <= 0.4
+
+    @pytest.mark.usefixtures("uncalibrated")
+    def test_an_encoder_that_is_not_calibrated_is_said(self, folder: Path, checked: Any) -> None:
+        status, lines, err = checked(folder / "1.png", "--caption", "a red cat with wings")
+        assert status == 0 and "interrogator calibrate" in err and len(lines) == 2
 
     def test_captions_lie_beside_or_in_a_metadata_file(self, folder: Path, checked: Any) -> None:
         (folder / "1.txt").write_text("\ufeffa red cat\n", encoding="utf-8")
@@ -218,6 +244,7 @@ class TestCommand:
         (claim,) = second["claims"]
         assert set(claim) == {"text", "span", "evidence", "verdict"} and claim["span"] == [0, 9]
 
+    @pytest.mark.usefixtures("uncalibrated")
     def test_many_captions_calibrate_the_encoder(
         self, tmp_path: Path, checked: Any, drawn: list[tuple[Image.Image, Creature]]
     ) -> None:

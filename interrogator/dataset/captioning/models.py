@@ -170,7 +170,7 @@ class Models:
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""
         self.roles.use("encoder")
-        names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+        names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness")
         search: dict[str, Any] = {name: getattr(self.settings, name) for name in names}
         return self._interrogator.compose(reading, self.settings.mode, progress=progress, **search)
 
