@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import RequestError
 from ..evidence import MAX_REFERENCES, Claim, ClaimChecker
 from ..images import ImageSource, as_image
-from ..progress import Progress
+from ..progress import Progress, StickyProgress
 from ..reading import Reading
 
 # Images decoded and held at a time.
@@ -24,15 +24,17 @@ def check_images(
     """The claims of each caption, judged by its image. Raises RequestError: not one caption for each image."""
     if len(captions) != len(images):
         raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+    steps = StickyProgress(progress) if progress else None
+    inside = steps.again if steps else None
     found: list[list[Claim]] = []
     for start in range(0, len(images), _GROUP):
         group = slice(start, start + _GROUP)
         opened = [as_image(image) for image in images[group]]
-        readings = read(opened, _share(progress, start, len(images)))
+        readings = read(opened, _share(steps, start, len(images)))
         prepared: list[Any] | None = None
         if checker.matcher is not None:
             prepared = [checker.matcher.prepare(image) for image in opened]
-        found += checker.check([reading.embedding for reading in readings], captions[group], prepared)
+        found += checker.check([reading.embedding for reading in readings], captions[group], prepared, inside)
     return found
 
 
