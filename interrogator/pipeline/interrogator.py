@@ -289,6 +289,9 @@ class Interrogator:
             checker: None is `claim_checker()`, calibrated on these captions if it has to be.
         """
         if checker is None:
+            images = [
+                as_image(image) if hasattr(image, "read") else image for image in images
+            ]  # which may be read twice
             checker = learned_checker(self.claim_checker(), images, captions, self._embedded, progress)
         return check_images(images, captions, checker, self._embedded, progress)
 

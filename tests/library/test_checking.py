@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -94,6 +95,19 @@ def test_without_a_calibration_a_caption_is_held_against_its_better_half(
     found = ci.check_many([image for image, _ in drawn[:15]], captions, checker=checker)
     false, seen, _, alarms = told_apart(truths, wrong, found)
     assert seen >= false - 1 and alarms <= 1
+
+
+def test_files_that_can_be_read_only_once_are_checked(
+    ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interrogator, "_stored_calibration", lambda self, width: None)
+    files = []
+    for image, _ in drawn[:MIN_REFERENCES]:
+        files.append(io.BytesIO())
+        image.save(files[-1], "png")
+        files[-1].seek(0)
+    fresh = Interrogator(None, ci.encoder, ())
+    assert all(fresh.check_many(files, [truth.caption for _, truth in drawn[:MIN_REFERENCES]]))
 
 
 def test_spans_are_of_the_caption(ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]) -> None:
