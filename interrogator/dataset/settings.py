@@ -41,6 +41,8 @@ class Settings:
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
         phrases: how many of each bank or role that the template names.
+        check: judge the claims of every text by its picture; see `evidence.checking`.
+        drop_unsupported: leave out the claims that the picture does not support.
         score: compare every caption with its picture by CLIP, also in mode caption.
         dtype: auto, fp32, bf16 or fp16.
         rules: what is done to every caption.
@@ -93,6 +95,8 @@ class Settings:
     temperature: float = 0.0
     top_p: float = DEFAULT_OPTIONS.top_p
     max_pixels: int = DEFAULT_OPTIONS.max_pixels
+    check: bool = False
+    drop_unsupported: bool = False
     strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
@@ -117,6 +121,8 @@ class Settings:
         text_of(self.caption_options.ask)  # both say what is wrong with the options
         if self.captioner is not None and is_url(self.captioner):
             Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there
+        if self.drop_unsupported and not self.check:
+            raise RequestError("drop_unsupported needs check: without it no claim is judged")
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 
@@ -142,7 +148,8 @@ class Settings:
     def needs(self) -> Needs:
         """The roles whose models are needed."""
         needs = needs_of(
-            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score,
+            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality),
+            score=self.score or self.check,
             ask=self.ask,
         )  # fmt: skip
         return needs if self.tagger is None else needs | {"tagger"}

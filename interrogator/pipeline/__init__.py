@@ -3,6 +3,7 @@
 interrogator    Interrogator: read images, compose prompts
 composer        a prompt out of a reading, in the way of a mode
 interrogation   Interrogation and RankedPhrase: the result
+checks          captions checked against images
 prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
 phrase_table    the phrases of all banks with their embeddings

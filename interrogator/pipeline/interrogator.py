@@ -15,7 +15,7 @@ from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
 from ..errors import RequestError
-from ..evidence import Calibration, PhraseEvidence, load_calibration, save_calibration
+from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence, load_calibration, save_calibration
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import STRICTNESS, Mode
@@ -26,6 +26,7 @@ from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
+from .checks import check_images, learned_checker
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
@@ -79,6 +80,7 @@ class Interrogator:
         self.caption_options = caption_options
         self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
+        self._checker: Lazy[ClaimChecker] = Lazy()
         self._calibration = calibration
         self._evidence: Lazy[PhraseEvidence | None] = Lazy()
 
@@ -262,6 +264,38 @@ class Interrogator:
         readings = self.read(images, _TAGGER, progress=progress)
         return [select_tags(reading.tags or (), rules or self.tag_rules) for reading in readings]
 
+    def check(self, image: ImageSource, caption: str, progress: Progress | None = None) -> list[Claim]:
+        """The claims of a caption in order, each with its evidence and a verdict; [] where it claims nothing.
+
+        Raises ImageReadError: the image cannot be read. RequestError: this interrogator has no encoder.
+        """
+        return self.check_many([image], [caption], progress)[0]
+
+    def check_many(
+        self,
+        images: Sequence[ImageSource],
+        captions: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        checker: ClaimChecker | None = None,
+    ) -> list[list[Claim]]:
+        """`check` for many images, embedded in batches.
+
+        Where nothing is known of what the encoder's similarities are worth, many captions show it by themselves: what
+        most of them claim is true of their own image and false of others.
+
+        Args:
+            captions: one for each image.
+            checker: None is `claim_checker()`, calibrated on these captions if it has to be.
+        """
+        if checker is None:
+            checker = learned_checker(self.claim_checker(), images, captions, self._embedded, progress)
+        return check_images(images, captions, checker, self._embedded, progress)
+
+    def claim_checker(self) -> ClaimChecker:
+        """What checks captions with this encoder and, where there is one, this matcher; made once."""
+        return self._checker.get(self._new_checker)
+
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
         row: npt.NDArray[np.float32] = self.similarity_many([image], [texts] if isinstance(texts, str) else texts)[0]
@@ -330,7 +364,7 @@ class Interrogator:
                     save_calibration(folder, calibration)
             except OSError as error:
                 logger.warning("evidence: the calibration was not stored in %s (%s)", folder, error)
-        self._calibration, self._evidence = calibration, Lazy()
+        self._calibration, self._evidence, self._checker = calibration, Lazy(), Lazy()
         return calibration
 
     def evidence(self, progress: Progress | None = None) -> PhraseEvidence | None:
@@ -349,6 +383,13 @@ class Interrogator:
             if folder is not None and (found := load_calibration(folder, width)) is not None:
                 return found
         return None
+
+    def _new_checker(self) -> ClaimChecker:
+        calibration = self._calibration or self._stored_calibration(self.encoder.identity().width)
+        return ClaimChecker(self.encoder, calibration, self.models.matcher)
+
+    def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:
+        return self.read(images, _ENCODER, progress=progress)
 
     @property
     def _composer(self) -> Composer:

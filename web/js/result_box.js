@@ -15,6 +15,8 @@ const REMARKS = {
   cut: "cut",
   looped: "looped",
   no_tags: "noTags",
+  no_claims: "noClaims",
+  guessed: "guessed",
   no_phrases: "noPhrases",
   uncalibrated: "uncalibrated",
 };
