@@ -217,22 +217,9 @@ class TestLogistic:
 
 
 class TestWords:
-    @pytest.mark.parametrize(
-        ("caption", "claims"),
-        [
-            (
-                "a mosaic of a red cat with a blue tail on a white background",
-                ["a mosaic", "a red cat", "a blue tail", "a white background"],
-            ),
-            ("1girl, solo, long hair", ["1girl", "solo", "long hair"]),
-            ("a dog and a dog", ["a dog"]),
-            ("", []),
-            (", ,", []),
-            ("一只猫，白色背景。", ["一只猫", "白色背景"]),
-        ],
-    )
-    def test_a_caption_falls_into_claims(self, caption: str, claims: list[str]) -> None:
-        assert claims_of(caption) == claims
+    def test_a_caption_claims_each_thing_once(self) -> None:
+        assert claims_of("a red cat with a blue tail, a red cat") == ["a red cat", "a blue tail"]
+        assert claims_of("") == []
 
     def test_a_thing_has_one_colour(self) -> None:
         assert contradicts("yellow wings", "a pink wings") and contradicts("Red Body", "blue body")
