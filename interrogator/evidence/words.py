@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Between two claims of a caption: punctuation, and the words that join what can be true or false by itself.
-_BETWEEN = re.compile(r"\s*[,;.:。，、]\s*|\s+(?:with|and|on|in|at)\s+|\s+of\s+(?=an?\s)", re.IGNORECASE)
+from .claims import split_claims
+
 _WORD = re.compile(r"[^\W_]+")
 
 _COLORS = frozenset(
@@ -18,9 +18,8 @@ _SMALL = frozenset("a an the of in on with and by".split())
 
 
 def claims_of(caption: str) -> list[str]:
-    """The parts of a caption that can be true or false by themselves, each once, in order."""
-    parts = (part.strip() for part in _BETWEEN.split(caption))
-    return list(dict.fromkeys(part for part in parts if _content(part)))
+    """The texts of what a caption claims, each once, in order."""
+    return list(dict.fromkeys(claim.text for claim in split_claims(caption)))
 
 
 def _content(text: str) -> list[str]:

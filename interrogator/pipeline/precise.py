@@ -58,7 +58,7 @@ def precise(builder: PromptBuilder, search: SearchOptions, evidence: PhraseEvide
             + (" reference images to calibrate with," if UNCALIBRATED in remarks else " a higher strictness,")
             + " or use another mode"
         )
-    if not taken:
+    if not held:
         remarks = (*remarks, NO_PHRASES)
     stated = in_order(held, taken)
     known = probabilities(np.array([held[index].odds for index in stated], dtype=np.float32))
