@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sizes import CHAT_MODELS, TAGGER_MODELS, TINY_MODEL, Sizes
+from benchmarks.sizes import CHAT_MODELS, DEMO_MODEL, TAGGER_MODELS, TINY_MODEL, Sizes
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ WORKS: dict[str, Work] = {
     ),
     "rate": Work("the chain beside the machine's matrix-product rate", "rate"),
     "profile": Work("where the time of a step goes", "profile"),
+    "truth": Work("how much of a prompt is true, on creatures whose truth is known", "truth", own_models=(DEMO_MODEL,)),
+    "claims": Work("wrong attributes found in captions, on creatures", "claims", own_models=(DEMO_MODEL,)),
     "gpu-best": Work(
         "best mode on a GPU, caption given", "gpu_best", pairs=3, one_model=True, on_gpu=True, gpu_only=True
     ),

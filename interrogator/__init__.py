@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .captioners.sampling import sample_captions
     from .embeddings import EmbeddingCache
     from .encoders.open_clip.encoder import OpenClipEncoder
+    from .evidence import Claim, split_claims
     from .hub import model_folders
     from .matchers.blip import BlipMatcher
     from .model_pool import ModelPool
@@ -55,6 +56,7 @@ __all__ = [
     "Candidate",
     "CaptionOptions",
     "Captioner",
+    "Claim",
     "DeviceError",
     "EmbeddingCache",
     "Encoder",
@@ -96,6 +98,7 @@ __all__ = [
     "model_folders",
     "sample_captions",
     "select_tags",
+    "split_claims",
 ]
 
 _MODULES = {name: f".{name}" for name in ("catalog", "dataset", "demo", "images")}
@@ -106,6 +109,7 @@ _HOMES = {
     ".captioners.sampling": ("sample_captions",),
     ".embeddings": ("EmbeddingCache",),
     ".encoders.open_clip.encoder": ("OpenClipEncoder",),
+    ".evidence": ("Claim", "split_claims"),
     ".hub": ("model_folders",),
     ".matchers.blip": ("BlipMatcher",),
     ".model_pool": ("ModelPool",),

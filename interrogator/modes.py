@@ -10,7 +10,7 @@ from typing import Literal
 
 from .errors import RequestError
 
-Option = Literal["min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle"]
+Option = Literal["min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness"]
 
 
 class Mode(str, Enum):
@@ -22,6 +22,7 @@ class Mode(str, Enum):
     CAPTION = "caption"
     NEGATIVE = "negative"
     TAGS = "tags"
+    PRECISE = "precise"
 
     @classmethod
     def of(cls, name: str) -> Mode:
@@ -38,6 +39,9 @@ class Mode(str, Enum):
 
 MIN_PHRASES = 8
 """Steps of a chain that may lower similarity, unless asked otherwise: what clip-interrogator takes."""
+
+STRICTNESS = 0.05
+"""Share of the accepted phrases that may be false, unless asked otherwise."""
 
 MODE_NAMES: tuple[str, ...] = tuple(mode.value for mode in Mode)
 
@@ -71,5 +75,11 @@ MODES: Mapping[Mode, ModeTraits] = MappingProxyType(
         Mode.CAPTION: ModeTraits("the caption alone", frozenset({"captioner"})),
         Mode.NEGATIVE: ModeTraits("what the image is least like", frozenset({"encoder"}), 32, _CHAIN),
         Mode.TAGS: ModeTraits("the tags of a tagger", frozenset({"tagger"})),
+        Mode.PRECISE: ModeTraits(
+            "the caption and the few phrases that are most likely true",
+            _BOTH,
+            12,
+            frozenset({"max_phrases", "strictness"}),
+        ),
     }
 )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -84,6 +85,11 @@ class Scores:
             cosines = [(block * self._embedding).sum(dim=-1) for block in blocks]  # fp16 times fp32 is fp32
             self._exact[chunk] = torch.cat(cosines).cpu().numpy()
         return torch.from_numpy(self._exact[positions])
+
+    @property
+    def rough(self) -> npt.NDArray[np.float32]:
+        """The cosines of all rows [N], each to within `bound`; read-only."""
+        return self._coarse
 
     def tolist(self) -> list[float]:
         """The float32 cosines of all rows."""

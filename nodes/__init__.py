@@ -12,6 +12,7 @@ from . import node_replacements
 from .advanced import InterrogatorAdvanced
 from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
+from .check import InterrogatorCheck
 from .dataset import InterrogatorDataset
 from .endpoint import InterrogatorEndpoint
 from .image import InterrogatorImage
@@ -39,6 +40,7 @@ NODES: list[type[io.ComfyNode]] = [
     InterrogatorNegative,
     InterrogatorRank,
     InterrogatorSimilarity,
+    InterrogatorCheck,
     InterrogatorAssemble,
     InterrogatorDataset,
 ]

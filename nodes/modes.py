@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..interrogator.modes import MODES, Mode
+from ..interrogator.modes import MODES, STRICTNESS, Mode
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ _LEFT_OUT: Mapping[Mode, frozenset[str]] = {
     Mode.NEGATIVE: frozenset({"beams", "avoid_repeats", "min_angle"}),
 }
 # In the order of the widgets, which saved graphs depend on.
-_ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+_ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness")
 
 
 def mode_input() -> Any:
@@ -112,6 +112,14 @@ def _min_angle() -> Any:
     )  # fmt: skip
 
 
+def _strictness() -> Any:
+    return io.Float.Input(
+        "strictness", default=STRICTNESS, min=0.001, max=0.5, step=0.01, round=0.001, optional=True,
+        tooltip="Share of the accepted phrases that may be false. The prompt states the likeliest of them.",
+    )  # fmt: skip
+
+
 _OPTIONS = {
     "min_phrases": _min_phrases, "beams": _beams, "avoid_repeats": _avoid_repeats, "min_angle": _min_angle,
+    "strictness": _strictness,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..interrogator import Interrogation, Tag
+    from ..interrogator import Claim, Interrogation, Tag
 
 KEY = "interrogator"
 
@@ -16,9 +16,20 @@ NO_TAGS = "no_tags"
 """The remark that no tag holds; the others are those of captioners. web/js/words.js has the sentences."""
 
 
+NO_CLAIMS = "no_claims"
+"""The remark that a caption claims nothing that could be checked."""
+
+GUESSED = "guessed"
+"""The remark that the verdicts on claims come from an encoder that is not calibrated."""
+
+
 @dataclass(frozen=True)
 class Bar:
-    """One line with a bar: a phrase, its bank and its cosine similarity, or a tag, its category and its probability."""
+    """One line with a bar: a text, what it is of, and a number.
+
+    That is a phrase, its bank and its cosine similarity; a tag, its category and its probability; or a claim, the
+    verdict on it and its evidence.
+    """
 
     text: str
     bank: str
@@ -36,7 +47,7 @@ class Result:
         similarity: of the text and the image.
         phrases: the bars.
         full: the number whose bar fills the width; None is the largest one.
-        remarks: on the text: `cut`, `looped`, or `NO_TAGS`.
+        remarks: on the text: `cut`, `looped`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or `GUESSED`.
     """
 
     text: str = ""
@@ -56,6 +67,11 @@ def bars(phrases: Sequence[Any]) -> list[Bar]:
 def tag_bars(tags: Sequence[Tag]) -> list[Bar]:
     """The library's tags as bars, the most probable first."""
     return [Bar(tag.text, tag.category, tag.probability) for tag in sorted(tags, key=lambda tag: -tag.probability)]
+
+
+def claim_bars(claims: Sequence[Claim]) -> list[Bar]:
+    """The library's claims as bars, in the order of the caption."""
+    return [Bar(claim.text, claim.verdict, claim.evidence) for claim in claims]
 
 
 def as_json(phrases: Sequence[Any]) -> str:

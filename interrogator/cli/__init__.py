@@ -6,7 +6,8 @@
     choices          what options come to; refuses those that would have no effect
     inputs           files, folders, patterns and standard input as pictures
     answers          pictures in groups through models, for prompt, rank and tag
-    prompt, rank, tag, caption, banks, cache, models
+    image_captions   the captions that lie beside pictures
+    prompt, rank, tag, check, caption, calibrate, banks, cache, models
     demo             and demo_page, its page
     engines          which processes caption a dataset; process_rank, which of several this one is
     download         loading models, and asking before a download

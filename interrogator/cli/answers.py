@@ -48,13 +48,13 @@ def answer_images(
         errors: dict[int, InterrogatorError] = dict(group.errors)
         if group.images:
             loaded = load() if loaded is None else loaded
-            with Bar(_label(group)) as bar:
+            with Bar(label(group)) as bar:
                 found = _answered(partial(answer, loaded), group.images, bar)
             errors |= {index: each for index, each in found.items() if isinstance(each, CaptionError)}
             answers = {index: each for index, each in found.items() if not isinstance(each, CaptionError)}
         for index, each in enumerate(group.inputs):
             if index in errors:
-                _report(args, each, errors[index])
+                report_error(args, each, errors[index])
             else:
                 write(each, answers[index])
         failed += len(errors)
@@ -88,13 +88,13 @@ def prepare_table(ci: Interrogator) -> None:
         ci.table(bar)
 
 
-def _label(group: Group) -> str:
+def label(group: Group) -> str:
     """The first picture of a group by name, and how many follow."""
     first = os.path.basename(group.inputs[min(group.images)].name)
     return first if len(group.images) == 1 else f"{first} +{len(group.images) - 1}"
 
 
-def _report(args: argparse.Namespace, source: Input, error: InterrogatorError) -> None:
+def report_error(args: argparse.Namespace, source: Input, error: InterrogatorError) -> None:
     """Name a picture without an answer on stderr, and with --json in its line on stdout, too."""
     say(f"interrogator: {error}" if isinstance(error, ImageReadError) else f"interrogator: {source.name}: {error}")
     if args.json:

@@ -130,6 +130,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         artists=args.artists, without_banks=tuple(args.no_bank), mode=args.mode, quality=args.quality,
         samples=args.samples, captions_per_image=args.several, seed=args.seed, max_new_tokens=args.max_caption_tokens,
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
+        check=args.check or args.drop_unsupported, drop_unsupported=args.drop_unsupported,
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
         escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         tag_rules=tag_rules(args),

@@ -12,7 +12,7 @@ from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
 
-SEARCH_OPTIONS = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+SEARCH_OPTIONS = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness")
 """Options of a search; which of them a mode has, `MODES` says."""
 
 _MODEL_OPTIONS = {

@@ -12,7 +12,7 @@ from ..banks import ARTISTS
 from ..captioners import DEFAULT_OPTIONS, LARGEST_PIXELS, NAMED_PROMPTS
 from ..catalog import DEFAULT_PRESET, PRESETS
 from ..dtypes import DTYPE_NAMES
-from ..modes import MIN_PHRASES, MODE_NAMES, MODES, Mode
+from ..modes import MIN_PHRASES, MODE_NAMES, MODES, STRICTNESS, Mode
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -88,6 +88,11 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--min-angle", type=float, metavar="DEGREES",
         help="skip phrases closer in meaning than this to one in the prompt (default: 0, off)",
+    )  # fmt: skip
+    group.add_argument(
+        "--strictness", type=float, metavar="X",
+        help="share of the accepted phrases that may be false, of which a prompt states the likeliest "
+        f"(default: {STRICTNESS}); mode {_modes('strictness')}",
     )  # fmt: skip
     add_escape(group)
 

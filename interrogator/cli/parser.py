@@ -30,6 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("caption", "caption a whole dataset", _caption),
         ("rank", "list the phrases most like each image", _rank),
         ("tag", "list the tags of each image", _tag),
+        ("check", "say which claims of a caption each image does not support", _check),
+        ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
         ("banks", "list, show or check phrase banks", _banks),
         ("cache", "manage the phrase embeddings on disk", _cache),
         ("models", "list known models and where their files are", _models),
@@ -112,6 +114,36 @@ def _tag(parser: argparse.ArgumentParser) -> None:
     options.add_loading_options(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("tag", "tag"))
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    parser.add_argument(
+        "--caption", metavar="TEXT",
+        help="check this caption on every image (default: the .txt beside it, or its row in metadata.jsonl, .csv …)",
+    )  # fmt: skip
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_encoder(models)
+    options.add_model(models, "matcher", "model that says whether a text belongs to an image, as a second voice")
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("check", "check"))
+
+
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_captioner(models, "; for pictures without a .txt or .caption file beside them")
+    options.add_encoder(models)
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("calibrate", "calibrate"))
 
 
 def _banks(parser: argparse.ArgumentParser) -> None:

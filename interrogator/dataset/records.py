@@ -57,13 +57,15 @@ class Record:
         caption: the text for the trainer; "" where it failed.
         captions: all texts of a run that writes several an image, the best first; (caption,) otherwise.
         scores: by name: `clip` (cosine of image and caption), `itm` (probability that they match), `log_probability`
-            (mean a token). What was not computed is not there.
+            (mean a token), `evidence` (of the claim that the picture supports least). What was not computed is not
+            there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
-            `forbidden_word`, `repeats`, `animated`, and the captioner's own `cut` and `looped`.
+            `forbidden_word`, `repeats`, `animated`, `unsupported`, and the captioner's own `cut` and `looped`.
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex; "" where it could not be read.
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
+        unsupported: words of the caption that claim what the picture does not support, the worst first.
         existing: the text that was in the caption's file, row or column before this run; None if there was none.
         tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
             it is filed, such as its rating; () where no tagger was asked.
@@ -84,6 +86,7 @@ class Record:
     dhash: str = ""
     existing: str | None = None
     tags: tuple[Tag, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     @property
     def name(self) -> tuple[int, str]:
@@ -105,7 +108,7 @@ class Record:
         """A record from `as_dict`, also of the first release; fields that are missing take their defaults."""
         given = {_FIRST_NAMES.get(name, name): value for name, value in values.items()}
         given = {name: value for name, value in given.items() if name in _FIELDS}
-        for name in ("captions", "flags"):
+        for name in ("captions", "flags", "unsupported"):
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**{**given, "tags": tuple(Tag(*tag) for tag in given.get("tags", ()))})

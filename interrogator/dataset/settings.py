@@ -13,7 +13,7 @@ from ..catalog import known_model
 from ..catalog import preset as find_preset
 from ..dataset_choices import POLICIES
 from ..errors import RequestError
-from ..modes import MIN_PHRASES, Mode
+from ..modes import MIN_PHRASES, STRICTNESS, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
@@ -41,6 +41,8 @@ class Settings:
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
         phrases: how many of each bank or role that the template names.
+        check: judge the claims of every text by its picture; see `evidence.checking`.
+        drop_unsupported: leave out the claims that the picture does not support.
         score: compare every caption with its picture by CLIP, also in mode caption.
         dtype: auto, fp32, bf16 or fp16.
         rules: what is done to every caption.
@@ -49,7 +51,7 @@ class Settings:
         tag_rules: which tags hold, and how they read.
         checkpoint: weights file of an encoder that is named by its architecture alone.
         without_banks: banks, or roles of banks, to switch off.
-        min_phrases, beams, avoid_repeats, min_angle: of the search, as in `Interrogator.interrogate`.
+        min_phrases, beams, avoid_repeats, min_angle, strictness: of the search, as in `Interrogator.interrogate`.
         ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and
             `{tags}` in the question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
@@ -93,6 +95,9 @@ class Settings:
     temperature: float = 0.0
     top_p: float = DEFAULT_OPTIONS.top_p
     max_pixels: int = DEFAULT_OPTIONS.max_pixels
+    check: bool = False
+    drop_unsupported: bool = False
+    strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -116,6 +121,8 @@ class Settings:
         text_of(self.caption_options.ask)  # both say what is wrong with the options
         if self.captioner is not None and is_url(self.captioner):
             Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there
+        if self.drop_unsupported and not self.check:
+            raise RequestError("drop_unsupported needs check: without it no claim is judged")
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 
@@ -134,12 +141,15 @@ class Settings:
             raise RequestError(f"repetition_penalty must be above 0, not {self.repetition_penalty}")
         if not 0 <= self.min_angle <= 180:
             raise RequestError(f"min_angle must be from 0 to 180 degrees, not {self.min_angle}")
+        if not 0 < self.strictness < 1:
+            raise RequestError(f"strictness must be above 0 and below 1, not {self.strictness}")
 
     @property
     def needs(self) -> Needs:
         """The roles whose models are needed."""
         needs = needs_of(
-            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality), score=self.score,
+            Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality),
+            score=self.score or self.check,
             ask=self.ask,
         )  # fmt: skip
         return needs if self.tagger is None else needs | {"tagger"}

@@ -23,7 +23,7 @@ from .state.parts import counted
 from .state.plan import Shard
 from .targets import text_of
 from .targets.target import item_of
-from .text import RenderedText, apply_policy, render
+from .text import RenderedText, apply_policy, holds, render
 
 
 class Captions(Protocol):
@@ -163,10 +163,12 @@ class Worker:
         """The record of a picture that was captioned."""
         settings = self._context.settings
         texts = self._render(picture, result)
-        flags = (*result.flags, *texts[0].flags, *(("animated",) if picture.animated else ()))
+        unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
+        own_flags = {"animated": picture.animated, "unsupported": bool(unsupported)}
+        flags = (*result.flags, *texts[0].flags, *(name for name, is_so in own_flags.items() if is_so))
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels),
+            scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")

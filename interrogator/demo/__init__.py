@@ -8,6 +8,7 @@ features    wings, horns, tail, crown and spots
 scene       a creature laid out in picture coordinates
 mediums     the eight mediums that paint a scene
 train       train the models from scratch
+calibrate   calibrate the encoder, for mode precise
 measure     accuracy of the models on unseen pictures
 tag_figures precision and recall of every tag
 training/   the stages of the training

@@ -50,6 +50,10 @@ class EmbeddingCache:
             merge_when_alone(folder, identity.width, self._warnings)
         return EmbeddingStore(self.folder, folder, identity, self._policy, self._warnings)
 
+    def folder_of(self, identity: EncoderIdentity) -> Path | None:
+        """The folder of the store of the encoder with this `identity`; None until something was stored."""
+        return find_folder(self.folder, identity, self._warnings)
+
     def list(self) -> list[StoreInfo]:
         """The readable stores, sorted by folder name. Changes nothing on disk."""
         stores = []

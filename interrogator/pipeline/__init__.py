@@ -3,7 +3,9 @@
 interrogator    Interrogator: read images, compose prompts
 composer        a prompt out of a reading, in the way of a mode
 interrogation   Interrogation and RankedPhrase: the result
+checks          captions checked against images
 prompt_builder  the modes that search for phrases
+precise         the mode that states what is most likely true
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32
 templates       prompts from custom templates

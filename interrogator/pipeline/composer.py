@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..errors import CaptionError, RequestError
+from ..evidence import PhraseEvidence
 from ..models import Encoder, Tag
 from ..modes import MODES, Mode
 from ..progress import Progress
@@ -18,6 +20,7 @@ from ..reading import Reading
 from ..taggers import TagRules, join_tags, select_tags
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
+from .precise import precise
 from .prompt_builder import METHODS, PromptBuilder, SearchOptions
 
 logger = logging.getLogger("interrogator")
@@ -27,19 +30,22 @@ class Composer:
     """Makes prompts of readings."""
 
     def __init__(
-        self, encoder: Callable[[], Encoder], table: Callable[[Progress | None], PhraseTable], tag_rules: TagRules
-    ) -> None:
-        """encoder, table: give what only some modes need; they may raise where there is none."""
+        self, encoder: Callable[[], Encoder], table: Callable[[Progress | None], PhraseTable], tag_rules: TagRules,
+        evidence: Callable[[Progress | None], PhraseEvidence | None],
+    ) -> None:  # fmt: skip
+        """encoder, table, evidence: give what only some modes need; they may raise where there is none."""
         self._encoder = encoder
         self._table = table
         self._tag_rules = tag_rules
+        self._evidence = evidence
 
     def compose(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
         """The result of a mode for the reading of an image. Raises CaptionError: there is no caption, or no tag."""
         if reading.error and "captioner" in MODES[mode].needs:
             raise CaptionError(reading.error)
         remarks = reading.captions[0].remarks if reading.captions else ()
-        return replace(self._made(reading, mode, search, progress), remarks=remarks)
+        made = self._made(reading, mode, search, progress)
+        return replace(made, remarks=(*remarks, *made.remarks))
 
     def _made(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
         caption = reading.caption
@@ -49,12 +55,19 @@ class Composer:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
+        if mode is Mode.PRECISE and not bool(torch.isfinite(reading.embedding).all()):
+            raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
         opening = self._fitting(without_stop(caption))
         builder = PromptBuilder(self._encoder(), self._table(progress), reading.embedding, opening, progress)
-        scored = METHODS[mode](builder, search)
+        if mode is Mode.PRECISE:
+            scored = precise(builder, search, self._evidence(progress))
+        else:
+            scored = METHODS[mode](builder, search)
         phrases = ranked_phrases(builder.table, builder.scores, scored.positions)
+        if scored.evidence:
+            phrases = [replace(each, evidence=known) for each, known in zip(phrases, scored.evidence, strict=True)]
         tags = self._held(reading)
-        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags)
+        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags, scored.remarks)
 
     def _tagged(self, reading: Reading) -> Interrogation:
         tags = self._held(reading)

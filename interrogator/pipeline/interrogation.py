@@ -11,11 +11,17 @@ from ..prompts import escape_brackets
 
 @dataclass(frozen=True)
 class RankedPhrase:
-    """A phrase, its bank, and its cosine similarity to the image."""
+    """A phrase of a bank.
+
+    Attributes:
+        similarity: its cosine with the image.
+        evidence: how likely it is true of the image, 0 to 1; None in the modes that do not ask.
+    """
 
     text: str
     bank: str
     similarity: float
+    evidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Interrogation:
         phrases: the phrases in the prompt, in order.
         mode: the requested mode.
         tags: the tags that hold, in the order of `select_tags`; [] without a tagger.
-        remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`.
+        remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`. In mode `precise` also `no_phrases`: no
+            phrase of the banks holds; `uncalibrated`: there are no reference images, see `Interrogator.calibrate`.
     """
 
     prompt: str

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
 from ..errors import RequestError
+from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence, load_calibration, save_calibration
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
-from ..modes import Mode
+from ..modes import STRICTNESS, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress
 from ..ranking import similarities
@@ -24,6 +26,7 @@ from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
+from .checks import check_images, learned_checker
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
@@ -55,6 +58,7 @@ class Interrogator:
         tagger: Tagger | None = None,
         matcher: Matcher | None = None,
         tag_rules: TagRules = DEFAULT_RULES,
+        calibration: Calibration | None = None,
     ) -> None:
         """Combine the parts; nothing is computed yet.
 
@@ -67,6 +71,8 @@ class Interrogator:
             tagger: None if neither mode nor template needs one; with one, every `Interrogation` has tags.
             matcher: None if neither mode nor template needs one.
             tag_rules: which tags hold, and how they read.
+            calibration: what similarities are worth in mode precise; None is the one stored for the encoder, see
+                `calibrate`.
         """
         self.models = Models(captioner, tagger, encoder, matcher)
         self.banks = list(banks)
@@ -74,6 +80,9 @@ class Interrogator:
         self.caption_options = caption_options
         self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
+        self._checker: Lazy[ClaimChecker] = Lazy()
+        self._calibration = calibration
+        self._evidence: Lazy[PhraseEvidence | None] = Lazy()
 
     @property
     def captioner(self) -> Captioner | None:
@@ -102,22 +111,25 @@ class Interrogator:
         beams: int = 1,
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
+        strictness: float = STRICTNESS,
     ) -> Interrogation:
         """Make a prompt for one image.
 
         Args:
             image: a PIL image, a path, a numpy array uint8 [H, W, C], the bytes of a file, or a file object.
-            mode: best, fast, classic, caption, negative or tags.
+            mode: best, fast, classic, caption, negative, tags or precise.
             caption: a description of the image; None lets the captioner write it, "" means no caption.
             min_phrases: number of chain steps (best, negative) that may lower similarity; more than `max_phrases` means
                 all of them.
-            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, others 32).
+            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, precise
+                12, others 32).
             progress: called with (done, total) of the current work, at least about once a second; may raise to cancel.
             beams: number of prompts that the chain (best, negative) grows side by side; 1 is the greedy chain. N beams
                 take N times as long and find a chain at least as similar as the greedy one, which is among them.
             avoid_repeats: skip a phrase (in classic, a flavor) whose words are all in the prompt already.
             min_angle: in degrees; skip a phrase (in classic, a flavor) whose embedding is within this angle of the
                 embedding of one already taken. 0 is off.
+            strictness: share of the accepted phrases that may be false (precise).
 
         Raises:
             ImageReadError: the image cannot be read.
@@ -126,7 +138,7 @@ class Interrogator:
             CaptionError: the captioner wrote nothing about the image, or no tag holds for it.
         """
         return self.interrogate_many(
-            [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle
+            [image], mode, caption, min_phrases, max_phrases, progress, beams, avoid_repeats, min_angle, strictness
         )[0]
 
     def interrogate_many(
@@ -140,13 +152,14 @@ class Interrogator:
         beams: int = 1,
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
+        strictness: float = STRICTNESS,
     ) -> list[Interrogation]:
         """Make prompts for many images, captioned and embedded in batches; arguments as in `interrogate`.
 
         caption: one for all images, or a list with one for each.
         """
         chosen = Mode.of(mode)
-        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle, strictness)
         captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
         if len(captions) != len(images):
             raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
@@ -199,10 +212,11 @@ class Interrogator:
         beams: int = 1,
         avoid_repeats: bool = False,
         min_angle: float = 0.0,
+        strictness: float = STRICTNESS,
     ) -> Interrogation:
         """Make a prompt from the reading of an image; arguments and errors as in `interrogate`."""
         chosen = Mode.of(mode)
-        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle)
+        search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle, strictness)
         return self._composer.compose(reading, chosen, search, progress)
 
     def rank(
@@ -250,6 +264,41 @@ class Interrogator:
         readings = self.read(images, _TAGGER, progress=progress)
         return [select_tags(reading.tags or (), rules or self.tag_rules) for reading in readings]
 
+    def check(self, image: ImageSource, caption: str, progress: Progress | None = None) -> list[Claim]:
+        """The claims of a caption in order, each with its evidence and a verdict; [] where it claims nothing.
+
+        Raises ImageReadError: the image cannot be read. RequestError: this interrogator has no encoder.
+        """
+        return self.check_many([image], [caption], progress)[0]
+
+    def check_many(
+        self,
+        images: Sequence[ImageSource],
+        captions: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        checker: ClaimChecker | None = None,
+    ) -> list[list[Claim]]:
+        """`check` for many images, embedded in batches.
+
+        Where nothing is known of what the encoder's similarities are worth, many captions show it by themselves: what
+        most of them claim is true of their own image and false of others.
+
+        Args:
+            captions: one for each image.
+            checker: None is `claim_checker()`, calibrated on these captions if it has to be.
+        """
+        if checker is None:
+            images = [
+                as_image(image) if hasattr(image, "read") else image for image in images
+            ]  # which may be read twice
+            checker = learned_checker(self.claim_checker(), images, captions, self._embedded, progress)
+        return check_images(images, captions, checker, self._embedded, progress)
+
+    def claim_checker(self) -> ClaimChecker:
+        """What checks captions with this encoder and, where there is one, this matcher; made once."""
+        return self._checker.get(self._new_checker)
+
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
         row: npt.NDArray[np.float32] = self.similarity_many([image], [texts] if isinstance(texts, str) else texts)[0]
@@ -283,9 +332,71 @@ class Interrogator:
             (lambda: progress(0, phrases)) if progress else None,
         )
 
+    def calibrate(
+        self, images: Sequence[ImageSource], captions: Sequence[str | None] | None = None,
+        progress: Progress | None = None,
+    ) -> Calibration:  # fmt: skip
+        """Learn from reference images what the encoder's similarities are worth, for mode precise.
+
+        The result is used from now on and, if there is a cache, stored beside the encoder's embeddings: image
+        embeddings and a few numbers, no pictures and no captions.
+
+        Args:
+            images: at least `evidence.MIN_REFERENCES`, of the kind that will be interrogated.
+            captions: a true caption for each image; None, as a whole or for an image, lets the captioner write it.
+
+        Raises:
+            RequestError: too few images have captions, or these claim the same or do not belong to the images.
+            ImageReadError: an image cannot be read.
+        """
+        given = list(captions) if captions is not None else [None] * len(images)
+        if len(given) != len(images):
+            raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
+        needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
+        readings = self.read(images, needs, captions=given, progress=progress)
+        rows = [reading.embedding for reading in readings if reading.embedding is not None]
+        if not rows:
+            raise RequestError("there are no reference images: give some")
+        texts = [reading.caption for reading in readings]
+        calibration = Calibration.of(torch.stack(rows), texts, lambda claims: self.encoder.encode_texts(list(claims)))
+        if self.cache is not None:
+            self.table(progress)  # the store has a folder once it holds a row
+            folder = self.cache.folder_of(self.encoder.identity())
+            try:
+                if folder is not None:
+                    save_calibration(folder, calibration)
+            except OSError as error:
+                logger.warning("evidence: the calibration was not stored in %s (%s)", folder, error)
+        self._calibration, self._evidence, self._checker = calibration, Lazy(), Lazy()
+        return calibration
+
+    def evidence(self, progress: Progress | None = None) -> PhraseEvidence | None:
+        """The odds of the phrases of all banks; None where the encoder has no calibration. Computed once."""
+        table = self.table(progress)
+        return self._evidence.get(lambda: self._found_evidence(table), (lambda: progress(0, 1)) if progress else None)
+
+    def _found_evidence(self, table: PhraseTable) -> PhraseEvidence | None:
+        calibration = self._calibration or self._stored_calibration(table.rows.width)
+        return None if calibration is None else PhraseEvidence(calibration, table.rows, table.groups())
+
+    def _stored_calibration(self, width: int) -> Calibration | None:
+        """The one beside the encoder's embeddings, else the one that its weights came with."""
+        stored = None if self.cache is None else self.cache.folder_of(self.encoder.identity())
+        for folder in (stored, self.encoder.origin.folder):
+            if folder is not None and (found := load_calibration(folder, width)) is not None:
+                return found
+        return None
+
+    def _new_checker(self) -> ClaimChecker:
+        calibration = self._calibration or self._stored_calibration(self.encoder.identity().width)
+        return ClaimChecker(self.encoder, calibration, self.models.matcher)
+
+    def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:
+        return self.read(images, _ENCODER, progress=progress)
+
     @property
     def _composer(self) -> Composer:
-        return Composer(lambda: self.encoder, self.table, self.tag_rules)
+        return Composer(lambda: self.encoder, self.table, self.tag_rules, self.evidence)
 
     def _text_rows(self, texts: PhraseList, progress: Progress | None) -> ListRows:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache if there is one."""

@@ -85,6 +85,11 @@ class PhraseTable:
         """Token ids of the phrases at `positions` [n] in the form of `TokenCache.token_ids`; None if not saved."""
         return self._tokens and tokens_at(np.asarray(positions, dtype=np.int64), *self._tokens)
 
+    def groups(self) -> list[Positions]:
+        """The positions in `merged`, bank by bank; a bank without any is left out."""
+        parts = np.split(self.merged, np.searchsorted(self.merged, self._borders[1:-1]))
+        return [part for part in parts if len(part)]
+
     def slot(self, role: str) -> Positions:
         """Positions of the phrases that may fill a slot: artists, mediums, movements, sites, flavors or negative."""
         return self._positions_of(bank.role == role for bank in self._banks)

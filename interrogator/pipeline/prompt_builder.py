@@ -18,7 +18,7 @@ from ..duplicates import Repeats
 from ..embeddings import TokenCache
 from ..errors import RequestError
 from ..models import Encoder
-from ..modes import MIN_PHRASES, MODES, Mode
+from ..modes import MIN_PHRASES, MODES, STRICTNESS, Mode
 from ..progress import Progress, StickyProgress
 from ..prompts import count_that_fit, join
 from ..ranking import first_best
@@ -45,6 +45,7 @@ class SearchOptions:
         beams: number of prompts that the chain grows side by side; 1 is greedy.
         avoid_repeats: skip a phrase whose words are all in the prompt already.
         min_angle: in degrees; skip a phrase whose embedding is within this angle of one taken. 0 is off.
+        strictness: share of the accepted phrases that may be false (precise).
     """
 
     min_phrases: int
@@ -52,6 +53,7 @@ class SearchOptions:
     beams: int = 1
     avoid_repeats: bool = False
     min_angle: float = 0.0
+    strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
         if self.min_phrases < 0 or self.max_phrases < 0:
@@ -60,6 +62,8 @@ class SearchOptions:
             raise RequestError(f"beams must be at least 1, got {self.beams!r}")
         if not 0 <= self.min_angle <= 180:
             raise RequestError(f"min_angle must be between 0 and 180 degrees, got {self.min_angle!r}")
+        if not 0 < self.strictness < 1:
+            raise RequestError(f"strictness must be above 0 and below 1, got {self.strictness!r}")
 
     @property
     def skips_repeats(self) -> bool:
@@ -69,7 +73,7 @@ class SearchOptions:
     @classmethod
     def of(
         cls, mode: Mode, min_phrases: int = MIN_PHRASES, max_phrases: int | None = None, beams: int = 1,
-        avoid_repeats: bool = False, min_angle: float = 0.0,
+        avoid_repeats: bool = False, min_angle: float = 0.0, strictness: float = STRICTNESS,
     ) -> SearchOptions:  # fmt: skip
         """Options for a mode; `max_phrases` None is the mode's default.
 
@@ -77,16 +81,25 @@ class SearchOptions:
             RequestError: a number is out of range.
         """
         most = MODES[mode].phrases if max_phrases is None else max_phrases
-        return cls(min_phrases, most, beams, avoid_repeats, min_angle)
+        return cls(min_phrases, most, beams, avoid_repeats, min_angle, strictness)
 
 
 @dataclass(frozen=True)
 class ScoredPrompt:
-    """A prompt, its cosine with the image, and the table positions of its phrases."""
+    """A prompt and what it is made of.
+
+    Attributes:
+        similarity: its cosine with the image.
+        positions: table positions of its phrases.
+        evidence: of each of these phrases, in mode precise.
+        remarks: on the prompt; see `Interrogation`.
+    """
 
     prompt: str
     similarity: float
     positions: tuple[int, ...] = ()
+    evidence: tuple[float, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class PromptBuilder:
@@ -134,7 +147,7 @@ class PromptBuilder:
     def best(self, search: SearchOptions) -> ScoredPrompt:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
         pool = self.table.candidates(self.scores, self.table.merged, POOL)
-        start = Chain(self.caption, self._similarity(self.caption) if self.caption else 0.0)
+        start = Chain(self.caption, self.similarity(self.caption) if self.caption else 0.0)
         prompts = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
         if self.caption:
             prompts.insert(0, ScoredPrompt(self.caption, start.score))
@@ -224,9 +237,10 @@ class PromptBuilder:
         if not prompt:
             raise RequestError("no caption and no phrase that fits, so no prompt: give a caption or more phrases")
         positions = (*head_positions, *(position for group in groups[:count] for position in group))
-        return ScoredPrompt(prompt, self._similarity(prompt), positions)
+        return ScoredPrompt(prompt, self.similarity(prompt), positions)
 
-    def _similarity(self, text: str) -> float:
+    def similarity(self, text: str) -> float:
+        """The cosine of a text and the image, exact in float32."""
         return float(Scorer(self.encoder, self.embedding).texts([text])[0])
 
     def _texts(self, positions: Sequence[int]) -> list[str]:

@@ -21,6 +21,7 @@ NODES = [
     "InterrogatorNegative",
     "InterrogatorRank",
     "InterrogatorSimilarity",
+    "InterrogatorCheck",
     "InterrogatorAssemble",
     "InterrogatorDataset",
 ]

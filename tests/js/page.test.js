@@ -364,3 +364,21 @@ test("a page says that it holds a part of the run", () => {
   assert.equal(byId("left-out").hidden, false);
   assert.match(byId("left-out").textContent, /^This page shows the 3 pictures that most need a look, out of 12,000\./);
 });
+
+test("words that the picture does not support are marked, and the worst captions come first", () => {
+  const finding = { id: "unsupported", title: "Claims", severity: "warning", text: "", count: 2, keys: [], groups: [] };
+  const records = [
+    { key: "a.png", status: "done", caption: "A Red cat on a mat", unsupported: ["a red cat", "on a roof"] },
+    { key: "b.png", status: "done", caption: "a dog with <b>wings</b>, a hat", unsupported: ["<b>wings</b>", "a dog"] },
+    { key: "c.png", status: "done", caption: "a bird" },
+  ].map((record, index) => ({ ...record, findings: ["unsupported"], scores: { evidence: 0.3 - index / 10 } }));
+  open(records, { findings: [finding], scores: {} });
+  assert.deepEqual(texts(byId("pictures"), "mark"), ["A Red cat", "a dog", "<b>wings</b>"]);
+  assert.deepEqual(
+    texts(byId("pictures"), ".caption"),
+    records.map((record) => record.caption),
+  );
+  assert.equal(byId("pictures").querySelector("b"), null);
+  choose("finding", "unsupported");
+  assert.deepEqual(keys(), ["c.png", "b.png", "a.png"]);
+});

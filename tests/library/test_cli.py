@@ -198,7 +198,7 @@ class TestRank:
 
     def test_json_has_the_fields_of_the_python_result(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(demo(folder, "rank", str(folder / "1.png"), "--top", "1", "--json")) == 0
-        assert set(json.loads(capsys.readouterr().out)) == {"image", "text", "bank", "similarity"}
+        assert set(json.loads(capsys.readouterr().out)) == {"image", "text", "bank", "similarity", "evidence"}
 
     def test_an_unreadable_image_fails_before_models_load(
         self, folder: Path, capsys: pytest.CaptureFixture[str]

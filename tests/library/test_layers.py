@@ -41,7 +41,7 @@ LAYERS = (
     ),
     ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
     ("models", "markers"),
-    ("registry", "taggers", "captioners.sampling", "captioners.abilities", "reading"),
+    ("registry", "taggers", "evidence", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip", "captioners.endpoint", "captioners.chat"),
     ("encoders", "matchers", "captioners.coca", "captioners.florence2"),
     ("pipeline",),

@@ -331,7 +331,7 @@ def test_progress_may_cancel_any_mode(ci: Interrogator, image: Image.Image, mode
 def test_a_result_is_json(ci: Interrogator, image: Image.Image) -> None:
     record = json.loads(json.dumps(ci.interrogate(image, "classic").as_dict()))
     assert set(record) == {"prompt", "caption", "similarity", "phrases", "mode", "tags", "remarks"}
-    assert set(record["phrases"][0]) == {"text", "bank", "similarity"}
+    assert set(record["phrases"][0]) == {"text", "bank", "similarity", "evidence"}
 
 
 def test_brackets_are_escaped_where_asked(ci: Interrogator, image: Image.Image) -> None:

@@ -51,13 +51,14 @@ def image_nodes(pack: Pack, demo: Demo) -> dict[str, dict[str, Any]]:
         "InterrogatorCaption": {"captioner": demo.captioner},
         "InterrogatorRank": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorSimilarity": {"encoder": demo.encoder, "text": "a cat"},
+        "InterrogatorCheck": {"encoder": demo.encoder, "caption": "a cat"},
         "InterrogatorTag": {"tagger": Listed([pack.module("nodes.models").hosted(BareTagger())])},
     }
 
 
 NODES_WITH_AN_IMAGE = (
     "InterrogatorImage", "InterrogatorAdvanced", "InterrogatorNegative", "InterrogatorCaption", "InterrogatorRank",
-    "InterrogatorSimilarity", "InterrogatorTag",
+    "InterrogatorSimilarity", "InterrogatorCheck", "InterrogatorTag",
 )  # fmt: skip
 
 

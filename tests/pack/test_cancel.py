@@ -81,13 +81,21 @@ def test_cancel_comes_out_of_every_phase(
 
 @pytest.mark.parametrize(
     "node",
-    ["InterrogatorCaption", "InterrogatorNegative", "InterrogatorRank", "InterrogatorSimilarity", "InterrogatorTag"],
+    [
+        "InterrogatorCaption",
+        "InterrogatorCheck",
+        "InterrogatorNegative",
+        "InterrogatorRank",
+        "InterrogatorSimilarity",
+        "InterrogatorTag",
+    ],
 )
 def test_cancel_comes_out_of_every_node(
     pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], node: str
 ) -> None:
     given: dict[str, Any] = {
         "InterrogatorCaption": {"captioner": demo.captioner},
+        "InterrogatorCheck": {"encoder": demo.encoder, "caption": "a cat"},
         "InterrogatorNegative": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorRank": {"encoder": demo.encoder, "banks": demo.banks},
         "InterrogatorSimilarity": {"encoder": demo.encoder, "text": "a cat"},
@@ -123,13 +131,15 @@ def test_the_bar_reaches_its_end(
     assert all(0 <= done <= total for done, total in shown)
 
 
-@pytest.mark.parametrize("node", ["InterrogatorCaption", "InterrogatorRank", "InterrogatorSimilarity"])
+@pytest.mark.parametrize(
+    "node", ["InterrogatorCaption", "InterrogatorCheck", "InterrogatorRank", "InterrogatorSimilarity"]
+)
 def test_the_bar_of_other_nodes_reaches_its_end(
     pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], node: str
 ) -> None:
     comfyui.progress.shown.clear()
     part = {"captioner": demo.captioner} if node == "InterrogatorCaption" else {"encoder": demo.encoder}
-    text = {"text": "a cat"} if node == "InterrogatorSimilarity" else {}
+    text = {"InterrogatorSimilarity": {"text": "a cat"}, "InterrogatorCheck": {"caption": "a cat"}}.get(node, {})
     run(pack.nodes[node], image=images(creatures), **part, **text, **({"lines": "a\nb"} if "Rank" in node else {}))
     assert comfyui.progress.shown[-1][0] == comfyui.progress.shown[-1][1] > 0
 

@@ -214,7 +214,7 @@ def test_choices_of_a_dataset_are_the_librarys(schemas: dict[str, Schema], pack:
     assert inputs["existing"].options == list(choices.POLICIES)
     assert inputs["target"].options == [kind for kind in choices.TARGET_KINDS if kind not in ("parquet", "webdataset")]
     assert inputs["quality"].options == [row.value for row in pack.module("interrogator.qualities").QUALITIES]
-    assert set(inputs["mode"].options) == {"caption", "fast", "classic", "best"}
+    assert set(inputs["mode"].options) == {"caption", "fast", "classic", "best", "precise"}
     artists = {piece.id: piece for piece in schemas["InterrogatorImage"].inputs}["artists"]
     assert artists.options == list(pack.module("interrogator.banks").ARTISTS)
 

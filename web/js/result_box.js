@@ -11,7 +11,15 @@ import { words } from "./words.js";
 const SAID_FOR_MS = 1500;
 
 /** The words for what the server remarks on a result; anything else it may say is left out. */
-const REMARKS = { cut: "cut", looped: "looped", no_tags: "noTags" };
+const REMARKS = {
+  cut: "cut",
+  looped: "looped",
+  no_tags: "noTags",
+  no_claims: "noClaims",
+  guessed: "guessed",
+  no_phrases: "noPhrases",
+  uncalibrated: "uncalibrated",
+};
 
 export class ResultBox {
   /** @type {Results} */

@@ -13,6 +13,7 @@ const NODES = new Set([
   "InterrogatorNegative",
   "InterrogatorRank",
   "InterrogatorSimilarity",
+  "InterrogatorCheck",
   "InterrogatorDataset",
 ]);
 

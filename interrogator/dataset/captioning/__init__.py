@@ -1,8 +1,9 @@
 """From pictures to the models' texts.
 
-images      pictures read and decoded in threads, each once, and prepared for every model
-roles       the models of a run by role, and whether they can do what is asked
-models      Models: prepared pictures in, results out
-strategies  what each quality asks of the models
-result      CaptionResult: the texts, phrases and tags of one picture
+images        pictures read and decoded in threads, each once, and prepared for every model
+roles         the models of a run by role, and whether they can do what is asked
+models        Models: prepared pictures in, results out
+claim_checks  the claims of the texts, judged by the pictures
+strategies    what each quality asks of the models
+result        CaptionResult: the texts, phrases and tags of one picture
 """

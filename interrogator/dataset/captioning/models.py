@@ -25,6 +25,7 @@ from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
 from ..text import choose
+from .claim_checks import ClaimChecks
 from .images import Picture
 from .result import CaptionResult
 from .roles import Roles, held_tags, prepared
@@ -64,7 +65,7 @@ class Models:
         self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool())
         self.prepare = self.roles.prepare
         self.banks = list(banks)
-        self._interrogator = Interrogator(captioner, encoder, self.banks, cache)
+        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher)
 
     @classmethod
     def load(
@@ -107,7 +108,11 @@ class Models:
         read = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
         readings = self._each(pictures, share(progress, 0.0, read, count))
         composing = share(progress, read, 1.0, count)
-        return [self._result(reading, composing) for reading in readings]
+        results = [self._result(reading, composing) for reading in readings]
+        if self.settings.check:
+            checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
+            results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
+        return [result.escaped() for result in results] if self.settings.escape else results
 
     def _each(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
         """What the models say of pictures; one without a caption does not cost the others theirs."""
@@ -160,13 +165,12 @@ class Models:
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
         phrases += self._template_phrases(reading, phrases, progress)
         labels = label_tags(reading.tags or (), self.settings.tag_rules)
-        result = CaptionResult(texts, reading.caption, phrases, tags, reading.flags, labels=labels)
-        return result.escaped() if self.settings.escape else result
+        return CaptionResult(texts, reading.caption, phrases, tags, reading.flags, labels=labels)
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""
         self.roles.use("encoder")
-        names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle")
+        names = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness")
         search: dict[str, Any] = {name: getattr(self.settings, name) for name in names}
         return self._interrogator.compose(reading, self.settings.mode, progress=progress, **search)
 

@@ -27,6 +27,7 @@ class CaptionResult:
         tags: that hold, as texts have them.
         flags: findings about it; see `Record.flags`.
         error: why there is no text, one sentence; "" where there is.
+        unsupported: what the first text claims and the picture does not support, in its own words, the worst first.
         labels: tags that say how the picture is filed, such as its rating, which texts leave out.
     """
 
@@ -37,6 +38,7 @@ class CaptionResult:
     flags: tuple[str, ...] = ()
     error: str = ""
     labels: Sequence[Tag] = ()
+    unsupported: tuple[str, ...] = ()
 
     def escaped(self) -> CaptionResult:
         """The same with a backslash before each bracket in what the models say."""
@@ -46,4 +48,5 @@ class CaptionResult:
             caption=escape_brackets(self.caption),
             phrases=[replace(each, text=escape_brackets(each.text)) for each in self.phrases],
             tags=[replace(each, text=escape_brackets(each.text)) for each in self.tags],
+            unsupported=tuple(map(escape_brackets, self.unsupported)),
         )

@@ -45,6 +45,11 @@ KINDS = (
         "do not match at all. Read these first.",
     ),
     Kind(
+        "unsupported", "Claims the picture does not support", "warning",
+        "These captions say something that the picture does not show, as far as the encoder can tell; the words are "
+        "marked, the worst captions come first. Correct them, or run again with --drop-unsupported.",
+    ),
+    Kind(
         "missing_trigger", "Trigger word missing", "warning",
         "Training cannot link these pictures to the trigger word. Check that the token limit leaves room for it, then "
         "caption them again.",

@@ -95,6 +95,9 @@ class _Search:
         """What they come to."""
         indices = {kind: list(noted) for kind, noted in self._single.items()}
         indices["low_match"] = self._low_matches()
+        if "unsupported" in indices:
+            evidence = dict(zip(*self._scores.get("evidence", ((), ())), strict=True))
+            indices["unsupported"].sort(key=lambda index: evidence.get(index, 1.0))
         groups = {
             "same_stem": self._stems(same_case=True),
             "same_but_case": self._stems(same_case=False),
@@ -206,6 +209,7 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "missing_trigger": "missing_trigger" in flags or bool(rules.trigger and not holds(caption, rules.trigger)),
         "missing_word": "missing_word" in flags or not all(holds(caption, word) for word in rules.required),
         "forbidden_word": "forbidden_word" in flags or any(holds(caption, word) for word in rules.forbidden),
+        "unsupported": "unsupported" in flags,
         "repeats": "repeats" in flags or bool(repeated(caption)),
         "looped": "looped" in flags,
         "cut": "cut" in flags,

@@ -124,8 +124,28 @@
   }
 
   function caption(record) {
-    if (record.caption) return createText("p", record.caption, "caption");
+    if (record.caption) return marked(record.caption, record.unsupported || []);
     return record.status === "failed" ? null : create("p", "empty caption", "caption empty");
+  }
+
+  // The caption with the words marked that the picture does not support.
+  function marked(text, claims) {
+    const paragraph = createText("p", "", "caption");
+    const lower = text.toLowerCase();
+    const spans = claims
+      .map((words) => [lower.indexOf(words.toLowerCase()), words.length])
+      .filter(([start]) => start >= 0)
+      .sort((a, b) => a[0] - b[0]);
+    let end = 0;
+    for (const [start, length] of spans) {
+      if (start < end) continue;
+      const mark = create("mark", text.slice(start, start + length));
+      mark.title = "the picture does not support this";
+      paragraph.append(text.slice(end, start), mark);
+      end = start + length;
+    }
+    paragraph.append(text.slice(end));
+    return paragraph;
   }
 
   function thumbnail(record) {
@@ -238,6 +258,7 @@
         words.every((word) => searchText(record).includes(word)),
     );
     if (order !== "worst") view.list.sort(order.startsWith("low:") ? lowest(order.slice(4)) : orders[order]);
+    else if (finding === "unsupported") view.list.sort(lowest("evidence"));
     else if (kinds.get(finding)?.groups.length) view.list.sort(grouped(kinds.get(finding)));
     view.page = 0;
     for (const button of byId("findings").querySelectorAll("button"))

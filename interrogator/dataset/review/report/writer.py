@@ -35,7 +35,7 @@ MOST_SHOWN = 50_000
 _PICTURES = "report_pictures_"
 _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
-_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing")
+_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing", "unsupported")
 
 Thumbnails = Callable[[Record], "bytes | None"]
 Numbers = npt.NDArray[np.int64]

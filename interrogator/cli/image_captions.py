@@ -1,0 +1,42 @@
+"""The captions that lie beside pictures: a text file of the same name, or a row of a metadata file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..dataset.sources import open_source
+from ..dataset.sources.folder import caption_text
+from ..dataset.sources.imagefolder import METADATA_NAMES
+from .inputs import STDIN
+
+_SUFFIXES = (".txt", ".caption")
+# How many folders above a picture may hold its metadata file.
+_LEVELS = 4
+
+
+class ImageCaptions:
+    """Finds captions; the rows of a metadata file are read once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Path, dict[Path, str]] = {}
+
+    def of(self, name: str) -> str | None:
+        """The caption of a picture by its path: the `.txt` or `.caption` beside it, else what a metadata file says.
+
+        The nearest one counts. None if there is no caption. Raises RequestError: a metadata file cannot be read.
+        """
+        if name == STDIN:
+            return None
+        path = Path(os.path.abspath(name))
+        for suffix in _SUFFIXES:
+            if (beside := path.with_suffix(suffix)).is_file():
+                return caption_text(beside.read_bytes())
+        return next((rows[path] for folder in path.parents[:_LEVELS] if path in (rows := self._rows_of(folder))), None)
+
+    def _rows_of(self, folder: Path) -> dict[Path, str]:
+        if folder not in self._rows:
+            has_metadata = any((folder / name).is_file() for name in METADATA_NAMES)
+            items = open_source(folder, kind="imagefolder").items() if has_metadata else ()
+            self._rows[folder] = {folder / item.key: item.caption for item in items if item.caption is not None}
+        return self._rows[folder]

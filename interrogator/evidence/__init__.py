@@ -1,0 +1,47 @@
+"""Evidence: how sure we are that a phrase or claim is true of an image, a probability that means the same everywhere.
+
+calibration       Calibration: an encoder's similarities made into odds, learned from captions of reference images
+calibration_file  a calibration on disk
+logistic          logistic regression, in NumPy
+phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
+selection         which of the phrases that hold a prompt states, and in which order
+words             words that exclude each other, and what a caption says already
+checking          ClaimChecker: which claims of a caption a picture supports
+dropping          a caption without the claims that a picture does not support
+claims            split_claims: a caption, prompt or tag list as claims
+pieces            text cut at its punctuation
+claim_words       the words that the splitting goes by
+"""
+
+from __future__ import annotations
+
+from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
+from .calibration_file import load_calibration, save_calibration
+from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
+from .claims import ClaimText, split_claims
+from .dropping import without_claims
+from .phrase_evidence import PhraseEvidence, probabilities
+from .selection import Held, in_order, select
+from .words import claims_of
+
+__all__ = [
+    "MAX_REFERENCES",
+    "MIN_REFERENCES",
+    "SUPPORTED",
+    "UNSUPPORTED",
+    "Calibration",
+    "Claim",
+    "ClaimChecker",
+    "ClaimText",
+    "Held",
+    "PhraseEvidence",
+    "Verdict",
+    "claims_of",
+    "in_order",
+    "load_calibration",
+    "probabilities",
+    "save_calibration",
+    "select",
+    "split_claims",
+    "without_claims",
+]

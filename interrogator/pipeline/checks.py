@@ -1,0 +1,53 @@
+"""Captions checked against their images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import RequestError
+from ..evidence import MAX_REFERENCES, Claim, ClaimChecker
+from ..images import ImageSource, as_image
+from ..progress import Progress, StickyProgress
+from ..reading import Reading
+
+# Images decoded and held at a time.
+_GROUP = 16
+
+Read = Callable[[Sequence[ImageSource], Progress | None], list[Reading]]
+"""Embeds images."""
+
+
+def check_images(
+    images: Sequence[ImageSource], captions: Sequence[str], checker: ClaimChecker, read: Read, progress: Progress | None
+) -> list[list[Claim]]:
+    """The claims of each caption, judged by its image. Raises RequestError: not one caption for each image."""
+    if len(captions) != len(images):
+        raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+    steps = StickyProgress(progress) if progress else None
+    inside = steps.again if steps else None
+    found: list[list[Claim]] = []
+    for start in range(0, len(images), _GROUP):
+        group = slice(start, start + _GROUP)
+        opened = [as_image(image) for image in images[group]]
+        readings = read(opened, _share(steps, start, len(images)))
+        prepared: list[Any] | None = None
+        if checker.matcher is not None:
+            prepared = [checker.matcher.prepare(image) for image in opened]
+        found += checker.check([reading.embedding for reading in readings], captions[group], prepared, inside)
+    return found
+
+
+def learned_checker(
+    checker: ClaimChecker, images: Sequence[ImageSource], captions: Sequence[str], read: Read, progress: Progress | None
+) -> ClaimChecker:
+    """The checker calibrated on these images and captions, where it has no calibration and they are enough for one."""
+    if len(captions) != len(images) or not checker.can_learn_from(captions):
+        return checker
+    readings = read(images[:MAX_REFERENCES], progress)
+    return checker.learned([reading.embedding for reading in readings], captions[:MAX_REFERENCES])
+
+
+def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """A progress for the images from `start` on that reports within the `total`."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
