@@ -25,6 +25,7 @@ from .negative import InterrogatorNegative
 from .rank import InterrogatorRank
 from .similarity import InterrogatorSimilarity
 from .tag import InterrogatorTag
+from .texts import InterrogatorTexts
 
 NODES: list[type[io.ComfyNode]] = [
     InterrogatorImage,
@@ -40,6 +41,7 @@ NODES: list[type[io.ComfyNode]] = [
     InterrogatorRank,
     InterrogatorSimilarity,
     InterrogatorAssemble,
+    InterrogatorTexts,
     InterrogatorDataset,
 ]
 

@@ -22,6 +22,7 @@ NODES = [
     "InterrogatorRank",
     "InterrogatorSimilarity",
     "InterrogatorAssemble",
+    "InterrogatorTexts",
     "InterrogatorDataset",
 ]
 
