@@ -17,11 +17,11 @@ def keywords(
         head: fits.
         fits: asked of plain text, since neither weights nor backslashes reach an encoder.
         weights: raise the stronger words: the strongest third is `(word:1.2)`, the next `(word:1.1)`. ComfyUI and A1111
-            multiply what an encoder makes of a word by that. Brackets of the words' own are then escaped as well.
+            multiply what an encoder makes of a word by that.
         escape: put a backslash before brackets.
     """
     kept = words[: count_that_fit(head, [word.text for word in words], fits)]
-    written = escape_brackets if escape or weights else str
+    written = escape_brackets if escape else str
     factors = _factors([word.strength for word in kept]) if weights else [1.0] * len(kept)
     pieces = zip([written(word.text) for word in kept], factors, strict=True)
     return join(written(head), *(f"({text}:{factor:.1f})" if factor > 1 else text for text, factor in pieces))

@@ -33,9 +33,17 @@ _THERE_IS = re.compile(r"there\s+(?:is|are)\s+(?=\S)", re.IGNORECASE)
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|shows?|depicts?|features?)\b", re.IGNORECASE)
 _ENDS = re.compile(r"[.!?。！？][\"')\]]*(?:\s|$)")
 # Light as a state of the picture, which follows a comma without `with`: `backlit`, `lit from above`, `sun-drenched`.
-_STATE = re.compile(r"(?:\S*lit|overcast|diffused|\S+-(?:lit|drenched|dappled|bleached))\b|.*\s\S*lit$", re.IGNORECASE)
+_STATE = re.compile(
+    r"(?:\w+ly\s+)?(?:\S+-|back)?lit(?:\s+(?:from|by|on)\b.*)?|overcast|diffused by\b.*"
+    r"|\S+-(?:drenched|dappled|bleached)",
+    re.IGNORECASE,
+)
 # Mediums without an article: `oil on canvas`, `pixel art`.
-_UNCOUNTED = re.compile(r".*(?:\bon\b|\band\b|\bart$)|(?:origami|kirigami|claymation|neon|low poly)$", re.IGNORECASE)
+_UNCOUNTED = re.compile(
+    r"(?!.*\b(?:painting|photogram)\b).*\bon\b.*|.*(?:\band\s+\w+|\bart|\bporcelain)"
+    r"|origami|kirigami|claymation|neon|low poly",
+    re.IGNORECASE,
+)
 # Vowels that sound like consonants, and numbers and letters that sound like vowels.
 _A_BEFORE_VOWEL = re.compile(r"(?:uni|eu|one\b|uk[iu])", re.IGNORECASE)
 _AN = re.compile(r"(?:[aeiou]|8|11\b|18|x-ray)", re.IGNORECASE)
@@ -106,14 +114,14 @@ def _by(parts: dict[str, list[str]]) -> str:
 
 def _lit(parts: dict[str, list[str]]) -> str:
     """`, with {light}`, and states of light after it: `, backlit`."""
-    states = [light for light in parts[_LIGHT] if _STATE.match(light)]
+    states = [light for light in parts[_LIGHT] if _STATE.fullmatch(light)]
     lights = [light for light in parts[_LIGHT] if light not in states]
     return "".join([f", with {_listed(lights)}" if lights else "", *(f", {state}" for state in states)])
 
 
 def _counted(medium: str) -> str:
     """A medium with its article: `an oil painting`, `pixel art`."""
-    if _ARTICLE.match(medium) or _UNCOUNTED.match(medium):
+    if _ARTICLE.match(medium) or _UNCOUNTED.fullmatch(medium):
         return medium
     return f"{'an' if _AN.match(medium) and not _A_BEFORE_VOWEL.match(medium) else 'a'} {medium}"
 

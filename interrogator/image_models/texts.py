@@ -16,6 +16,7 @@ from .words import Word, Words
 
 Fits = Callable[[str], bool]
 
+_ROUND = re.compile(r"\\([()])")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s)|[。！？]")
 
 
@@ -24,7 +25,7 @@ class TextOptions:
     """What may be asked of texts beside the image model.
 
     Attributes:
-        weights: weight phrases and tags by their strength, `(word:1.2)`, where they are in a row.
+        weights: weight phrases and tags by their strength, `(word:1.2)`, where they are in a row; escape as well.
         quality_tags: begin with the tags for quality that the image model was trained with.
         escape: put a backslash before brackets where they would be read as weights.
     """
@@ -65,12 +66,14 @@ def texts_for(model: ImageModel, words: Words, options: TextOptions = _DEFAULT) 
 
 
 def _text(encoder: TextEncoder, model: ImageModel, words: Words, options: TextOptions) -> str:
+    escapes = encoder.reads_weights and (options.escape or options.weights)  # no bracket is a weight by accident
+
     def fits(text: str) -> bool:
-        return token_count(text, encoder) <= encoder.limit
+        return token_count(_as_read(text) if escapes else text, encoder) <= encoder.limit
 
     if encoder.form == "sentences" and not words.negative:
         text = _longest_sentences(words, fits)
-        return escape_brackets(text) if options.escape and encoder.reads_weights else text
+        return escape_brackets(text) if escapes else text
     head, phrases = _in_a_row(words, encoder.form == "tags")
     quality = model.quality_tags if options.quality_tags else ()
     beginning = ", ".join(quality)
@@ -78,9 +81,14 @@ def _text(encoder: TextEncoder, model: ImageModel, words: Words, options: TextOp
     row = keywords(
         _cut(head, room), phrases, room,
         weights=options.weights and encoder.form != "sentences",  # T5 reads a negative prompt in a row, too
-        escape=options.escape and encoder.reads_weights,
+        escape=escapes,
     )  # fmt: skip
     return f"{beginning}, {row}" if beginning else row
+
+
+def _as_read(text: str) -> str:
+    r"""A text to be escaped as ComfyUI's encoders will read it: they take off backslashes before `(` and `)` only."""
+    return _ROUND.sub(r"\1", escape_brackets(text))
 
 
 def _in_a_row(words: Words, as_tags: bool) -> tuple[str, tuple[Word, ...]]:

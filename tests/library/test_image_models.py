@@ -75,6 +75,12 @@ def test_each_encoder_gets_the_form_that_it_reads(model: str, expected: dict[str
         ("there is a cat", words(("oil on canvas", "mediums")), "Oil on canvas of a cat."),
         ("a cat", words(("etching", "mediums"), ("mosaic", "mediums")), "An etching of a cat. Details: mosaic."),
         ("a cat", words(("ukiyo-e print", "mediums")), "A ukiyo-e print of a cat."),
+        (
+            "a cat",
+            words(("diffused light", "lighting"), ("split lighting", "lighting"), ("softly lit", "lighting")),
+            "A cat, with diffused light and split lighting, softly lit.",
+        ),
+        ("a cat", words(("pen and ink drawing", "mediums")), "A pen and ink drawing of a cat."),
         ("a cat", words(("8-bit sprite", "mediums")), "An 8-bit sprite of a cat."),
         (
             "a cat",
@@ -192,9 +198,20 @@ def test_weights_cost_no_tokens_and_escape_brackets() -> None:
     )
 
 
+def test_backslashes_that_reach_an_encoder_count() -> None:
+    """ComfyUI takes off those before round brackets, and no others."""
+    counts = []
+    for left, right in ("()", "[]"):
+        many = Words("", words(*((f"{left}a{right}", "own") for _ in range(99))))
+        for options in (TextOptions(), TextOptions(escape=True)):
+            counts.append(texts_for(image_model("sd15"), many, options)["clip_l"].count("a"))
+    assert counts[0] == counts[1] and counts[2] > counts[3]
+
+
 def test_weights_are_for_keywords_alone() -> None:
-    said = texts_for(image_model("sd3"), Words(CAPTION, WATERCOLOR), TextOptions(weights=True))
+    said = texts_for(image_model("sd3"), Words("a (small) cat", WATERCOLOR), TextOptions(weights=True))
     assert "(a watercolor painting:1.2)" in said["clip_g"] and ":1." not in said["t5xxl"]
+    assert r"a \(small\) cat" in said["clip_g"] and r"a \(small\) cat" in said["t5xxl"]
 
 
 @pytest.mark.parametrize("model", MODELS)
