@@ -16,6 +16,7 @@ from .words import Word, Words
 
 Fits = Callable[[str], bool]
 
+_EMPTY = " \t\r\n.,;。"
 _ROUND = re.compile(r"\\([()])")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s)|[。！？]")
 
@@ -60,7 +61,8 @@ def texts_for(model: ImageModel, words: Words, options: TextOptions = _DEFAULT) 
         RequestError: the options ask for what the model does not read, or there are no words.
     """
     options.check(model, negative=words.negative)
-    if not (words.phrases or not words.negative and (words.caption.strip() or words.tags)):
+    words = words if words.caption.strip(_EMPTY) else replace(words, caption="")
+    if not (words.phrases or not words.negative and (words.caption or words.tags)):
         raise RequestError("there are no words to make texts of: give a caption, phrases or tags")
     return {encoder.name: _text(encoder, model, words, options) for encoder in model.encoders}
 
@@ -71,16 +73,17 @@ def _text(encoder: TextEncoder, model: ImageModel, words: Words, options: TextOp
     def fits(text: str) -> bool:
         return token_count(_as_read(text) if escapes else text, encoder) <= encoder.limit
 
-    if encoder.form == "sentences" and not words.negative:
-        text = _longest_sentences(words, fits)
+    if encoder.form == "sentences" and not words.negative and (text := _longest_sentences(words, fits)):
         return escape_brackets(text) if escapes else text
     head, phrases = _in_a_row(words, encoder.form == "tags")
     quality = model.quality_tags if options.quality_tags else ()
     beginning = ", ".join(quality)
     room = (lambda text: fits(f"{beginning}, {text}")) if beginning else fits
+    if not head and not room(phrases[0].text):
+        head, phrases = phrases[0].text, ()  # alone longer than the limit
     row = keywords(
         _cut(head, room), phrases, room,
-        weights=options.weights and encoder.form != "sentences",  # T5 reads a negative prompt in a row, too
+        weights=options.weights and encoder.form != "sentences",  # T5 reads a negative prompt, or sites alone, in a row
         escape=escapes,
     )  # fmt: skip
     return f"{beginning}, {row}" if beginning else row

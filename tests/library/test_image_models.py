@@ -128,7 +128,7 @@ def test_no_text_is_longer_than_its_encoder_reads(
         assert "no words" in str(error)  # noqa: PT017 - nothing was given that a text could be made of
         return
     for encoder in row.encoders:
-        assert token_count(said[encoder.name], encoder) <= encoder.limit
+        assert said[encoder.name] and token_count(said[encoder.name], encoder) <= encoder.limit
     assert list(said) == [encoder.name for encoder in row.encoders]
 
 
@@ -172,6 +172,13 @@ def test_a_long_caption_loses_sentences_then_words_then_characters() -> None:
     assert said["t5xxl"].count(sentence) > 15 and said["t5xxl"].endswith("sea.")
     assert texts_for(image_model("sd15"), Words("dragon " * 100))["clip_l"] == " ".join(["dragon"] * 75)
     assert 10 < len(texts_for(image_model("sd15"), Words("龙" * 300))["clip_l"]) < 76
+
+
+def test_a_phrase_that_is_too_long_alone_is_cut_and_sites_alone_are_a_list() -> None:
+    long = words((" ".join(["dragon"] * 100), "own"), ("short", "own"))
+    assert texts_for(image_model("sdxl"), Words("", long))["clip_g"] == " ".join(["dragon"] * 75)
+    sites = words(("trending on ArtStation", "sites"), ("ArtStation HQ", "sites"))
+    assert texts_for(image_model("qwen"), Words("", sites)) == {"qwen25_7b": "trending on ArtStation, ArtStation HQ"}
 
 
 def test_phrases_give_way_to_the_caption_in_sentences() -> None:
@@ -256,7 +263,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: TextOptions().check(image_model("flux"), negative=True), "flux reads no negative prompt; those"),
     (lambda: TextOptions(quality_tags=True).check(image_model("sdxl")), "those that do are pony, illustrious"),
     (lambda: TextOptions(quality_tags=True).check(image_model("pony"), negative=True), "negative prompt"),
-    (lambda: texts_for(image_model("sd15"), Words("  ")), "no words to make texts of"),
+    (lambda: texts_for(image_model("sd15"), Words(" . ")), "no words to make texts of"),
     (lambda: texts_for(image_model("sd15"), Words(CAPTION, (), TAGS, True)), "no words to make texts of"),
 ]  # fmt: skip
 
