@@ -9,6 +9,7 @@ SEPARATOR = ", "
 
 # A bracket without a backslash in front of it; ComfyUI and A1111 read it as a weight or a wildcard.
 _BRACKET = re.compile(r"(?<!\\)[()\[\]{}]")
+_ESCAPED_BRACKET = re.compile(r"\\([()\[\]{}])")
 
 
 def join(*parts: str) -> str:
@@ -24,6 +25,11 @@ def without_stop(sentence: str) -> str:
 def escape_brackets(text: str) -> str:
     r"""Put a backslash in front of each unescaped bracket: `a (small) cat` -> `a \(small\) cat`."""
     return _BRACKET.sub(lambda match: "\\" + match[0], text)
+
+
+def unescape_brackets(text: str) -> str:
+    """The text without the backslashes of `escape_brackets`."""
+    return _ESCAPED_BRACKET.sub(r"\1", text)
 
 
 def cut_at_word(text: str, fits: Callable[[str], bool]) -> str:

@@ -26,6 +26,7 @@ from .negative import InterrogatorNegative
 from .rank import InterrogatorRank
 from .similarity import InterrogatorSimilarity
 from .tag import InterrogatorTag
+from .texts import InterrogatorTexts
 
 NODES: list[type[io.ComfyNode]] = [
     InterrogatorImage,
@@ -42,6 +43,7 @@ NODES: list[type[io.ComfyNode]] = [
     InterrogatorSimilarity,
     InterrogatorCheck,
     InterrogatorAssemble,
+    InterrogatorTexts,
     InterrogatorDataset,
 ]
 

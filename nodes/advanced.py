@@ -63,7 +63,7 @@ class InterrogatorAdvanced(io.ComfyNode):
                 io.String.Output(
                     "phrases", display_name="phrases", is_output_list=True,
                     tooltip="The phrases in the prompt, one JSON list per image: text, bank, similarity. For"
-                    " Assemble Prompt.",
+                    " Prompt for Encoders and Assemble Prompt.",
                 ),
                 io.Float.Output(
                     "similarity", display_name="similarity", is_output_list=True,

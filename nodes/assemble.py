@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from comfy_api.latest import io
 
 from .. import interrogator
+from . import result_box
 from .own_phrases import OWN
 
 
@@ -31,7 +30,8 @@ class InterrogatorAssemble(io.ComfyNode):
                 ),
                 io.String.Input(
                     "phrases", optional=True, force_input=True,
-                    tooltip="The output phrases of Interrogate (advanced) or scores of Rank Phrases.",
+                    tooltip="The output phrases of Interrogate Image or Interrogate (advanced), or scores of Rank"
+                    " Phrases.",
                 ),
             ],
             outputs=[io.String.Output("prompt", display_name="prompt", tooltip="The filled template.")],
@@ -39,14 +39,5 @@ class InterrogatorAssemble(io.ComfyNode):
 
     @classmethod
     def execute(cls, template: str, caption: str | None = None, phrases: str | None = None) -> io.NodeOutput:
-        try:
-            entries = json.loads(phrases or "[]")
-            ranked = [interrogator.RankedPhrase(**entry) for entry in entries]
-            if not isinstance(entries, list) or not all(isinstance(each.text + each.bank, str) for each in ranked):
-                raise TypeError("not a list of phrases")
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                "The input phrases is not a list of phrases: connect `phrases` of Interrogate (advanced) or `scores`"
-                " of Rank Phrases."
-            ) from error
+        ranked = result_box.from_json(phrases)
         return io.NodeOutput(interrogator.assemble(template, caption or "", ranked, banks=[OWN]))

@@ -104,6 +104,11 @@ class InterrogatorImage(io.ComfyNode):
                     tooltip="The tags of each image, separated by commas, in mode tags or with a tagger connected."
                     " Otherwise, nodes connected to this output do not run.",
                 ),
+                io.String.Output(
+                    "phrases", display_name="phrases", is_output_list=True,
+                    tooltip="The phrases in the prompt, one JSON list per image: text, bank, similarity. For Prompt for"
+                    " Encoders and Assemble Prompt.",
+                ),
             ],
         )  # fmt: skip
 
@@ -149,5 +154,6 @@ class InterrogatorImage(io.ComfyNode):
             [result.caption for result in results],
             negatives if wants_negative else host.blocked(),
             tag_lists(results, only(escape)) if "tagger" in needs else host.blocked(),
+            [result_box.as_json(result.phrases) for result in results],
             ui=result_box.ui(result_box.of(results, written, negatives)),
         )

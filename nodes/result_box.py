@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import interrogator
+
 if TYPE_CHECKING:
-    from ..interrogator import Claim, Interrogation, Tag
+    from ..interrogator import Claim, Interrogation, RankedPhrase, Tag
 
 KEY = "interrogator"
 
@@ -75,8 +77,27 @@ def claim_bars(claims: Sequence[Claim]) -> list[Bar]:
 
 
 def as_json(phrases: Sequence[Any]) -> str:
-    """The library's ranked phrases as a JSON list of text, bank and similarity: what Assemble Prompt reads."""
+    """The library's ranked phrases as a JSON list of text, bank and similarity: what `from_json` reads."""
     return json.dumps([asdict(phrase) for phrase in phrases], ensure_ascii=False)
+
+
+def from_json(phrases: str | None) -> list[RankedPhrase]:
+    """The phrases of `as_json`; none of nothing. Raises ValueError: it is something else."""
+    try:
+        entries = json.loads(phrases or "[]")
+        ranked = [interrogator.RankedPhrase(**entry) for entry in entries]
+        if not isinstance(entries, list) or not all(_is_phrase(each) for each in ranked):
+            raise TypeError("not a list of phrases")
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "The input phrases is not a list of phrases: connect `phrases` of Interrogate Image or Interrogate"
+            " (advanced), or `scores` of Rank Phrases."
+        ) from error
+    return ranked
+
+
+def _is_phrase(phrase: RankedPhrase) -> bool:
+    return isinstance(phrase.text, str) and isinstance(phrase.bank, str) and isinstance(phrase.similarity, float | int)
 
 
 def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..catalog import ROLES
 from ..modes import MODES
 from ..version import __version__
-from . import dataset_options, options
+from . import dataset_options, options, text_options
 from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -66,18 +66,22 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
+    text_options.add_options(parser)
     add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
     options.add_captioner(models, "; none for no captions")
-    options.add_model(models, "tagger", "model that finds tags; with --json, in every mode")
+    options.add_model(
+        models, "tagger", "model that finds tags; in every mode with --json, or --for a model that reads them"
+    )
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
-        options.listing("modes", options.help_of(MODES)), options.listing("presets", options.preset_help())
-    )
+        options.listing("modes", options.help_of(MODES)), options.listing("presets", options.preset_help()),
+        options.listing("image models", text_options.image_model_help()),
+    )  # fmt: skip
     parser.set_defaults(run=_command("prompt", "prompt"))
 
 

@@ -28,9 +28,12 @@ from .download import load_with_consent
 from .inputs import Input
 from .tag_options import check_tag_options, tag_rules, tagger_name
 from .terminal import Bar, put, put_json
+from .text_options import chosen_model
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from ..image_models import ImageModel
 
 # `best` takes so long for each image that none should wait for its neighbours.
 _GROUP_SIZES = {Mode.BEST: 1}
@@ -42,7 +45,8 @@ def prompt(args: argparse.Namespace) -> int:
     mode = Mode.of(args.mode)
     search = search_options(args)
     SearchOptions.of(mode, **search)  # what is wrong with an option shows before models load
-    needs = _needs(args, mode)
+    model = chosen_model(args, negative=mode is Mode.NEGATIVE)
+    needs = _needs(args, mode, model)
     banks, caption_options, rules = chosen_banks(args), _caption_options(args), tag_rules(args)
 
     def load_models() -> Interrogator:
@@ -65,15 +69,27 @@ def prompt(args: argparse.Namespace) -> int:
 
     def write(source: Input, result: Interrogation) -> None:
         text = result.escaped_prompt if args.escape else result.prompt
+        texts = _texts(args, model, result)
         if args.json:
-            put_json({"image": source.name, **result.as_dict(), "prompt": text})
+            put_json({"image": source.name, **result.as_dict(), "prompt": text, **({"texts": texts} if model else {})})
+        elif model:
+            for encoder, each in texts.items():
+                put(f"{row_prefix(args, source)}{encoder}\t{each}")
         else:
             put(row_prefix(args, source) + text)
 
     return answer_images(args, load_models, interrogate, write, _GROUP_SIZES.get(mode, GROUP_SIZE))
 
 
-def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
+def _texts(args: argparse.Namespace, model: ImageModel | None, result: Interrogation) -> dict[str, str]:
+    """The texts for the encoders of an image model, line breaks of a caption as spaces; none without a model."""
+    if model is None:
+        return {}
+    texts = result.texts(model.name, weights=args.weights, quality_tags=args.quality_tags, escape=args.escape)
+    return texts if args.json else {encoder: " ".join(text.split()) for encoder, text in texts.items()}
+
+
+def _needs(args: argparse.Namespace, mode: Mode, model: ImageModel | None) -> Needs:
     """The roles whose models are loaded.
 
     Raises:
@@ -86,8 +102,14 @@ def _needs(args: argparse.Namespace, mode: Mode) -> Needs:
         needs.discard("captioner")
     if "captioner" in needs and asks_for_tags(args.ask) or args.json and args.tagger:
         needs.add("tagger")
+    reads_tags = model is not None and any(encoder.form == "tags" for encoder in model.encoders)
+    if reads_tags and mode is not Mode.NEGATIVE and (args.tagger or find_preset(args.preset).tagger):
+        needs.add("tagger")
     if args.tagger and "tagger" not in needs:
-        raise RequestError(f"--tagger has no effect in mode {mode.value} without --json, which shows its tags")
+        raise RequestError(
+            f"--tagger has no effect in mode {mode.value} without --json, which shows its tags, or --for pony or"
+            " illustrious, which read them"
+        )
     check_tag_options(args, needs)
     check_model_options(args, needs | ({"captioner"} & MODES[mode].needs))
     check_caption_options(args, "captioner" in needs)

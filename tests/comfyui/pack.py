@@ -23,6 +23,7 @@ NODES = [
     "InterrogatorSimilarity",
     "InterrogatorCheck",
     "InterrogatorAssemble",
+    "InterrogatorTexts",
     "InterrogatorDataset",
 ]
 

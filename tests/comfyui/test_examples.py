@@ -29,7 +29,7 @@ _DEMO_MODELS = {
     "InterrogatorDataset": {"preset": "demo"},
 }
 # The loaders of what no test machine has.
-_WEIGHTS = ("CheckpointLoader", "UNETLoader", "CLIPLoader", "VAELoader")
+_WEIGHTS = ("CheckpointLoader", "UNETLoader", "CLIPLoader", "DualCLIPLoader", "VAELoader")
 _SAVED_BATCH = 2
 
 

@@ -336,6 +336,29 @@ class TestOthers:
         assert set(shown(entry, text)[0].split(", ")) == {"a red cat", "a blue dog"}
 
 
+class TestPromptForEncoders:
+    def test_comfyui_has_the_sockets_that_its_outputs_are_for(self, comfyui: Comfy) -> None:
+        for kind, sockets in (
+            ("CLIPTextEncodeFlux", {"clip_l", "t5xxl"}),
+            ("CLIPTextEncodeSDXL", {"text_l", "text_g"}),
+            ("CLIPTextEncodeSD3", {"clip_l", "clip_g", "t5xxl"}),
+        ):
+            assert sockets <= comfyui.get(f"/object_info/{kind}")[kind]["input"]["required"].keys()
+
+    def test_each_image_has_its_texts_and_what_a_model_lacks_does_not_run(self, comfyui: Comfy) -> None:
+        graph = Graph()
+        node = graph.add("InterrogatorImage", image=graph.image(2), preset="demo", **mode("fast", max_phrases=3))
+        texts = graph.add(
+            "InterrogatorTexts", image_model="flux", weights=False, quality_tags=False, caption=output(node, 1),
+            phrases=output(node, 4),
+        )  # fmt: skip
+        clip_l, clip_g, t5xxl = (graph.text_of(output(texts, place)) for place in range(3))
+        entry = comfyui.run(graph.prompt)
+        assert shown(entry, clip_l) == shown(entry, node) and len(shown(entry, clip_l)) == 2
+        assert all(text.endswith(".") for text in shown(entry, t5xxl))
+        assert clip_g not in entry["outputs"]
+
+
 class TestLoadBanks:
     def test_a_list_in_the_input_folder_is_read_again_when_it_was_edited(self, comfyui: Comfy) -> None:
         listed = comfyui.base_dir / "input" / "creatures.txt"

@@ -166,6 +166,25 @@ class TestPrompt:
         assert main([*command, "--strip", "render of", "--strip-list", str(tmp_path / "list.txt")]) == 0
         assert capsys.readouterr().out == whole.replace("render of ", "").replace("yellow ", "")
 
+    def test_each_text_encoder_has_a_line(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        asked = ["prompt", "--preset", "demo", "--mode", "fast", "--caption", "a\ncat", "--max-phrases", "0"]
+        assert main([*asked, "--for", "flux", str(folder / "1.png")]) == 0
+        assert capsys.readouterr().out == "clip_l\ta cat\nt5xxl\tA cat.\n"
+        pictures = [str(folder / f"{seed}.png") for seed in (1, 2)]
+        assert main([*asked, "--for", "qwen", *pictures]) == 0
+        assert capsys.readouterr().out == "".join(f"{picture}\tqwen25_7b\tA cat.\n" for picture in pictures)
+        assert main([*asked, "--for", "sdxl", "--json", "--escape", "--weights", pictures[0]]) == 0
+        assert json.loads(capsys.readouterr().out)["texts"] == {"clip_l": "a\ncat", "clip_g": "a\ncat"}
+
+    def test_image_models_of_tags_get_those_of_the_presets_tagger(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = ["prompt", "--preset", "demo", str(folder / "1.png"), "--json"]
+        assert main([*asked, "--mode", "caption", "--for", "illustrious", "--quality-tags", "--max-tags", "2"]) == 0
+        row = json.loads(capsys.readouterr().out)
+        tags = ", ".join(["masterpiece", "best quality", *(tag["text"] for tag in row["tags"])])
+        assert len(row["tags"]) == 2 and set(row["texts"].values()) == {tags}
+
     def test_a_pipe_that_closes_early_is_no_error(self, folder: Path) -> None:
         command = [sys.executable, "-m", "interrogator", *demo(folder, "prompt", "--mode", "caption")]
         images = [str(folder / "1.png")] * 3
@@ -405,6 +424,12 @@ class TestDemo:
             ["prompt", "PICTURE", "--mode", "best", "--tagger", "x"],
             "no effect in mode best without --json",
         ),
+        (["prompt", "PICTURE", "--weights"], "--weights has no effect without --for"),
+        (["prompt", "PICTURE", "--quality-tags"], "--quality-tags has no effect without --for"),
+        (["prompt", "PICTURE", "--for", "flux", "--weights"], "flux reads no weights"),
+        (["prompt", "PICTURE", "--for", "flux", "--mode", "negative"], "flux reads no negative prompt"),
+        (["prompt", "PICTURE", "--for", "sd15", "--quality-tags"], "sd15 has no tags for quality"),
+        (["prompt", "PICTURE", "--for", "flux", "--tagger", "x"], "no effect in mode best without --json"),
         (["prompt", "PICTURE", "--threshold", "0.5"], "--threshold has no effect"),
         (["prompt", "PICTURE", "--mode", "best", "--no-character-first"], "--no-character-first has no effect"),
         (["tag", "PICTURE"], "needs a tagger, and preset sd15 has none: name one with --tagger"),

@@ -44,6 +44,7 @@ LAYERS = (
     ("registry", "taggers", "evidence", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip", "captioners.endpoint", "captioners.chat"),
     ("encoders", "matchers", "captioners.coca", "captioners.florence2"),
+    ("image_models",),
     ("pipeline",),
     ("dataset",),
     ("demo",),

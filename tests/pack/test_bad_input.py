@@ -221,12 +221,27 @@ def test_nothing_to_rank(pack: Pack, demo: Demo, creatures: list[Image.Image]) -
     "phrases",
     [
         "nonsense", "3", "null", "{}", '{"text": "a"}', '["a"]', '[["a", "b", 1]]', '[{"text": "a"}]', '"a cat"',
-        '[{"text": 1, "bank": 2, "similarity": "x"}]', '[{"text": "a", "bank": "b", "similarity": 1, "more": 2}]', "[",
+        '[{"text": 1, "bank": 2, "similarity": "x"}]', '[{"text": "a", "bank": "b", "similarity": "x"}]',
+        '[{"text": "a", "bank": "b", "similarity": 1, "more": 2}]', "[",
     ],
 )  # fmt: skip
 def test_phrases_that_are_no_list_of_phrases(pack: Pack, phrases: str) -> None:
-    node = pack.nodes["InterrogatorAssemble"]
-    said(lambda: run(node, caption=Listed(["a cat"]), phrases=Listed([phrases])), "phrases", "Rank Phrases")
+    for name in ("InterrogatorAssemble", "InterrogatorTexts"):
+        node = pack.nodes[name]
+        said(lambda: run(node, caption=Listed(["a cat"]), phrases=Listed([phrases])), "phrases", "Rank Phrases")  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"image_model": "flux", "weights": True}, "flux reads no weights"),
+        ({"image_model": "qwen", "weights": True}, "qwen reads no weights"),
+        ({"image_model": "sdxl", "quality_tags": True}, "sdxl has no tags for quality"),
+        ({"caption": Listed([" "]), "phrases": Listed(["[]"]), "tags": Listed([" , "])}, "no words to make texts of"),
+    ],
+)
+def test_texts_that_an_image_model_does_not_read(pack: Pack, given: dict[str, Any], word: str) -> None:
+    said(lambda: run(pack.nodes["InterrogatorTexts"], **{"caption": Listed(["a cat"]), **given}), word)
 
 
 @pytest.mark.parametrize("template", ["{nonsense}", "{caption}, {Flavour}", "{caption.upper}", "{0}", "{caption!r}"])
