@@ -374,7 +374,14 @@ class Interrogator:
 
     def _found_evidence(self, table: PhraseTable) -> PhraseEvidence | None:
         calibration = self._calibration or self._stored_calibration(table.rows.width)
-        return None if calibration is None else PhraseEvidence(calibration, table.rows, table.groups())
+        if calibration is None:
+            logger.warning(
+                "evidence: %s is not calibrated, so the caption of each image shows which phrases are true of it;"
+                " calibrate it once with reference images (interrogator calibrate)",
+                self.encoder.name,
+            )
+            return None
+        return PhraseEvidence(calibration, table.rows, table.groups())
 
     def _stored_calibration(self, width: int) -> Calibration | None:
         """The one beside the encoder's embeddings, else the one that its weights came with."""

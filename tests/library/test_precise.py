@@ -177,6 +177,14 @@ class TestCalibrating:
             assert "uncalibrated" in result.remarks and result.phrases
             assert all(is_true(each.text, truth) or each.text in ALWAYS_TRUE for each in result.phrases)
 
+    def test_a_missing_calibration_is_said_once(
+        self, uncalibrated: Interrogator, readings: list[Reading], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING):
+            for reading in readings[:2]:
+                uncalibrated.compose(reading, "precise")
+        assert caplog.text.count("demo is not calibrated") == 1
+
     def test_with_neither_it_says_what_to_do(self, uncalibrated: Interrogator, readings: list[Reading]) -> None:
         with pytest.raises(CaptionError, match="reference images to calibrate with"):
             uncalibrated.compose(bare(readings[0]), "precise")
