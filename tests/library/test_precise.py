@@ -48,7 +48,7 @@ def readings(ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]) -> lis
 @pytest.fixture
 def uncalibrated(ci: Interrogator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrogator]:
     """The same without what the demo encoder comes with."""
-    monkeypatch.setattr("interrogator.pipeline.interrogator.load_calibration", lambda folder, width: None)
+    monkeypatch.setattr("interrogator.pipeline.calibrations.load_calibration", lambda folder, width: None)
     yield Interrogator(ci.captioner, ci.encoder, ci.banks, ci.cache)
 
 
