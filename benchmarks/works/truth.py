@@ -62,7 +62,7 @@ def run(task: Task) -> Result:
     demo = load("demo", device="cpu", cache_dir=task.scratch)
     drawn = [_draw(demo, seed, held_out, task) for seed in FIRST_SEEDS for held_out in (False, True)]
     for real in (False, True):
-        ci = _with_banks(demo, real)
+        ci = _with_banks(demo, real, task.sizes.list_lines)
         own = {text for bank in demo.banks for text in bank.phrases}
         for captioned in (True, False):
             _add_modes(result, ci, own, drawn, task, captioned, real)
@@ -98,10 +98,12 @@ def _draw(ci: Interrogator, first_seed: int, held_out: bool, task: Task) -> _Dra
     return _Drawn(readings, [truth for _, truth in pairs])
 
 
-def _with_banks(demo: Interrogator, real: bool) -> Interrogator:
+def _with_banks(demo: Interrogator, real: bool, most: int | None) -> Interrogator:
+    """The demo models with the demo banks, and with the real ones beside them, of which `most` phrases each."""
     banks = {bank.name: bank for bank in demo.banks}
     if real:
-        for bank in load_banks():
+        for full in load_banks():
+            bank = PhraseBank(full.name, tuple(full.phrases)[:most])
             banks[bank.name] = banks[bank.name].merged(bank) if bank.name in banks else bank
     return Interrogator(None, demo.encoder, [PhraseBank(b.name, tuple(b.phrases)) for b in banks.values()], demo.cache)
 

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
 from ..errors import RequestError
-from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence, load_calibration, save_calibration
+from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import STRICTNESS, Mode
@@ -26,6 +25,7 @@ from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
+from .calibrations import evidence_of, learned, store, stored
 from .checks import check_images, learned_checker
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
@@ -354,41 +354,26 @@ class Interrogator:
             raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
         needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
         readings = self.read(images, needs, captions=given, progress=progress)
-        rows = [reading.embedding for reading in readings if reading.embedding is not None]
-        if not rows:
-            raise RequestError("there are no reference images: give some")
-        texts = [reading.caption for reading in readings]
-        calibration = Calibration.of(torch.stack(rows), texts, lambda claims: self.encoder.encode_texts(list(claims)))
+        calibration = learned(readings, self.encoder)
         if self.cache is not None:
             self.table(progress)  # the store has a folder once it holds a row
-            folder = self.cache.folder_of(self.encoder.identity())
-            try:
-                if folder is not None:
-                    save_calibration(folder, calibration)
-            except OSError as error:
-                logger.warning("evidence: the calibration was not stored in %s (%s)", folder, error)
+            store(calibration, self.cache, self.encoder)
         self._calibration, self._evidence, self._checker = calibration, Lazy(), Lazy()
         return calibration
 
     def evidence(self, progress: Progress | None = None) -> PhraseEvidence | None:
         """The odds of the phrases of all banks; None where the encoder has no calibration. Computed once."""
         table = self.table(progress)
-        return self._evidence.get(lambda: self._found_evidence(table), (lambda: progress(0, 1)) if progress else None)
+        return self._evidence.get(
+            lambda: evidence_of(table, self._known_calibration(table.rows.width), self.encoder),
+            (lambda: progress(0, 1)) if progress else None,
+        )
 
-    def _found_evidence(self, table: PhraseTable) -> PhraseEvidence | None:
-        calibration = self._calibration or self._stored_calibration(table.rows.width)
-        return None if calibration is None else PhraseEvidence(calibration, table.rows, table.groups())
-
-    def _stored_calibration(self, width: int) -> Calibration | None:
-        """The one beside the encoder's embeddings, else the one that its weights came with."""
-        stored = None if self.cache is None else self.cache.folder_of(self.encoder.identity())
-        for folder in (stored, self.encoder.origin.folder):
-            if folder is not None and (found := load_calibration(folder, width)) is not None:
-                return found
-        return None
+    def _known_calibration(self, width: int) -> Calibration | None:
+        return self._calibration or stored(self.cache, self.encoder, width)
 
     def _new_checker(self) -> ClaimChecker:
-        calibration = self._calibration or self._stored_calibration(self.encoder.identity().width)
+        calibration = self._known_calibration(self.encoder.identity().width)
         return ClaimChecker(self.encoder, calibration, self.models.matcher)
 
     def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:

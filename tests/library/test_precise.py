@@ -48,7 +48,7 @@ def readings(ci: Interrogator, drawn: list[tuple[Image.Image, Creature]]) -> lis
 @pytest.fixture
 def uncalibrated(ci: Interrogator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrogator]:
     """The same without what the demo encoder comes with."""
-    monkeypatch.setattr("interrogator.pipeline.interrogator.load_calibration", lambda folder, width: None)
+    monkeypatch.setattr("interrogator.pipeline.calibrations.load_calibration", lambda folder, width: None)
     yield Interrogator(ci.captioner, ci.encoder, ci.banks, ci.cache)
 
 
@@ -176,6 +176,14 @@ class TestCalibrating:
             result = uncalibrated.compose(reading, "precise")
             assert "uncalibrated" in result.remarks and result.phrases
             assert all(is_true(each.text, truth) or each.text in ALWAYS_TRUE for each in result.phrases)
+
+    def test_a_missing_calibration_is_said_once(
+        self, uncalibrated: Interrogator, readings: list[Reading], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING):
+            for reading in readings[:2]:
+                uncalibrated.compose(reading, "precise")
+        assert caplog.text.count("demo is not calibrated") == 1
 
     def test_with_neither_it_says_what_to_do(self, uncalibrated: Interrogator, readings: list[Reading]) -> None:
         with pytest.raises(CaptionError, match="reference images to calibrate with"):
