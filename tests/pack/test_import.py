@@ -71,7 +71,7 @@ def test_every_node_is_offered(loaded_alone: dict[str, list[str]]) -> None:
 @pytest.mark.parametrize("version", [8, 33])
 def test_the_pack_loads_in_older_and_newer_comfyui(new_comfyui: Callable[..., ComfyUI], version: int) -> None:
     pack = load_pack(new_comfyui(version))
-    assert len(pack.nodes) == 15
+    assert len(pack.nodes) == 16
     assert "interrogator" not in {name.partition(".")[0] for name in sys.modules if name.startswith(pack.name)}
 
 
@@ -91,7 +91,7 @@ def test_a_folder_of_any_name_is_a_pack(new_comfyui: Callable[..., ComfyUI], tmp
     with comfyui.installed(other):
         pack = load_pack(comfyui, other)
         assert pack.name == module_name(other) and "some_x_other name" in pack.name
-        assert len(pack.nodes) == 15
+        assert len(pack.nodes) == 16
 
 
 def test_nodes_of_an_abandoned_pack_are_replaced_where_comfyui_can(new_comfyui: Callable[..., ComfyUI]) -> None:
