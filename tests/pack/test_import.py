@@ -65,7 +65,7 @@ def test_nothing_is_written_and_nobody_is_called(loaded_alone: dict[str, list[st
 
 
 def test_every_node_is_offered(loaded_alone: dict[str, list[str]]) -> None:
-    assert len(loaded_alone["nodes"]) == 15
+    assert len(loaded_alone["nodes"]) == 16
 
 
 @pytest.mark.parametrize("version", [8, 33])
