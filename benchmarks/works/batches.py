@@ -87,7 +87,7 @@ def _open_clip(task: Task) -> Iterator[Subject]:
     """Image and text side of an encoder; the text side also where the tower is not causal, as SigLIP's."""
     causal, seeing_all = clip(task.model), clip(task.model, no_causal_mask=True)
     pictures = [material.picture(seed) for seed in range(max(SIZES))]
-    for dtype in DTYPES:
+    for dtype in DTYPES if task.model != TINY_MODEL else DTYPES[:1]:
         encoder, other = causal.encoder(dtype), seeing_all.encoder(dtype)
         pixels = [encoder.prepare(picture) for picture in pictures]
         yield Subject("image embedding", dtype, lambda n: encoder.embed(pixels[:n]))  # noqa: B023
@@ -104,7 +104,7 @@ def _blip(task: Task) -> Iterator[Subject]:
     pictures = [material.picture(seed) for seed in range(max(SIZES))]
     length = task.sizes.caption_tokens
     options = CaptionOptions(min_new_tokens=length, max_new_tokens=length)
-    for dtype in DTYPES:
+    for dtype in DTYPES if task.model != TINY_MODEL else DTYPES[:1]:
         captioner = BlipCaptioner.load(folder, device="cpu", dtype=dtype)
         pixels = [captioner.prepare(picture) for picture in pictures]
         yield Subject("captioning", dtype, lambda n: captioner.caption(pixels[:n], options))  # noqa: B023
