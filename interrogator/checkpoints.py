@@ -9,10 +9,13 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ModelLoadError
 from .files import is_lfs_pointer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger("interrogator")
 
@@ -54,6 +57,18 @@ def loading() -> Iterator[None]:
             transformers_logging.set_verbosity(level)
             if bars:
                 transformers_logging.enable_progress_bar()
+
+
+def stored_tensor(path: Path, name: str) -> Tensor:
+    """A tensor of a safetensors file, on the CPU. Raises what safetensors raises.
+
+    Opens the file for this tensor alone: what was read of a file stays in memory until the file is closed.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 def check_complete(missing: Collection[str], info: dict[str, Any], folder: Path) -> None:

@@ -35,6 +35,11 @@ class StickyProgress:
         self.progress(*self.last)
 
 
+def share_of(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """A progress for the items from `start` on that reports within the `total`."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
+
+
 def watched(module: M, progress: Progress | None) -> tuple[M, Progress]:
     """A view of a model that repeats the last progress report before each layer, and the callable to report through.
 

@@ -12,13 +12,12 @@ from ..pipeline import Interrogator, load
 from ..pipeline.loader import NONE
 from .choices import captioner_name
 from .download import load_with_consent
-from .inputs import Input, find_inputs
+from .image_captions import caption_beside
+from .inputs import find_inputs
 from .terminal import Bar, put, put_json, say
 
 if TYPE_CHECKING:
     from PIL import Image
-
-_SIDECARS = (".txt", ".caption")
 
 
 def calibrate(args: argparse.Namespace) -> int:
@@ -36,7 +35,7 @@ def calibrate(args: argparse.Namespace) -> int:
             say(f"interrogator: {error}")
             failed += 1
         else:
-            captions.append(_beside(source))
+            captions.append(" ".join((caption_beside(Path(source.name)) or "").split()) or None)
     captioner = captioner_name(args) if None in captions else NONE
 
     def load_models(download: bool, bar: Bar) -> Interrogator:
@@ -53,12 +52,3 @@ def calibrate(args: argparse.Namespace) -> int:
     else:
         put(f"{ci.encoder.name}: calibrated with {len(found.references)} pictures")
     return 1 if failed else 0
-
-
-def _beside(source: Input) -> str | None:
-    """The caption in a text file beside a picture; None where there is none."""
-    for suffix in _SIDECARS:
-        path = Path(source.name).with_suffix(suffix)
-        if path.is_file():
-            return " ".join(path.read_text(encoding="utf-8", errors="replace").split()) or None
-    return None

@@ -15,6 +15,12 @@ _SUFFIXES = (".txt", ".caption")
 _LEVELS = 4
 
 
+def caption_beside(path: Path) -> str | None:
+    """The text of the `.txt` or `.caption` beside a picture; None if there is no such file."""
+    found = next((each for suffix in _SUFFIXES if (each := path.with_suffix(suffix)).is_file()), None)
+    return None if found is None else caption_text(found.read_bytes())
+
+
 class ImageCaptions:
     """Finds captions; the rows of a metadata file are read once."""
 
@@ -29,9 +35,9 @@ class ImageCaptions:
         if name == STDIN:
             return None
         path = Path(os.path.abspath(name))
-        for suffix in _SUFFIXES:
-            if (beside := path.with_suffix(suffix)).is_file():
-                return caption_text(beside.read_bytes())
+        beside = caption_beside(path)
+        if beside is not None:
+            return beside
         return next((rows[path] for folder in path.parents[:_LEVELS] if path in (rows := self._rows_of(folder))), None)
 
     def _rows_of(self, folder: Path) -> dict[Path, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import RequestError
 from ..evidence import MAX_REFERENCES, Claim, ClaimChecker
 from ..images import ImageSource, as_image
-from ..progress import Progress, StickyProgress
+from ..progress import Progress, StickyProgress, share_of
 from ..reading import Reading
 
 # Images decoded and held at a time.
@@ -30,7 +30,7 @@ def check_images(
     for start in range(0, len(images), _GROUP):
         group = slice(start, start + _GROUP)
         opened = [as_image(image) for image in images[group]]
-        readings = read(opened, _share(steps, start, len(images)))
+        readings = read(opened, share_of(steps, start, len(images)))
         prepared: list[Any] | None = None
         if checker.matcher is not None:
             prepared = [checker.matcher.prepare(image) for image in opened]
@@ -46,8 +46,3 @@ def learned_checker(
         return checker
     readings = read(images[:MAX_REFERENCES], progress)
     return checker.learned([reading.embedding for reading in readings], captions[:MAX_REFERENCES])
-
-
-def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """A progress for the images from `start` on that reports within the `total`."""
-    return None if progress is None else lambda done, _: progress(start + done, total)

@@ -19,7 +19,7 @@ from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
 from ..modes import STRICTNESS, Mode
 from ..needs import needs_of
-from ..progress import Progress, StickyProgress
+from ..progress import Progress, StickyProgress, share_of
 from ..ranking import similarities
 from ..reading import Models, Reading, read
 from ..rows import Rows
@@ -198,7 +198,7 @@ class Interrogator:
             readings += read(
                 [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
                 caption_options=_of_images(self.caption_options, group), tag_rules=self.tag_rules,
-                progress=_share(progress, start, len(images)),
+                progress=share_of(progress, start, len(images)),
             )  # fmt: skip
         return readings
 
@@ -398,11 +398,6 @@ class Interrogator:
 def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
     """The options for a part of the images: what they say of each image goes along with it."""
     return replace(options, tags=options.tags[group]) if options.tags else options
-
-
-def _share(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """A progress for the images from `start` on that reports within the `total`."""
-    return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..checkpoints import stored_tensor
 from ..errors import ModelLoadError
 from ..progress import Progress, watched
 from .pixels import Input, Pixels
@@ -120,7 +122,7 @@ def _fill(model: nn.Module, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
             if set(_wanted(model)) <= names:
-                _copy(model, path, {name: _later(path, name) for name in _wanted(model)})
+                _copy(model, path, {name: partial(stored_tensor, path, name) for name in _wanted(model)})
                 return
             stored = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
@@ -139,19 +141,6 @@ def _fill(model: nn.Module, path: Path) -> None:
 
 def _wanted(model: nn.Module) -> dict[str, Tensor]:
     return model.state_dict(keep_vars=True)
-
-
-def _later(path: Path, name: str) -> Callable[[], Tensor]:
-    """Opens the file again for each tensor: what was read of a file stays in memory until the file is closed."""
-
-    def read() -> Tensor:
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-        return tensor
-
-    return read
 
 
 def _given(tensor: Tensor) -> Callable[[], Tensor]:

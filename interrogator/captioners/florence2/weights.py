@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...checkpoints import read_json
+from ...checkpoints import read_json, stored_tensor
 from ...errors import ModelLoadError
 
 # The first that is there is read.
@@ -18,8 +18,7 @@ _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bi
 def tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors, on the CPU, as they stand in the files, which are mapped into memory and not copied.
 
-    Copy a tensor before the next one is asked for: a safetensors file is opened again for each, because what was read
-    of a file stays in memory until it is closed.
+    Copy a tensor before asking for the next one, so that no two are in memory.
 
     Raises ModelLoadError: there are none, or a file that the index names is missing; and what the readers raise.
     """
@@ -42,9 +41,7 @@ def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
     for name in names:
-        with safe_open(path, framework="pt") as file:
-            tensor = file.get_tensor(name)
-        yield name, tensor
+        yield name, stored_tensor(path, name)
 
 
 def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ...checkpoints import stored_tensor
 from ...errors import ModelLoadError
 
 _UNREADABLE = (RuntimeError, OSError, ValueError, TypeError, LookupError, EOFError, AttributeError)
@@ -70,12 +71,7 @@ class _Safetensors:
         return self._shapes[name]
 
     def tensor(self, name: str) -> Tensor:
-        """Opens the file again: what was read of a file stays in memory until it is closed."""
-        from safetensors import safe_open
-
-        with safe_open(self._path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-        return tensor
+        return stored_tensor(self._path, name)
 
 
 class _Pickled:
