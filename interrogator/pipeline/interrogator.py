@@ -25,7 +25,7 @@ from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
-from .calibrations import evidence_of, learned, store, stored
+from .calibrations import EncoderEvidence
 from .checks import check_images, learned_checker
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
@@ -80,9 +80,7 @@ class Interrogator:
         self.caption_options = caption_options
         self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
-        self._checker: Lazy[ClaimChecker] = Lazy()
-        self._calibration = calibration
-        self._evidence: Lazy[PhraseEvidence | None] = Lazy()
+        self._evidence = EncoderEvidence(lambda: self.encoder, cache, matcher, calibration)
 
     @property
     def captioner(self) -> Captioner | None:
@@ -297,7 +295,7 @@ class Interrogator:
 
     def claim_checker(self) -> ClaimChecker:
         """What checks captions with this encoder and, where there is one, this matcher; made once."""
-        return self._checker.get(self._new_checker)
+        return self._evidence.checker()
 
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
@@ -354,27 +352,13 @@ class Interrogator:
             raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
         needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
         readings = self.read(images, needs, captions=given, progress=progress)
-        calibration = learned(readings, self.encoder)
         if self.cache is not None:
             self.table(progress)  # the store has a folder once it holds a row
-            store(calibration, self.cache, self.encoder)
-        self._calibration, self._evidence, self._checker = calibration, Lazy(), Lazy()
-        return calibration
+        return self._evidence.learn(readings)
 
     def evidence(self, progress: Progress | None = None) -> PhraseEvidence | None:
         """The odds of the phrases of all banks; None where the encoder has no calibration. Computed once."""
-        table = self.table(progress)
-        return self._evidence.get(
-            lambda: evidence_of(table, self._known_calibration(table.rows.width), self.encoder),
-            (lambda: progress(0, 1)) if progress else None,
-        )
-
-    def _known_calibration(self, width: int) -> Calibration | None:
-        return self._calibration or stored(self.cache, self.encoder, width)
-
-    def _new_checker(self) -> ClaimChecker:
-        calibration = self._known_calibration(self.encoder.identity().width)
-        return ClaimChecker(self.encoder, calibration, self.models.matcher)
+        return self._evidence.of_table(self.table(progress), progress)
 
     def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:
         return self.read(images, _ENCODER, progress=progress)

@@ -19,7 +19,7 @@ from interrogator.cli import main
 from interrogator.demo.attributes import BACKGROUNDS, COLORS, FEATURES, KINDS, MEDIUMS, Creature
 from interrogator.demo.creatures import creature
 from interrogator.evidence import MIN_REFERENCES, Claim, ClaimChecker, split_claims
-from interrogator.pipeline import Interrogator
+from interrogator.pipeline import Interrogator, calibrations
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("one_thread")]
 
@@ -100,7 +100,7 @@ def test_without_a_calibration_a_caption_is_held_against_its_better_half(
 def test_files_that_can_be_read_only_once_are_checked(
     ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Interrogator, "_known_calibration", lambda self, width: None)
+    monkeypatch.setattr(calibrations, "stored", lambda *known: None)
     files = []
     for image, _ in drawn[:MIN_REFERENCES]:
         files.append(io.BytesIO())
@@ -212,7 +212,7 @@ class TestCommand:
     @pytest.fixture
     def uncalibrated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The demo's encoder comes calibrated; most others do not."""
-        monkeypatch.setattr(Interrogator, "_known_calibration", lambda self, width: None)
+        monkeypatch.setattr(calibrations, "stored", lambda *known: None)
 
     @pytest.fixture
     def checked(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[list[str]], str]]:

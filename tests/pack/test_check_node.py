@@ -57,7 +57,7 @@ def test_a_text_without_claims_says_so(pack: Pack, demo: Demo) -> None:
 def test_an_encoder_that_is_not_calibrated_says_so(
     pack: Pack, demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(pack.library.Interrogator, "_known_calibration", lambda self, width: None)
+    monkeypatch.setattr(pack.library.pipeline.calibrations, "stored", lambda *known: None)
     assert {entry["remarks"] for entry in checked(pack, demo, TRUE[0]).ui["interrogator"]} == {("guessed",)}
 
 
