@@ -57,8 +57,8 @@ class InterrogatorImage(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "negative", default=False, optional=True,
-                    tooltip="Also make a negative prompt from what the image is least like. If off, nodes connected"
-                    " to that output do not run.",
+                    tooltip="Also make a negative prompt: styles the image does not have, and faults. If off, nodes"
+                    " connected to that output do not run.",
                 ),
                 io.Boolean.Input(
                     "download", default=False, optional=True,

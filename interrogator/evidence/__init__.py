@@ -20,15 +20,18 @@ from .calibration_file import load_calibration, save_calibration
 from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .dropping import without_claims
-from .phrase_evidence import PhraseEvidence, probabilities
-from .selection import Held, in_order, select
+from .logistic import log_odds
+from .phrase_evidence import USUAL, PhraseEvidence, probabilities
+from .selection import SAME_ANGLE, Held, in_order, select
 from .words import claims_of
 
 __all__ = [
     "MAX_REFERENCES",
     "MIN_REFERENCES",
+    "SAME_ANGLE",
     "SUPPORTED",
     "UNSUPPORTED",
+    "USUAL",
     "Calibration",
     "Claim",
     "ClaimChecker",
@@ -39,6 +42,7 @@ __all__ = [
     "claims_of",
     "in_order",
     "load_calibration",
+    "log_odds",
     "probabilities",
     "save_calibration",
     "select",

@@ -34,8 +34,9 @@ class PhraseEvidence:
     """
 
     def __init__(
-        self, calibration: Calibration, rows: Rows, groups: Sequence[Positions], own: Values | None = None
-    ) -> None:
+        self, calibration: Calibration, rows: Rows, groups: Sequence[Positions], own: Values | None = None,
+        unstated: Positions | None = None,
+    ) -> None:  # fmt: skip
         """Compare all phrases with the references.
 
         Args:
@@ -43,23 +44,36 @@ class PhraseEvidence:
             rows: the table [N, D].
             groups: positions of the phrases of each bank; other phrases are never accepted.
             own: similarities [N] of one picture, which stands in where the calibration has no references.
+            unstated: positions of phrases that are never accepted, but may be asked for by `log_ratio`.
         """
         self.calibration = calibration
         self._bias = np.zeros(len(rows), dtype=np.float32)  # [N]
         self._prior = np.full(len(rows), -np.inf, dtype=np.float32)  # [N] log odds
         self._usual = np.zeros(len(rows), dtype=np.bool_)  # [N]
+        self._share = np.zeros(len(rows), dtype=np.float32)  # [N]
         counts = []
         for positions in groups:
             found = self._compare(rows, positions, own)
             prior = _prior(found, calibration.claim_rate) if len(calibration.references) else 0.0
             self._prior[positions] = prior
             counts.append(_shifted(found, prior))
+        if unstated is not None:
+            self._compare(rows, unstated, None)
         self._accepted = np.sum(counts, axis=0) if counts else np.zeros(_BINS, dtype=np.int64)
 
     def log_odds(self, similarity: Values, positions: Positions) -> Values:
         """Log odds [n] that the phrases at `positions` [n] are true of an image with these similarities [n]."""
-        odds: Values = self.calibration.log_ratio(similarity, self._bias[positions]) + self._prior[positions]
+        odds: Values = self.log_ratio(similarity, positions) + self._prior[positions]
         return odds
+
+    def log_ratio(self, similarity: Values, positions: Positions) -> Values:
+        """Their log likelihood ratios [n]: the log odds, were each as likely true as false beforehand."""
+        return self.calibration.log_ratio(similarity, self._bias[positions])
+
+    def share(self, positions: Positions) -> Values:
+        """The share [n] of the references of which the phrases at `positions` [n] are likely true."""
+        found: Values = self._share[positions]
+        return found
 
     def level(self, strictness: float) -> float:
         """The log odds from which on, over the references, the share `strictness` of the phrases is false.
@@ -104,7 +118,8 @@ class PhraseEvidence:
             if calibration.bias_weight:
                 self._bias[chunk] = lower_quartile(similarity)
             ratio = calibration.log_ratio(similarity, self._bias[chunk])
-            self._usual[chunk] = (ratio > 0).mean(axis=0) > usual
+            self._share[chunk] = (ratio > 0).mean(axis=0)
+            self._usual[chunk] = self._share[chunk] > usual
             # A phrase that holds for most references is never stated, so it does not count either.
             total += _counted(ratio[:, ~self._usual[chunk]])
         return total

@@ -6,6 +6,7 @@ interrogation   Interrogation and RankedPhrase: the result
 checks          captions checked against images
 prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
+negative        the mode that names what is not, and common faults
 calibrations    learning, keeping and using what an encoder's similarities are worth
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ..banks import NEGATIVE
 from ..embeddings import EmbeddingCache
 from ..errors import RequestError
 from ..evidence import Calibration, ClaimChecker, PhraseEvidence, load_calibration, save_calibration
@@ -71,7 +72,7 @@ class EncoderEvidence:
                 self._encoder().name,
             )
             return None
-        return PhraseEvidence(calibration, table.rows, table.groups())
+        return PhraseEvidence(calibration, table.rows, table.groups(), unstated=table.slot(NEGATIVE))
 
 
 def learned(readings: Sequence[Reading], encoder: Encoder) -> Calibration:

@@ -19,11 +19,14 @@ from ..ranking import Scores, similarities
 from ..reading import Reading
 from ..taggers import TagRules, join_tags, select_tags
 from .interrogation import Interrogation, RankedPhrase
+from .negative import negative
 from .phrase_table import PhraseTable
 from .precise import precise
 from .prompt_builder import METHODS, PromptBuilder, SearchOptions
 
 logger = logging.getLogger("interrogator")
+
+_BY_EVIDENCE = {Mode.PRECISE: precise, Mode.NEGATIVE: negative}
 
 
 class Composer:
@@ -55,12 +58,12 @@ class Composer:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        if mode is Mode.PRECISE and not bool(torch.isfinite(reading.embedding).all()):
+        if mode in _BY_EVIDENCE and not bool(torch.isfinite(reading.embedding).all()):
             raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
         opening = self._fitting(without_stop(caption))
         builder = PromptBuilder(self._encoder(), self._table(progress), reading.embedding, opening, progress)
-        if mode is Mode.PRECISE:
-            scored = precise(builder, search, self._evidence(progress))
+        if mode in _BY_EVIDENCE:
+            scored = _BY_EVIDENCE[mode](builder, search, self._evidence(progress))
         else:
             scored = METHODS[mode](builder, search)
         phrases = ranked_phrases(builder.table, builder.scores, scored.positions)

@@ -117,17 +117,18 @@ class Interrogator:
             image: a PIL image, a path, a numpy array uint8 [H, W, C], the bytes of a file, or a file object.
             mode: best, fast, classic, caption, negative, tags or precise.
             caption: a description of the image; None lets the captioner write it, "" means no caption.
-            min_phrases: number of chain steps (best, negative) that may lower similarity; more than `max_phrases` means
-                all of them.
-            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, precise
-                12, others 32).
+            min_phrases: number of chain steps (best) that may lower similarity; more than `max_phrases` means all of
+                them.
+            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, precise and negative
+                12, best and fast 32).
             progress: called with (done, total) of the current work, at least about once a second; may raise to cancel.
-            beams: number of prompts that the chain (best, negative) grows side by side; 1 is the greedy chain. N beams
+            beams: number of prompts that the chain (best) grows side by side; 1 is the greedy chain. N beams
                 take N times as long and find a chain at least as similar as the greedy one, which is among them.
             avoid_repeats: skip a phrase (in classic, a flavor) whose words are all in the prompt already.
             min_angle: in degrees; skip a phrase (in classic, a flavor) whose embedding is within this angle of the
                 embedding of one already taken. 0 is off.
-            strictness: share of the accepted phrases that may be false (precise).
+            strictness: share of the accepted phrases that may be false (precise), or how likely a style may still be
+                true (negative).
 
         Raises:
             ImageReadError: the image cannot be read.
