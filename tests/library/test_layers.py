@@ -48,6 +48,7 @@ LAYERS = (
     ("pipeline",),
     ("dataset",),
     ("demo",),
+    ("evaluation",),
     ("cli",),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
