@@ -138,11 +138,16 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Learn from pictures with captions how sure mode precise can be.\n\nThe caption of a picture is the .txt or"
+        " .caption file beside it, else the prompt in its\nmetadata if ComfyUI or A1111 made it, else what the"
+        " captioner writes."
+    )
     options.add_images(parser)
     options.add_json(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
-    options.add_captioner(models, "; for pictures without a .txt or .caption file beside them")
+    options.add_captioner(models, "; for pictures with neither a caption beside them nor a prompt in them")
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
