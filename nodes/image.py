@@ -146,6 +146,7 @@ class InterrogatorImage(io.ComfyNode):
         with host.explain_out_of_memory():
             readings = ci.read(images, needs, captions=captions, progress=progress)
             results = [ci.compose(reading, choice.mode, progress=progress, **choice.options) for reading in readings]
+            ci.remember(readings)
             unlike = [ci.compose(reading, Mode.NEGATIVE, progress=progress) for reading in readings if wants_negative]
 
         written, negatives = prompts(results, only(escape)), prompts(unlike, only(escape))

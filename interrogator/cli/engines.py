@@ -62,12 +62,12 @@ def may_have_several_gpus() -> bool:
 
 def loader(args: argparse.Namespace, settings: Settings) -> Callable[[], Models]:
     """Loads the models of a Ray worker; nobody is there to ask, so only `--download` downloads."""
-    return partial(_load, settings, args.device, args.download, args.cache_dir)
+    return partial(_load, settings, args.device, args.download, args.cache_dir, args.references)
 
 
 def loader_of(args: argparse.Namespace, settings: Settings, rank: int) -> Callable[[], Models]:
     """Loads the models of process `rank` of this machine; see `device_of`."""
-    return partial(_load, settings, device_of(args.device, rank), args.download, args.cache_dir)
+    return partial(_load, settings, device_of(args.device, rank), args.download, args.cache_dir, args.references)
 
 
 def device_of(name: str, local_rank: int) -> str:
@@ -82,7 +82,7 @@ def device_of(name: str, local_rank: int) -> str:
     return str(choose_device(f"cuda:{local_rank % count}" if count > 1 else name))
 
 
-def _load(settings: Settings, device: str, download: bool, cache_dir: Any) -> Models:
+def _load(settings: Settings, device: str, download: bool, cache_dir: Any, references: bool | None) -> Models:
     from ..dataset.captioning.models import Models  # only in the worker: it brings in torch
 
-    return Models.load(settings, device, download, cache_dir)
+    return Models.load(settings, device, download, cache_dir, references=references)

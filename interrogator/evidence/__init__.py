@@ -2,6 +2,8 @@
 
 calibration       Calibration: an encoder's similarities made into odds, learned from captions of reference images
 calibration_file  a calibration on disk
+references        References: the embeddings of pictures and of what their captions claim, to learn from
+reference_files   references on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
 selection         which of the phrases that hold a prompt states, and in which order
@@ -22,12 +24,15 @@ from .claims import ClaimText, split_claims
 from .dropping import without_claims
 from .logistic import log_odds
 from .phrase_evidence import USUAL, PhraseEvidence, probabilities
+from .reference_files import ReferenceFolder, clear_references, count_references
+from .references import MOST_CLAIMS, References
 from .selection import SAME_ANGLE, Held, in_order, select
 from .words import claims_of
 
 __all__ = [
     "MAX_REFERENCES",
     "MIN_REFERENCES",
+    "MOST_CLAIMS",
     "SAME_ANGLE",
     "SUPPORTED",
     "UNSUPPORTED",
@@ -38,8 +43,12 @@ __all__ = [
     "ClaimText",
     "Held",
     "PhraseEvidence",
+    "ReferenceFolder",
+    "References",
     "Verdict",
     "claims_of",
+    "clear_references",
+    "count_references",
     "in_order",
     "load_calibration",
     "log_odds",

@@ -8,6 +8,7 @@ prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
 negative        the mode that names what is not, and common faults
 calibrations    learning, keeping and using what an encoder's similarities are worth
+remembered      references from the images that are read
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32
 templates       prompts from custom templates

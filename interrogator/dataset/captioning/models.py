@@ -50,6 +50,7 @@ class Models:
         self, settings: Settings, captioner: Captioner | None = None, encoder: Encoder | None = None,
         banks: Sequence[PhraseBank] = (), cache: EmbeddingCache | None = None, *, tagger: Tagger | None = None,
         matcher: Matcher | None = None, reranker: Encoder | None = None, pool: ModelPool | None = None,
+        references: bool | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
 
@@ -58,6 +59,7 @@ class Models:
             banks, cache: as of `Interrogator`.
             reranker: a second encoder, for quality laion-coco.
             pool: who moves the models; None leaves them where they are.
+            references: as of `Interrogator`; what a run learns counts in the next one.
 
         Raises RequestError: a model is missing, or the captioner cannot do what is asked.
         """
@@ -65,12 +67,13 @@ class Models:
         self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool())
         self.prepare = self.roles.prepare
         self.banks = list(banks)
-        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher)
+        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher, references=references)
 
     @classmethod
     def load(
         cls, settings: Settings, device: str = "auto", download: bool = False,
         cache_dir: str | PathLike[str] | None = None, progress: Progress | None = None,
+        references: bool | None = None,
     ) -> Models:  # fmt: skip
         """Load what the settings need, as `interrogator.load` does, and raise what it raises."""
         row = find_preset(settings.preset)
@@ -93,7 +96,7 @@ class Models:
             block = (*settings.block, *settings.rules.forbidden)
             names_or_paths, artists = settings.banks or row.banks, cast("Artists", settings.artists)
             banks = load_banks(names_or_paths, block, settings.quota, artists, settings.without_banks)
-        return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, **models)
+        return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, references=references, **models)
 
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
@@ -112,6 +115,9 @@ class Models:
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
+        if any(reading.embedding is not None for reading in readings):
+            self.roles.use("encoder")
+            self._interrogator.remember(readings)
         return [result.escaped() for result in results] if self.settings.escape else results
 
     def _each(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
