@@ -122,7 +122,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     )  # fmt: skip
     given: Mapping[str, Any] = {
         "reranker": args.second_encoder, "matcher": args.matcher, "tagger": args.tagger,
-        "checkpoint": None if args.checkpoint is None else str(args.checkpoint), **search_options(args),
+        "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
+        **search_options(args, _evidence_options(args)),
     }  # fmt: skip
     settings = Settings(
         preset=args.preset, captioner=captioner_name(args), encoder=args.encoder,
@@ -132,13 +133,19 @@ def _settings(args: argparse.Namespace) -> Settings:
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
         check=args.check or args.drop_unsupported, drop_unsupported=args.drop_unsupported,
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
-        escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
+        missing=args.missing, escape=args.escape,
+        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         tag_rules=tag_rules(args),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name
     check_tag_options(args, settings.needs)
     return settings
+
+
+def _evidence_options(args: argparse.Namespace) -> tuple[str, ...]:
+    """The search options that the template gives a meaning in every mode."""
+    return ("strictness",) if "{missing}" in args.template else ()
 
 
 def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:

@@ -113,7 +113,12 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
-        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums} (default: {prompt})",
+        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing} "
+        "(default: {prompt})",
+    )  # fmt: skip
+    group.add_argument(
+        "--missing", type=int, default=5, metavar="N",
+        help="{missing} is at most N phrases that are true and that the other fields lack (default: 5)",
     )  # fmt: skip
     group.add_argument("--text-prefix", default="", metavar="TEXT", help="begin every text with this")
     group.add_argument("--text-suffix", default="", metavar="TEXT", help="end every text with this")

@@ -112,7 +112,10 @@ class Worker:
                 if following is not None:
                     begun.append(self._open(following, reader))
                 now = begun.popleft()
-                pictures = list(finish(now.reading, self._watched.again))
+                pictures = [
+                    replace(picture, existing=_text(now.existing[picture.item.name]))
+                    for picture in finish(now.reading, self._watched.again)
+                ]
                 records = self._records(now, pictures, writer)
                 self._keep_thumbnails(now, pictures)
                 self._context.parts.write(now.shard, records)
@@ -172,7 +175,7 @@ class Worker:
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")
-        existing = None if record.existing is None else text_of(record.existing)
+        existing = picture.existing
         caption = apply_policy(existing, texts[0].text, settings.policy, settings.separator)
         if caption is None:
             return replace(record, reason="it had the same caption before", caption=existing or "")
@@ -188,10 +191,16 @@ class Worker:
             render(
                 each.text, picture.item, settings.rules, self._count, (picture.width, picture.height),
                 caption=each.text if settings.mode == Mode.CAPTION.value else result.caption,
-                phrases=result.phrases, tags=result.tags,
+                phrases=result.phrases, tags=result.tags, existing=picture.existing or "",
+                by_evidence=result.by_evidence,
             )
             for each in result.texts
         ]  # fmt: skip
+
+
+def _text(existing: str | None) -> str | None:
+    """The text that was there, without what belongs to its file."""
+    return None if existing is None else text_of(existing)
 
 
 def failed(record: Record, reason: str) -> Record:

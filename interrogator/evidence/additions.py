@@ -42,13 +42,14 @@ def additions(
     left = [
         index
         for index, phrase in enumerate(held)
-        if not (caption and says(caption, phrase.text))
-        and not any(contradicts(phrase.text, claim) for claim in claims)
+        if not (caption and says(caption, phrase.text)) and not any(contradicts(phrase.text, claim) for claim in claims)
     ]
     taken: list[int] = []
     number_of = Counter[str]()
     while len(taken) < most:
-        left = [index for index in left if nearest[index] < same and number_of[held[index].bank] < most_of_bank(held[index])]
+        left = [
+            index for index in left if nearest[index] < same and number_of[held[index].bank] < most_of_bank(held[index])
+        ]
         if not left:
             break
         gains: npt.NDArray[np.float64] = sure[left] * (1.0 - nearest[left])

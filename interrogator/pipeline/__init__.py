@@ -6,6 +6,8 @@ interrogation   Interrogation and RankedPhrase: the result
 checks          captions checked against images
 prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
+completion      the phrases that a caption lacks
+holding         which phrases hold for an image, by evidence
 calibrations    learning, keeping and using what an encoder's similarities are worth
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32

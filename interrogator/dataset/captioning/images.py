@@ -43,6 +43,7 @@ class Picture:
         sha256: of the file's bytes, hex.
         dhash: see `difference_hash`.
         animated: whether the file holds more pictures than this first one.
+        existing: the text that was there where its caption belongs; None if there was none.
     """
 
     item: Item
@@ -53,6 +54,7 @@ class Picture:
     sha256: str = ""
     dhash: str = ""
     animated: bool = False
+    existing: str | None = None
 
 
 class Reader:

@@ -16,8 +16,11 @@ from ...model_pool import ModelPool
 from ...models import Captioner, Encoder, Matcher, Tag, Tagger
 from ...modes import Mode
 from ...pipeline import Interrogation, Interrogator, RankedPhrase
+from ...pipeline.completion import complete
 from ...pipeline.loader import embedding_cache, locate_all
+from ...pipeline.precise import UNCALIBRATED
 from ...progress import Progress
+from ...prompts import join
 from ...qualities import QUALITIES, Quality
 from ...reading import Candidate, Reading
 from ...taggers import join_tags, label_tags
@@ -108,7 +111,10 @@ class Models:
         read = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
         readings = self._each(pictures, share(progress, 0.0, read, count))
         composing = share(progress, read, 1.0, count)
-        results = [self._result(reading, composing) for reading in readings]
+        results = [
+            self._result(reading, picture.existing or "", composing)
+            for reading, picture in zip(readings, pictures, strict=True)
+        ]
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
@@ -147,7 +153,7 @@ class Models:
             flags = (*best.remarks, *(("review",) if best.scores.get("itm", 1.0) < MATCHES else ()))
         return Reading(tuple(candidates), None if tags is None else tuple(tags), row, flags)
 
-    def _result(self, reading: Reading, progress: Progress | None) -> CaptionResult:
+    def _result(self, reading: Reading, existing: str, progress: Progress | None) -> CaptionResult:
         """The texts of the settings' mode, and what the template names beside them."""
         if reading.error:
             return CaptionResult((Candidate(""),), error=reading.error)
@@ -164,8 +170,12 @@ class Models:
                 scores["clip"] = float(composed.similarity)
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
         phrases += self._template_phrases(reading, phrases, progress)
+        missing, remarks = self._missing(reading, texts[0].text, tags, existing, progress)
         labels = label_tags(reading.tags or (), self.settings.tag_rules)
-        return CaptionResult(texts, reading.caption, phrases, tags, reading.flags, labels=labels)
+        flags = tuple(dict.fromkeys((*reading.flags, *remarks)))
+        return CaptionResult(
+            texts, reading.caption, phrases, tags, flags, labels=labels, by_evidence={"missing": missing}
+        )
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""
@@ -192,3 +202,20 @@ class Models:
                     known.add(table.texts[index])
                     found.append(RankedPhrase(table.texts[index], table.banks[index].name, scores[index]))
         return found
+
+    def _missing(
+        self, reading: Reading, prompt: str, tags: Sequence[Tag], existing: str, progress: Progress | None
+    ) -> tuple[list[RankedPhrase], tuple[str, ...]]:
+        """What the picture shows and the other fields of the template lack, and remarks on it."""
+        names = self.settings.rules.names
+        if "missing" not in names or reading.embedding is None:
+            return [], ()
+        self.roles.use("encoder")
+        parts = {"existing": existing, "prompt": prompt, "caption": reading.caption, "tags": join_tags(tags)}
+        said = join(*(text for name, text in parts.items() if name in names))
+        evidence = self._interrogator.evidence(progress)
+        settings, table = self.settings, self._interrogator.table(progress)
+        found = complete(
+            table, self._interrogator.encoder, reading.embedding, said, evidence, settings.missing, settings.strictness,
+        )  # fmt: skip
+        return found, () if evidence is not None else (UNCALIBRATED,)
