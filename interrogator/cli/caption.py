@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
+from ..dataset.captioning.loader import Loader
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
@@ -59,12 +60,12 @@ def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
         models = partial(loader_of, args, run.settings)
         return work_in_processes(run, models, count_tokens, workers, bar, args.retry_failed, args.threads)
 
-    def load() -> Models:
-        loaded = _load_models(args, run, process)
+    def load(only: frozenset[str] | None) -> Models:
+        loaded = _load_models(args, run, process, only)
         bar.is_shown = True
         return loaded
 
-    return run.work(load, count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
+    return run.work(Loader(load), count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
 
 
 def _undo(args: argparse.Namespace) -> int:
@@ -157,7 +158,9 @@ def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(bank.name for bank in load_banks(args.bank))
 
 
-def _load_models(args: argparse.Namespace, run: Run, process: ProcessRank) -> Models:
+def _load_models(
+    args: argparse.Namespace, run: Run, process: ProcessRank, only: frozenset[str] | None
+) -> Models:  # fmt: skip
     from ..dataset.captioning.models import Models  # only now: both bring in torch
     from ..devices import choose_device
     from .download import load_with_consent
@@ -167,7 +170,7 @@ def _load_models(args: argparse.Namespace, run: Run, process: ProcessRank) -> Mo
     say(f"device {device}" + (f", process {process.rank} of {process.world_size}" if is_one_of_several else ""))
     say(f"run {printable(run.folder)}")
     models = load_with_consent(
-        args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar)
+        args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar, only)
     )
     for role, model in models.described().items():
         say(f"{role} {model['name']} on {model['device']} in {model['dtype']}")

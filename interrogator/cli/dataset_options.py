@@ -68,7 +68,9 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--several", type=int, default=1, metavar="N", help="keep the N best captions (default: 1)")
     group.add_argument("--score", action="store_true", help="record how similar each caption is to its picture")
     group.add_argument(
-        "--check", action="store_true", help="report which claims of each caption its picture does not support"
+        "--check",
+        action="store_true",
+        help="report which claims of each caption its picture does not support, also of those that stay",
     )
     group.add_argument(
         "--drop-unsupported", action="store_true", help="leave those claims out of the captions; implies --check"
