@@ -48,6 +48,7 @@ WORKS: dict[str, Work] = {
         own_models=("ViT-B-32", "ViT-L-14", "blip-base", "blip-large"),
     ),
     "end-to-end": Work("one image in best mode end to end", "end_to_end", asked=40, pairs=1, one_model=True),
+    "precise": Work("one image in mode precise, beside mode best", "precise", asked=8, pairs=2, one_model=True),
     "captions": Work(
         "captions of a folder, beside a loop around transformers",
         "captions",

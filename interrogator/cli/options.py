@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from ..banks import ARTISTS
 from ..captioners import DEFAULT_OPTIONS, LARGEST_PIXELS, NAMED_PROMPTS
-from ..catalog import DEFAULT_PRESET, PRESETS
+from ..catalog import DEFAULT_PRESET, PRESETS, Preset
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, STRICTNESS, Mode
 
@@ -70,11 +70,12 @@ def add_mode(parser: argparse._ActionsContainer, default: Mode | None) -> None:
 
 def _modes_of_presets() -> str:
     """The mode of most presets, and which have another."""
-    presets: dict[str, list[str]] = {Mode.BEST.value: []}
+    usual = Preset.mode
+    presets: dict[str, list[str]] = {usual: []}
     for row in PRESETS:
         presets.setdefault(row.mode, []).append(row.name)
     others = (f"{mode} with preset {' or '.join(presets[mode])}" for mode in [*presets][1:])
-    return "; ".join([Mode.BEST.value, *others])
+    return "; ".join([usual, *others])
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
