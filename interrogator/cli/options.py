@@ -46,6 +46,14 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_caption_beside(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--caption, for commands that take the captions that there are."""
+    parser.add_argument(
+        "--caption", metavar="TEXT",
+        help=f"{purpose} (default: the .txt beside it, or its row in metadata.jsonl, .csv …)",
+    )  # fmt: skip
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..catalog import ROLES
-from ..modes import MODES
+from ..modes import MODES, STRICTNESS
 from ..version import __version__
 from . import dataset_options, options, text_options
 from .tag_options import add_tag_options
@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("rank", "list the phrases most like each image", _rank),
         ("tag", "list the tags of each image", _tag),
         ("check", "say which claims of a caption each image does not support", _check),
+        ("complete", "list what each image shows and its caption lacks", _complete),
         ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
         ("banks", "list, show or check phrase banks", _banks),
         ("cache", "manage the phrase embeddings on disk", _cache),
@@ -123,10 +124,7 @@ def _tag(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    parser.add_argument(
-        "--caption", metavar="TEXT",
-        help="check this caption on every image (default: the .txt beside it, or its row in metadata.jsonl, .csv …)",
-    )  # fmt: skip
+    options.add_caption_beside(parser, "check this caption on every image")
     options.add_json(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
@@ -137,6 +135,28 @@ def _check(parser: argparse.ArgumentParser) -> None:
     options.add_references(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("check", "check"))
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    options.add_caption_beside(parser, "complete this caption of every image; '' lists all that an image shows")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="at most N phrases per image (default: 10)")
+    parser.add_argument(
+        "--strictness", type=float, default=STRICTNESS, metavar="X",
+        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text", action="store_true", help="print each caption with the phrases added, separated by commas"
+    )
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_encoder(models)
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    options.add_bank_options(parser)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("complete", "complete"))
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ reference_files   references on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
 selection         which of the phrases that hold a prompt states, and in which order
+additions         which phrases add to a caption, and how much
 words             words that exclude each other, and what a caption says already
 checking          ClaimChecker: which claims of a caption a picture supports
 dropping          a caption without the claims that a picture does not support
@@ -17,6 +18,7 @@ claim_words       the words that the splitting goes by
 
 from __future__ import annotations
 
+from .additions import additions
 from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
 from .calibration_file import load_calibration, save_calibration
 from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
@@ -46,6 +48,7 @@ __all__ = [
     "ReferenceFolder",
     "References",
     "Verdict",
+    "additions",
     "claims_of",
     "clear_references",
     "count_references",

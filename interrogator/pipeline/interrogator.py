@@ -13,7 +13,7 @@ from torch import Tensor
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
 from ..embeddings import EmbeddingCache, ListRows, PhraseList
-from ..errors import RequestError
+from ..errors import CaptionError, RequestError
 from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence
 from ..images import ImageSource, as_image
 from ..models import Captioner, Encoder, Matcher, Tag, Tagger
@@ -27,6 +27,7 @@ from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
 from .calibrations import EncoderEvidence, Evidence
 from .checks import check_images, learned_checker
+from .completion import check_numbers, complete
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
@@ -251,6 +252,49 @@ class Interrogator:
             chosen = table.candidates(scores, positions, top)
             ranked.append(sorted(ranked_phrases(table, scores, chosen), key=lambda phrase: -phrase.similarity))
         return ranked
+
+    def complete(
+        self, image: ImageSource, caption: str | None = None, top: int = 10, strictness: float = STRICTNESS,
+        progress: Progress | None = None,
+    ) -> list[RankedPhrase]:  # fmt: skip
+        """The phrases that are true of an image and that its caption lacks, the one that adds most first.
+
+        Phrases that the caption says, that mean the same as one of its claims or that contradict one are left out, and
+        of phrases that say the same there is one. Without a calibration, see `calibrate`, the claims of the caption
+        show what is similar enough, and nothing is added to an empty caption.
+
+        Args:
+            caption: None lets the captioner write it, "" means no caption.
+            top: phrases at most.
+            strictness: share of the accepted phrases that may be false.
+
+        Raises:
+            ImageReadError: the image cannot be read.
+            RequestError: a number is out of range, or a role that is needed has no model.
+            CaptionError: the captioner wrote nothing about the image.
+        """
+        return self.complete_many([image], [caption], top, strictness, progress)[0]
+
+    def complete_many(
+        self, images: Sequence[ImageSource], captions: Sequence[str | None] | None = None, top: int = 10,
+        strictness: float = STRICTNESS, progress: Progress | None = None,
+    ) -> list[list[RankedPhrase]]:  # fmt: skip
+        """`complete` for many images, captioned and embedded in batches; captions: one for each image, or None."""
+        check_numbers(top, strictness)
+        given = list(captions) if captions is not None else [None] * len(images)
+        if len(given) != len(images):
+            raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
+        table, evidence = self.table(progress), self.evidence(progress)
+        needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
+        found = []
+        for reading in self.read(images, needs, captions=given, progress=progress):
+            if reading.error:
+                raise CaptionError(reading.error)
+            assert reading.embedding is not None
+            found.append(
+                complete(table, self.encoder, reading.embedding, reading.caption, evidence, top, strictness, progress)
+            )
+        return found
 
     def tag(
         self, image: ImageSource, progress: Progress | None = None, *, rules: TagRules | None = None
