@@ -11,6 +11,7 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
+from .originals import Originals
 from .parquet import COLUMNS, ParquetTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
@@ -24,6 +25,7 @@ def open_target(
     sources: Sequence[Source],
     column: str = "text",
     several: bool = False,
+    originals: Originals | None = None,
 ) -> Target:
     """Open the files that captions of the sources' pictures go to.
 
@@ -33,6 +35,7 @@ def open_target(
         sources: those of the run, each with a `number` of its own.
         column: the caption's, in jsonl, csv and parquet.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
+        originals: keeps files of all captions as they were, for `Target.undo`.
 
     Raises RequestError: an unknown kind, pictures that no file can be beside, a column that readers would take for
     something else, or an existing file that cannot be read and so would lose its content.
@@ -51,17 +54,17 @@ def open_target(
             raise RequestError("tars with captions need their own folder: say where they go")
         return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
     _check_column(kind, column)
-    path = _file(format.file, out, sources)
+    path, originals = _file(format.file, out, sources), originals or Originals()
     if kind == "parquet":
-        return ParquetTarget(path, Names(sources, path.parent), column)
+        return ParquetTarget(path, Names(sources, path.parent), column, originals)
     names = Names(sources, path.parent, pictures_inside=out is None)
     if kind == "csv":
-        return Csv(kind, path, names, column, several=False)
+        return Csv(kind, path, names, column, False, originals)
     if kind == "jsonl":
-        return MetadataJsonl(kind, path, names, column, several)
+        return MetadataJsonl(kind, path, names, column, several, originals)
     folder = sources[0].folder or path.parent
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, Names(sources, folder), "caption", several)
+    return table(kind, path, Names(sources, folder), "caption", several, originals)
 
 
 def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:
