@@ -69,8 +69,7 @@ def _modes(args: argparse.Namespace) -> list[Mode]:
     Raises RequestError: a mode has no model.
     """
     needed: dict[Mode, Role] = {mode: "captioner" if mode is Mode.CAPTION else "encoder" for mode in DEFAULT_MODES}
-    modes = [Mode.of(name) for name in dict.fromkeys(args.mode or ())]
-    modes = modes or [mode for mode in DEFAULT_MODES if _is_named(args, needed[mode])]
+    modes = list(args.modes) or [mode for mode in DEFAULT_MODES if _is_named(args, needed[mode])]
     for mode in modes or (Mode.CAPTION,):
         if not _is_named(args, needed[mode]):
             raise RequestError(f"there is no {needed[mode]}, which mode {mode.value} needs: name one")

@@ -30,7 +30,7 @@ other syntax are left out. Pictures without a prompt are counted, and left out.
 Without pictures, how many phrases of prompts are true of creatures that are drawn for the
 demo's models, with the demo's banks and with all banks; how many wrong words in captions are
 found; and what evidence adds to similarity in planted embeddings. With all banks, mode best
-takes seconds a picture and is measured only where --mode names it.
+takes seconds a picture and is measured only where --modes names it.
 
 All figures come with 95 % intervals by bootstrap over the pictures."""
 
@@ -42,8 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "images", nargs="*", metavar="FOLDER|IMAGE", help="generated pictures: folders, files, patterns"
     )
     parser.add_argument(
-        "--mode", action="append", choices=[mode.value for mode in _MODES], metavar="MODE",
-        help="measure this mode; repeatable (default: all that have models)",
+        "--modes", type=_modes, default=(), metavar="MODE,…",
+        help="measure these modes, separated by commas (default: all that have models)",
     )  # fmt: skip
     options.add_model(parser, "judge", "second encoder, which compares prompts and has no part in them")
     parser.add_argument(
@@ -76,3 +76,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         options.listing("modes", options.help_of({mode: MODES[mode] for mode in _MODES})),
         options.listing("presets", options.preset_help()),
     )
+
+
+def _modes(text: str) -> tuple[Mode, ...]:
+    names = {mode.value: mode for mode in _MODES}
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in found:
+        if name not in names:
+            raise argparse.ArgumentTypeError(f"unknown mode {name!r}; choose from {', '.join(names)}")
+    return tuple(names[name] for name in found)

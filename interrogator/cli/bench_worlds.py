@@ -47,7 +47,7 @@ def bench_worlds(args: argparse.Namespace) -> int:
     started = time.monotonic()
     demo = load("demo", tagger="none", device=args.device, dtype=args.dtype, cache_dir=args.cache_dir)
     # With all banks, a chain takes seconds a picture.
-    modes_of_all = [mode for mode in modes if args.mode is not None or mode is not Mode.BEST]
+    modes_of_all = [mode for mode in modes if args.modes or mode is not Mode.BEST]
     say(f"drawing {pictures * seeds} creatures")
     drawn = creatures(demo, pictures, seeds)
     prompts = list(creature_rows(demo, drawn, modes, modes_of_all, say))
@@ -77,7 +77,7 @@ def _modes(args: argparse.Namespace) -> Sequence[Mode]:
     if given:
         flag = given[0].replace("_", "-")
         raise RequestError(f"--{flag} has no effect without pictures: creatures are drawn for the demo's own models")
-    modes = [Mode.of(name) for name in dict.fromkeys(args.mode or ())] or list(WORLD_MODES)
+    modes = args.modes or WORLD_MODES
     if Mode.CAPTION in modes:
         raise RequestError("mode caption has no phrases to judge: name another, or give pictures")
     return modes
@@ -106,7 +106,8 @@ def _claims(row: ClaimRow) -> Table:
     return Table(
         "One wrong attribute in a true caption",
         ["claims", "held unsupported"],
-        [["the wrong one", shown(row.found)], ["true ones", shown(row.suspected, 4)]],
+        [["the wrong one", shown(row.found)], ["true ones", shown(row.suspected)]],
+        [("(a–b)", "95 % interval by bootstrap over the claims")],
     )
 
 

@@ -13,7 +13,7 @@ from unittest import mock
 import torch
 
 from ..encoders.open_clip.encoder import OpenClipEncoder
-from ..errors import RequestError
+from ..errors import CaptionError, RequestError
 from ..models import Encoder
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Reference:
             self._theirs: Any = clip_interrogator.Interrogator(config)
 
     def prompt(self, image: Image.Image, mode: str, caption: str) -> str:
-        """Its prompt for an image with a caption that is not empty; without one it would want a captioner."""
+        """Its prompt for an image with this caption. Raises CaptionError: the caption is empty."""
+        if not caption:
+            raise CaptionError("the captioner wrote nothing about this image, and clip-interrogator needs a caption")
         return str(getattr(self._theirs, _METHODS[mode])(image, caption=caption))
 
 
