@@ -16,13 +16,13 @@ Option = Literal["min_phrases", "max_phrases", "beams", "avoid_repeats", "min_an
 class Mode(str, Enum):
     """How captions, tags and phrases become a prompt; the recommended mode first."""
 
+    PRECISE = "precise"
     BEST = "best"
     FAST = "fast"
     CLASSIC = "classic"
     CAPTION = "caption"
     NEGATIVE = "negative"
     TAGS = "tags"
-    PRECISE = "precise"
 
     @classmethod
     def of(cls, name: str) -> Mode:
@@ -69,17 +69,22 @@ _BOTH = frozenset({"captioner", "encoder"})
 
 MODES: Mapping[Mode, ModeTraits] = MappingProxyType(
     {
-        Mode.BEST: ModeTraits("searches for the prompt most like the image", _BOTH, 32, _CHAIN),
-        Mode.FAST: ModeTraits("the caption and the most similar phrases", _BOTH, 32, _RANKING),
-        Mode.CLASSIC: ModeTraits("the caption, a medium, an artist, a movement and a few flavors", _BOTH, 3, _RANKING),
-        Mode.CAPTION: ModeTraits("the caption alone", frozenset({"captioner"})),
-        Mode.NEGATIVE: ModeTraits("what the image is least like", frozenset({"encoder"}), 32, _CHAIN),
-        Mode.TAGS: ModeTraits("the tags of a tagger", frozenset({"tagger"})),
         Mode.PRECISE: ModeTraits(
             "the caption and the few phrases that are most likely true",
             _BOTH,
             12,
             frozenset({"max_phrases", "strictness"}),
         ),
+        Mode.BEST: ModeTraits("searches for the prompt most like the image", _BOTH, 32, _CHAIN),
+        Mode.FAST: ModeTraits("the caption and the most similar phrases", _BOTH, 32, _RANKING),
+        Mode.CLASSIC: ModeTraits("the caption, a medium, an artist, a movement and a few flavors", _BOTH, 3, _RANKING),
+        Mode.CAPTION: ModeTraits("the caption alone", frozenset({"captioner"})),
+        Mode.NEGATIVE: ModeTraits(
+            "styles the image does not have, and common faults",
+            frozenset({"encoder"}),
+            12,
+            frozenset({"max_phrases", "strictness"}),
+        ),
+        Mode.TAGS: ModeTraits("the tags of a tagger", frozenset({"tagger"})),
     }
 )

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from .. import interrogator
 from ..interrogator import catalog
+from ..interrogator.dataset.captioning.loader import Loader
 from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
@@ -121,7 +122,7 @@ class InterrogatorDataset(io.ComfyNode):
         node_id, progress = cls.hidden.unique_id, host.progress()
         with host.explain_out_of_memory():
             summary = run.work(
-                lambda: _models(settings, download, node_id),
+                Loader(lambda only: _models(settings, download, node_id, only)),
                 dataset.count_tokens,
                 lambda done, total, failed: progress(done, total),
                 retry_failed,
@@ -161,15 +162,16 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _models(settings: Settings, download: bool, node_id: str | None) -> Any:
-    """The models that the settings need, in the care of ComfyUI."""
+def _models(settings: Settings, download: bool, node_id: str | None, only: frozenset[str] | None) -> Any:
+    """The models that the settings need, in the care of ComfyUI. only: of these roles; None is all."""
     roles = {
         role: models.load("encoder" if role == "reranker" else role, name, download=download, node_id=node_id)
         for role, name in settings.model_names.items()
+        if only is None or role in only
     }
     banks = interrogator.load_banks(catalog.preset(settings.preset).banks) if "encoder" in roles else []
     return interrogator.dataset.Models(
-        settings, banks=banks, cache=models.embedding_cache(), pool=models.POOL, **roles
+        settings, banks=banks, cache=models.embedding_cache(), pool=models.POOL, needs=frozenset(roles), **roles
     )  # fmt: skip
 
 

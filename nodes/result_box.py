@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import interrogator
+from ..interrogator.modes import Mode
 
 if TYPE_CHECKING:
     from ..interrogator import Claim, Interrogation, RankedPhrase, Tag
@@ -29,8 +30,8 @@ GUESSED = "guessed"
 class Bar:
     """One line with a bar: a text, what it is of, and a number.
 
-    That is a phrase, its bank and its cosine similarity; a tag, its category and its probability; or a claim, the
-    verdict on it and its evidence.
+    That is a phrase, its bank and its evidence, or its cosine similarity where there is none; a tag, its category and
+    its probability; or a claim, the verdict on it and its evidence.
     """
 
     text: str
@@ -48,7 +49,7 @@ class Result:
         negative: a line below it.
         similarity: of the text and the image.
         phrases: the bars.
-        full: the number whose bar fills the width; None is the largest one.
+        full: the number whose bar fills the width, 1 for probabilities; None is the largest one.
         remarks: on the text: `cut`, `looped`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or `GUESSED`.
     """
 
@@ -62,8 +63,15 @@ class Result:
 
 
 def bars(phrases: Sequence[Any]) -> list[Bar]:
-    """The library's ranked phrases as bars."""
+    """The library's ranked phrases as bars of their similarity."""
     return [Bar(phrase.text, phrase.bank, phrase.similarity) for phrase in phrases]
+
+
+def evidence_bars(phrases: Sequence[Any], is_negative: bool) -> list[Bar]:
+    """The library's phrases with evidence as bars of it; of a negative prompt, as bars of how likely each is false."""
+    return [
+        Bar(phrase.text, phrase.bank, 1.0 - phrase.evidence if is_negative else phrase.evidence) for phrase in phrases
+    ]
 
 
 def tag_bars(tags: Sequence[Tag]) -> list[Bar]:
@@ -103,12 +111,14 @@ def _is_phrase(phrase: RankedPhrase) -> bool:
 def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:
     """Interrogations as the box shows them, with the prompts that the node outputs, and negative prompts if any."""
     unlike = list(negatives) or [""] * len(results)
-    return [
-        Result(
-            prompt, result.caption, negative, result.similarity, bars(result.phrases), remarks=result.remarks
-        )  # fmt: skip
-        for result, prompt, negative in zip(results, prompts, unlike, strict=True)
-    ]
+    return [_of(result, prompt, negative) for result, prompt, negative in zip(results, prompts, unlike, strict=True)]
+
+
+def _of(result: Interrogation, prompt: str, negative: str) -> Result:
+    known = bool(result.phrases) and all(phrase.evidence is not None for phrase in result.phrases)
+    shown = evidence_bars(result.phrases, result.mode == Mode.NEGATIVE) if known else bars(result.phrases)
+    full = 1.0 if known else None
+    return Result(prompt, result.caption, negative, result.similarity, shown, full, result.remarks)
 
 
 def ui(results: Sequence[Result]) -> dict[str, list[Any]]:

@@ -160,7 +160,7 @@ class Preset:
     dtype: str = "auto"
     tagger: str | None = None
     matcher: str | None = None
-    mode: str = "best"
+    mode: str = "precise"
 
     def dtype_for(self, asked: Asked) -> Asked | str:
         """The number format that was asked for, or what `auto` means for this preset."""

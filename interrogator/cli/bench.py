@@ -133,7 +133,7 @@ def _load(args: argparse.Namespace, modes: Sequence[Mode]) -> Interrogator:
         lambda download, bar: load(
             args.preset, captioner=captioner, tagger=NONE, encoder=encoder, matcher=NONE, banks=banks,
             device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint,
+            checkpoint=args.checkpoint, references=args.references,
         ),
     )  # fmt: skip
     if "encoder" in needs:

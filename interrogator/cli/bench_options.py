@@ -71,6 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of({mode: MODES[mode] for mode in _MODES})),

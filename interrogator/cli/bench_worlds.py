@@ -45,7 +45,10 @@ def bench_worlds(args: argparse.Namespace) -> int:
     if pictures > MOST_PICTURES or seeds > MOST_SEEDS:
         raise RequestError(f"--pictures is at most {MOST_PICTURES} and --seeds at most {MOST_SEEDS} without pictures")
     started = time.monotonic()
-    demo = load("demo", tagger="none", device=args.device, dtype=args.dtype, cache_dir=args.cache_dir)
+    demo = load(
+        "demo", tagger="none", device=args.device, dtype=args.dtype, cache_dir=args.cache_dir,
+        references=args.references,
+    )  # fmt: skip
     # With all banks, a chain takes seconds a picture.
     modes_of_all = [mode for mode in modes if args.modes or mode is not Mode.BEST]
     say(f"drawing {pictures * seeds} creatures")

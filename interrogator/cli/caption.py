@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
+from ..dataset.captioning.loader import Loader
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
@@ -59,12 +60,12 @@ def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
         models = partial(loader_of, args, run.settings)
         return work_in_processes(run, models, count_tokens, workers, bar, args.retry_failed, args.threads)
 
-    def load() -> Models:
-        loaded = _load_models(args, run, process)
+    def load(only: frozenset[str] | None) -> Models:
+        loaded = _load_models(args, run, process, only)
         bar.is_shown = True
         return loaded
 
-    return run.work(load, count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
+    return run.work(Loader(load), count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
 
 
 def _undo(args: argparse.Namespace) -> int:
@@ -122,7 +123,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     )  # fmt: skip
     given: Mapping[str, Any] = {
         "reranker": args.second_encoder, "matcher": args.matcher, "tagger": args.tagger,
-        "checkpoint": None if args.checkpoint is None else str(args.checkpoint), **search_options(args),
+        "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
+        **search_options(args, _evidence_options(args)),
     }  # fmt: skip
     settings = Settings(
         preset=args.preset, captioner=captioner_name(args), encoder=args.encoder,
@@ -132,13 +134,19 @@ def _settings(args: argparse.Namespace) -> Settings:
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
         check=args.check or args.drop_unsupported, drop_unsupported=args.drop_unsupported,
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
-        escape=args.escape, dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
+        missing=args.missing, escape=args.escape,
+        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         tag_rules=tag_rules(args),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name
     check_tag_options(args, settings.needs)
     return settings
+
+
+def _evidence_options(args: argparse.Namespace) -> tuple[str, ...]:
+    """The search options that the template gives a meaning in every mode."""
+    return ("strictness",) if "{missing}" in args.template else ()
 
 
 def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:
@@ -150,7 +158,9 @@ def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(bank.name for bank in load_banks(args.bank))
 
 
-def _load_models(args: argparse.Namespace, run: Run, process: ProcessRank) -> Models:
+def _load_models(
+    args: argparse.Namespace, run: Run, process: ProcessRank, only: frozenset[str] | None
+) -> Models:  # fmt: skip
     from ..dataset.captioning.models import Models  # only now: both bring in torch
     from ..devices import choose_device
     from .download import load_with_consent
@@ -160,7 +170,10 @@ def _load_models(args: argparse.Namespace, run: Run, process: ProcessRank) -> Mo
     say(f"device {device}" + (f", process {process.rank} of {process.world_size}" if is_one_of_several else ""))
     say(f"run {printable(run.folder)}")
     models = load_with_consent(
-        args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar)
+        args,
+        lambda download, bar: Models.load(
+            run.settings, device, download, args.cache_dir, bar, only, references=args.references
+        ),
     )
     for role, model in models.described().items():
         say(f"{role} {model['name']} on {model['device']} in {model['dtype']}")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
-from ..errors import InterrogatorError, RequestError
+from ..errors import RequestError
 from ..evidence import MAX_REFERENCES, MIN_REFERENCES, Claim, ClaimChecker
 from ..pipeline import Interrogator, load
 from ..pipeline.loader import NONE
-from .answers import GROUP_SIZE, label, report_error, row_prefix
+from .answers import GROUP_SIZE, row_prefix
+from .captioned import answer_captioned_images
 from .download import load_with_consent
-from .image_captions import ImageCaptions
-from .inputs import STDIN, Input, find_inputs, read_groups
+from .inputs import STDIN, Input, read_groups
 from .terminal import Bar, put, put_json, say
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _ENCODER = frozenset({"encoder"})
 
@@ -25,37 +30,18 @@ def check(args: argparse.Namespace) -> int:
     """
     if args.caption is not None and not args.caption.strip():
         raise RequestError("--caption is empty: give the caption to check")
-    inputs = find_inputs(args.images)
-    beside = ImageCaptions()
-    captions = {each.name: beside.of(each.name) if args.caption is None else args.caption for each in inputs}
-    wanted = [each for each in inputs if captions[each.name] or each.problem]
-    loaded: tuple[Interrogator, ClaimChecker] | None = None
-    failed = len(inputs) - len(wanted)
-    for each in inputs:
-        if each not in wanted:
-            report_error(args, each, RequestError(_no_caption(each)))
-    for group in read_groups(wanted, GROUP_SIZE):
-        errors: dict[int, InterrogatorError] = dict(group.errors)
-        found: dict[int, list[Claim]] = {}
-        if group.images:
-            loaded = _load(args, wanted, captions) if loaded is None else loaded
-            texts = [captions[group.inputs[index].name] or "" for index in group.images]
-            with Bar(label(group)) as bar:
-                claims = loaded[0].check_many([*group.images.values()], texts, bar, checker=loaded[1])
-            found = dict(zip(group.images, claims, strict=True))
-        for index, each in enumerate(group.inputs):
-            if index in errors:
-                report_error(args, each, errors[index])
-            else:
-                _write(args, each, captions[each.name] or "", found[index])
-        failed += len(errors)
-    if failed and len(inputs) > 1:
-        say(f"{failed} of {len(inputs)} images failed")
-    return 1 if failed else 0
+
+    def check_images(
+        loaded: tuple[Interrogator, ClaimChecker], images: Sequence[Image.Image], captions: Sequence[str], bar: Bar
+    ) -> list[list[Claim]]:
+        ci, checker = loaded
+        return ci.check_many(images, captions, bar, checker=checker)
+
+    return answer_captioned_images(args, partial(_load, args), check_images, partial(_write, args))
 
 
 def _load(
-    args: argparse.Namespace, inputs: Sequence[Input], captions: Mapping[str, str | None]
+    args: argparse.Namespace, inputs: Sequence[Input], captions: Mapping[str, str]
 ) -> tuple[Interrogator, ClaimChecker]:
     """The models, and a checker that knows what their similarities are worth, as far as that can be known."""
     ci = load_with_consent(
@@ -63,7 +49,7 @@ def _load(
         lambda download, bar: load(
             args.preset, captioner=NONE, tagger=NONE, encoder=args.encoder, matcher=args.matcher or NONE, banks=(),
             device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint,
+            checkpoint=args.checkpoint, references=args.references,
         ),
     )  # fmt: skip
     checker = ci.claim_checker()
@@ -78,7 +64,7 @@ def _load(
 
 
 def _learned(
-    ci: Interrogator, checker: ClaimChecker, inputs: Sequence[Input], captions: Mapping[str, str | None]
+    ci: Interrogator, checker: ClaimChecker, inputs: Sequence[Input], captions: Mapping[str, str]
 ) -> ClaimChecker:
     """The checker calibrated on the images themselves. Standard input can be read only once and is left out."""
     rows, texts = [], []
@@ -86,14 +72,8 @@ def _learned(
         with Bar("calibrating") as bar:
             readings = ci.read([*group.images.values()], _ENCODER, progress=bar)
         rows += [reading.embedding for reading in readings]
-        texts += [captions[group.inputs[index].name] or "" for index in group.images]
+        texts += [captions.get(group.inputs[index].name, "") for index in group.images]
     return checker.learned(rows, texts)
-
-
-def _no_caption(source: Input) -> str:
-    if source.name == STDIN:
-        return "standard input has no caption beside it: give one with --caption"
-    return "has no caption: put one in a .txt file of the same name, or give it with --caption"
 
 
 def _write(args: argparse.Namespace, source: Input, caption: str, claims: Sequence[Claim]) -> None:

@@ -28,8 +28,10 @@ _CAPTION_OPTIONS = {
 """Options of how captions are written, with what they are where nobody gives them."""
 
 
-def search_options(args: argparse.Namespace) -> dict[str, Any]:
+def search_options(args: argparse.Namespace, others: Collection[str] = ()) -> dict[str, Any]:
     """The search options that were given.
+
+    others: options that mean something whatever the mode.
 
     Raises:
         RequestError: the mode has no such option.
@@ -37,7 +39,7 @@ def search_options(args: argparse.Namespace) -> dict[str, Any]:
     mode = Mode.of(args.mode)
     given = {name: getattr(args, name) for name in SEARCH_OPTIONS if getattr(args, name) is not None}
     for name in given:
-        if name not in MODES[mode].options:
+        if name not in MODES[mode].options and name not in others:
             having = ", ".join(each.value for each in MODES if name in MODES[each].options)
             raise RequestError(f"mode {mode.value} has no {_flag(name)}; the modes that have it are {having}")
     return given

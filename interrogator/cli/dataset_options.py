@@ -33,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_model(models, "matcher", f"model that checks captions in quality {Quality.CAPFILT.value}")
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("qualities", options.help_of(QUALITIES)),
@@ -68,7 +69,9 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--several", type=int, default=1, metavar="N", help="keep the N best captions (default: 1)")
     group.add_argument("--score", action="store_true", help="record how similar each caption is to its picture")
     group.add_argument(
-        "--check", action="store_true", help="report which claims of each caption its picture does not support"
+        "--check",
+        action="store_true",
+        help="report which claims of each caption its picture does not support, also of those that stay",
     )
     group.add_argument(
         "--drop-unsupported", action="store_true", help="leave those claims out of the captions; implies --check"
@@ -113,7 +116,12 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
-        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums} (default: {prompt})",
+        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing} "
+        "(default: {prompt})",
+    )  # fmt: skip
+    group.add_argument(
+        "--missing", type=int, default=5, metavar="N",
+        help="{missing} is at most N phrases that are true and that the other fields lack (default: 5)",
     )  # fmt: skip
     group.add_argument("--text-prefix", default="", metavar="TEXT", help="begin every text with this")
     group.add_argument("--text-suffix", default="", metavar="TEXT", help="end every text with this")

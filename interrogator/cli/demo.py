@@ -17,7 +17,7 @@ from ..pipeline import Interrogation, load
 from .demo_page import Exhibit, demo_page
 from .terminal import Bar, put, say
 
-_MODES = (Mode.BEST, Mode.FAST, Mode.CLASSIC, Mode.NEGATIVE)
+_MODES = (Mode.PRECISE, Mode.BEST, Mode.FAST, Mode.CLASSIC, Mode.NEGATIVE)
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -36,8 +36,8 @@ def demo(args: argparse.Namespace) -> int:
     except OSError as error:
         raise RequestError(f"cannot write to {out}: {error.strerror or error}") from error
     for exhibit in exhibits:
-        put(f"{exhibit.file}\t{exhibit.results['best'].prompt}")
-    right = sum(exhibit.results["best"].caption == exhibit.truth for exhibit in exhibits)
+        put(f"{exhibit.file}\t{exhibit.results['precise'].prompt}")
+    right = sum(exhibit.results["precise"].caption == exhibit.truth for exhibit in exhibits)
     say(f"{right} of {len(exhibits)} captions match the drawing word for word")
     say(f"open {(out / 'index.html').resolve()} in a browser")
     return 0
@@ -66,8 +66,8 @@ def _interrogate(
 def _write(folder: Path, exhibits: Sequence[Exhibit]) -> None:
     with (folder / "prompts.jsonl").open("w", encoding="utf-8") as lines:
         for exhibit in exhibits:
-            record = {"image": exhibit.file, "truth": exhibit.truth, **asdict(exhibit.results["best"])}
+            record = {"image": exhibit.file, "truth": exhibit.truth, **asdict(exhibit.results["precise"])}
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             sidecar = folder / Path(exhibit.file).with_suffix(".txt")
-            sidecar.write_text(exhibit.results["best"].prompt + "\n", encoding="utf-8")
+            sidecar.write_text(exhibit.results["precise"].prompt + "\n", encoding="utf-8")
     (folder / "index.html").write_text(demo_page(exhibits), encoding="utf-8")

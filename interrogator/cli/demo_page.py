@@ -10,7 +10,7 @@ from string import Template
 
 from ..pipeline import Interrogation, RankedPhrase
 
-_LABELS = {"best": "Best", "fast": "Fast", "classic": "Classic", "negative": "Negative"}
+_LABELS = {"precise": "Precise", "best": "Best", "fast": "Fast", "classic": "Classic", "negative": "Negative"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def demo_page(exhibits: Sequence[Exhibit]) -> str:
 
 
 def _card(exhibit: Exhibit) -> str:
-    caption = exhibit.results["best"].caption
+    precise = exhibit.results["precise"]
+    caption = precise.caption
     verdict = "as drawn" if caption == exhibit.truth else f"drawn: {escape(exhibit.truth)}"
     prompts = "".join(_prompt(_LABELS[mode], result) for mode, result in exhibit.results.items())
     return f"""<article>
@@ -39,8 +40,8 @@ def _card(exhibit: Exhibit) -> str:
     <h2>{escape(caption)}</h2>
     <p class="truth">{verdict}</p>
     <dl>{prompts}</dl>
-    {_bars("Mediums, ranked", exhibit.mediums)}
-    {_bars("Phrases in the best prompt", exhibit.results["best"].phrases)}
+    {_bars("Mediums by similarity", [(phrase, phrase.similarity) for phrase in exhibit.mediums])}
+    {_bars("Phrases by evidence", [(phrase, phrase.evidence or 0.0) for phrase in precise.phrases])}
   </div>
 </article>"""
 
@@ -50,13 +51,14 @@ def _prompt(label: str, result: Interrogation) -> str:
     return f'<dt>{label} <span class="number">{similarity}</span></dt><dd>{escape(result.prompt)}</dd>'
 
 
-def _bars(title: str, phrases: Sequence[RankedPhrase]) -> str:
+def _bars(title: str, phrases: Sequence[tuple[RankedPhrase, float]]) -> str:
+    """A table of phrases with a number from 0 to 1 each, as a bar and in figures."""
     if not phrases:
         return ""
     rows = "".join(
         f'<tr><td>{escape(phrase.text)}</td><td class="bank">{escape(phrase.bank)}</td>'
-        f'<td class="bar"><i style="width:{max(0.0, phrase.similarity) * 100:.1f}%"></i></td>'
-        f'<td class="number">{phrase.similarity:.3f}</td></tr>'
-        for phrase in phrases
+        f'<td class="bar"><i style="width:{max(0.0, value) * 100:.1f}%"></i></td>'
+        f'<td class="number">{value:.3f}</td></tr>'
+        for phrase, value in phrases
     )
     return f"<h3>{title}</h3><table>{rows}</table>"

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..dataset import Settings
+from ..dataset.captioning.loader import Loader
 from ..errors import RequestError
 
 if TYPE_CHECKING:
@@ -60,14 +61,15 @@ def may_have_several_gpus() -> bool:
     return not sys.platform.startswith("linux") or os.path.exists("/dev/nvidia1") or os.path.exists("/dev/kfd")
 
 
-def loader(args: argparse.Namespace, settings: Settings) -> Callable[[], Models]:
+def loader(args: argparse.Namespace, settings: Settings) -> Loader:
     """Loads the models of a Ray worker; nobody is there to ask, so only `--download` downloads."""
-    return partial(_load, settings, args.device, args.download, args.cache_dir)
+    return Loader(partial(_load, settings, args.device, args.download, args.cache_dir, args.references))
 
 
-def loader_of(args: argparse.Namespace, settings: Settings, rank: int) -> Callable[[], Models]:
+def loader_of(args: argparse.Namespace, settings: Settings, rank: int) -> Loader:
     """Loads the models of process `rank` of this machine; see `device_of`."""
-    return partial(_load, settings, device_of(args.device, rank), args.download, args.cache_dir)
+    device = device_of(args.device, rank)
+    return Loader(partial(_load, settings, device, args.download, args.cache_dir, args.references))
 
 
 def device_of(name: str, local_rank: int) -> str:
@@ -82,7 +84,14 @@ def device_of(name: str, local_rank: int) -> str:
     return str(choose_device(f"cuda:{local_rank % count}" if count > 1 else name))
 
 
-def _load(settings: Settings, device: str, download: bool, cache_dir: Any) -> Models:
+def _load(
+    settings: Settings,
+    device: str,
+    download: bool,
+    cache_dir: Any,
+    references: bool | None,
+    only: frozenset[str] | None,
+) -> Models:
     from ..dataset.captioning.models import Models  # only in the worker: it brings in torch
 
-    return Models.load(settings, device, download, cache_dir)
+    return Models.load(settings, device, download, cache_dir, only=only, references=references)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from ..banks import ARTISTS
 from ..captioners import DEFAULT_OPTIONS, LARGEST_PIXELS, NAMED_PROMPTS
-from ..catalog import DEFAULT_PRESET, PRESETS
+from ..catalog import DEFAULT_PRESET, PRESETS, Preset
 from ..dtypes import DTYPE_NAMES
 from ..modes import MIN_PHRASES, MODE_NAMES, MODES, STRICTNESS, Mode
 
@@ -46,6 +46,14 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_caption_beside(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--caption, for commands that take the captions that there are."""
+    parser.add_argument(
+        "--caption", metavar="TEXT",
+        help=f"{purpose} (default: the .txt beside it, or its row in metadata.jsonl, .csv …)",
+    )  # fmt: skip
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
@@ -62,11 +70,12 @@ def add_mode(parser: argparse._ActionsContainer, default: Mode | None) -> None:
 
 def _modes_of_presets() -> str:
     """The mode of most presets, and which have another."""
-    presets: dict[str, list[str]] = {Mode.BEST.value: []}
+    usual = Preset.mode
+    presets: dict[str, list[str]] = {usual: []}
     for row in PRESETS:
         presets.setdefault(row.mode, []).append(row.name)
     others = (f"{mode} with preset {' or '.join(presets[mode])}" for mode in [*presets][1:])
-    return "; ".join([Mode.BEST.value, *others])
+    return "; ".join([usual, *others])
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +205,14 @@ def add_cache_dir(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--cache-dir", type=Path, metavar="DIR", help="folder for phrase embeddings (default: your user cache)"
     )
+
+
+def add_references(group: argparse._ActionsContainer) -> None:
+    """--no-references."""
+    group.add_argument(
+        "--no-references", dest="references", action="store_false", default=None,
+        help="keep no embeddings of the images and of what their captions claim, by which an encoder is calibrated",
+    )  # fmt: skip
 
 
 def add_bank_options(parser: argparse.ArgumentParser) -> None:

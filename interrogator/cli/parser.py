@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..catalog import ROLES
-from ..modes import MODES
+from ..modes import MODES, STRICTNESS
 from ..version import __version__
 from . import bench_options, dataset_options, options, text_options
 from .tag_options import add_tag_options
@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("rank", "list the phrases most like each image", _rank),
         ("tag", "list the tags of each image", _tag),
         ("check", "say which claims of a caption each image does not support", _check),
+        ("complete", "list what each image shows and its caption lacks", _complete),
         ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
         ("bench", "measure prompts on pictures whose true prompts are known", _bench),
         ("banks", "list, show or check phrase banks", _banks),
@@ -78,6 +79,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("presets", options.preset_help()),
@@ -123,10 +125,7 @@ def _tag(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
-    parser.add_argument(
-        "--caption", metavar="TEXT",
-        help="check this caption on every image (default: the .txt beside it, or its row in metadata.jsonl, .csv …)",
-    )  # fmt: skip
+    options.add_caption_beside(parser, "check this caption on every image")
     options.add_json(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
@@ -134,8 +133,31 @@ def _check(parser: argparse.ArgumentParser) -> None:
     options.add_model(models, "matcher", "model that says whether a text belongs to an image, as a second voice")
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("check", "check"))
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    options.add_caption_beside(parser, "complete this caption of every image; '' lists all that an image shows")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="at most N phrases per image (default: 10)")
+    parser.add_argument(
+        "--strictness", type=float, default=STRICTNESS, metavar="X",
+        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text", action="store_true", help="print each caption with the phrases added, separated by commas"
+    )
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_encoder(models)
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    options.add_bank_options(parser)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("complete", "complete"))
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
@@ -181,6 +203,9 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     options.add_json(listing)
     clear = _add(commands, "clear", "delete the embeddings of one model, or of all", "cache", "clear_cache")
     clear.add_argument("name", nargs="?", metavar="MODEL", help="as `cache list` names it (default: all)")
+    clear.add_argument(
+        "--references", action="store_true", help="delete only the references that an encoder is calibrated by"
+    )
     options.add_cache_dir(clear)
     take = _add(commands, "import", "import an embedding table of clip-interrogator", "cache", "import_cache")
     take.add_argument("file", type=Path, metavar="FILE", help="the table, a .safetensors file")

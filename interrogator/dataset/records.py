@@ -60,12 +60,14 @@ class Record:
             (mean a token), `evidence` (of the claim that the picture supports least). What was not computed is not
             there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
-            `forbidden_word`, `repeats`, `animated`, `unsupported`, and the captioner's own `cut` and `looped`.
+            `forbidden_word`, `repeats`, `animated`, `unsupported`, the captioner's own `cut` and `looped`, and of
+            phrases by evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex; "" where it could not be read.
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
-        unsupported: words of the caption that claim what the picture does not support, the worst first.
+        unsupported: words of the caption that claim what the picture does not support, the worst first; also of one
+            that was there before and stays.
         existing: the text that was in the caption's file, row or column before this run; None if there was none.
         tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
             it is filed, such as its rating; () where no tagger was asked.

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from ..errors import RequestError
 from ..locks import exclusive
+from .captioning.loader import loader_for
 from .context import RunContext
 from .finish import Summary, finish, put_back
 from .progress import Watch, Watched
@@ -34,7 +35,7 @@ from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .targets import Rejected, Target, open_target
-from .worker import Captions, NullWriter, Worker
+from .worker import WRITE, Captions, NullWriter, Worker
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
@@ -148,7 +149,8 @@ class Run:
         only when nothing was left of it.
 
         Args:
-            models: loads what writes captions; called only if something is left to caption.
+            models: loads what writes captions; called only if something is left to caption. Where captions are only
+                checked, its `for_checks` is called instead, if it has one; see `captioning.loader`.
             count: tokens of a text.
             retry_failed: retry images that failed in an earlier run.
             rank, world_size: number of this process, from 0, and of all processes.
@@ -323,10 +325,11 @@ class Run:
             if shard in written:
                 worker.deliver(shard, self.parts.read(shard), time.monotonic())
         left = [shard for shard in shards if shard not in written]
-        if not any(map(worker.wants, left)):
+        work = set().union(*map(worker.kinds_of_work, left))
+        if not work:
             worker.work(left, NullWriter(), threads)
         else:
-            writer = models()
+            writer = loader_for(models, WRITE in work)()
             if not self._files.add_models(described(writer)):
                 logger.warning("this run began with other weights; see run.json")
             worker.work(left, writer, threads)

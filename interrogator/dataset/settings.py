@@ -18,7 +18,7 @@ from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
 from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
-from .text import OWN_NAMES, CaptionRules, Policy
+from .text import EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Settings:
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
         phrases: how many of each bank or role that the template names.
+        missing: how many phrases the field `{missing}` takes at most.
         check: judge the claims of every text by its picture; see `evidence.checking`.
         drop_unsupported: leave out the claims that the picture does not support.
         score: compare every caption with its picture by CLIP, also in mode caption.
@@ -97,6 +98,7 @@ class Settings:
     max_pixels: int = DEFAULT_OPTIONS.max_pixels
     check: bool = False
     drop_unsupported: bool = False
+    missing: int = 5
     strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
@@ -123,6 +125,8 @@ class Settings:
             Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there
         if self.drop_unsupported and not self.check:
             raise RequestError("drop_unsupported needs check: without it no claim is judged")
+        if "existing" in self.rules.names and self.policy != "overwrite":
+            raise RequestError("a template with {existing} makes a new text of what is there: choose policy overwrite")
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 
@@ -131,7 +135,7 @@ class Settings:
             raise RequestError(f"unknown {name} {getattr(self, name)!r}; choose from {', '.join(known)}")
 
     def _check_numbers(self) -> None:
-        for name in ("samples", "captions_per_image", "phrases", "max_new_tokens", "beams"):
+        for name in ("samples", "captions_per_image", "phrases", "max_new_tokens", "beams", "missing"):
             if (1 if getattr(self, name) is None else getattr(self, name)) < 1:
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("min_phrases", "max_phrases"):
@@ -149,10 +153,15 @@ class Settings:
         """The roles whose models are needed."""
         needs = needs_of(
             Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality),
-            score=self.score or self.check,
-            ask=self.ask,
+            score=self.score or self.check, captioned=not self.asks_captioner, ask=self.ask,
         )  # fmt: skip
         return needs if self.tagger is None else needs | {"tagger"}
+
+    @property
+    def asks_captioner(self) -> bool:
+        """Whether texts may say what a captioner writes: not if they are made of those that are there."""
+        names = self.rules.names
+        return self.mode != Mode.CAPTION.value or "existing" not in names or bool(names & {"prompt", "caption"})
 
     @property
     def caption_options(self) -> CaptionOptions:
@@ -184,7 +193,7 @@ class Settings:
     @property
     def template_banks(self) -> tuple[str, ...]:
         """The banks and roles of banks that the template names."""
-        return tuple(name for name in self.template_fields if name not in FIELDS)
+        return tuple(name for name in self.template_fields if name not in (*FIELDS, *EVIDENCE_NAMES))
 
     def as_dict(self) -> dict[str, Any]:
         """As run.json holds them; see `stored_settings`."""

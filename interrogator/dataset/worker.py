@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ..errors import RunStopped
 from ..modes import Mode
 from .captioning.images import Picture, Prepare, Reader, finish
+from .captioning.loader import CHECKERS
 from .captioning.result import CaptionResult
 from .context import RunContext
 from .progress import Watched
@@ -25,11 +26,18 @@ from .targets import text_of
 from .targets.target import item_of
 from .text import RenderedText, apply_policy, holds, render
 
+WRITE, CHECK = "write", "check"
+"""What models are needed for."""
+
+_FOR_CHECKS = frozenset({*CHECKERS, "thumbnail"})
+
 
 class Captions(Protocol):
     """What turns pictures into captions: `captioning.Models`, or something of your own.
 
-    One that has `described()` says which models it uses; see `Models.described`.
+    One that has `described()` says which models it uses; see `Models.described`. One that has `check`, with the
+    arguments of `write`, also checks the texts that stay as they are, `Picture.existing`; its results have them as
+    their texts.
     """
 
     prepare: Prepare
@@ -54,12 +62,14 @@ class _Opened:
     Attributes:
         known: records carried over from an earlier plan, by name of the item.
         existing: texts found where captions belong, by name of the item.
+        work: by name of the item `WRITE`, `CHECK` or "".
     """
 
     shard: Shard
     items: list[Item]
     known: dict[tuple[int, str], Record]
     existing: dict[tuple[int, str], str | None]
+    work: dict[tuple[int, str], str]
     reading: list[Future[list[Picture]]]
 
 
@@ -91,11 +101,11 @@ class Worker:
         self._context.parts.finish(shard, records, seconds=round(time.monotonic() - began, 3))
         self._watched.add(shard.count, counted(records)["failed"])
 
-    def wants(self, shard: Shard) -> bool:
-        """Whether any picture of a shard is to be captioned."""
+    def kinds_of_work(self, shard: Shard) -> set[str]:
+        """What models are needed for in a shard: `write`, `check`, both or neither."""
         known = self._context.parts.known(shard)
         rest = [item for item in shard.items() if item.name not in known]
-        return any(self._wants(item, self._context.target.existing(item)) for item in rest)
+        return {self._work(item, self._context.target.existing(item)) for item in rest} - {""}
 
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
@@ -112,7 +122,10 @@ class Worker:
                 if following is not None:
                     begun.append(self._open(following, reader))
                 now = begun.popleft()
-                pictures = list(finish(now.reading, self._watched.again))
+                pictures = [
+                    replace(picture, existing=_text(now.existing[picture.item.name]))
+                    for picture in finish(now.reading, self._watched.again)
+                ]
                 records = self._records(now, pictures, writer)
                 self._keep_thumbnails(now, pictures)
                 self._context.parts.write(now.shard, records)
@@ -122,8 +135,10 @@ class Worker:
         """Look up existing texts, and begin to read the pictures that are to be captioned."""
         items, known = shard.items(), self._context.parts.known(shard)
         existing = {item.name: self._context.target.existing(item) for item in items if item.name not in known}
-        wanted = [item for item in items if item.name in existing and self._wants(item, existing[item.name])]
-        return _Opened(shard, items, known, existing, reader.begin(wanted))
+        work = {item.name: self._work(item, existing[item.name]) for item in items if item.name in existing}
+        reading = reader.begin([item for item in items if work.get(item.name) == WRITE])
+        reading += reader.begin([item for item in items if work.get(item.name) == CHECK], _FOR_CHECKS)
+        return _Opened(shard, items, known, existing, work, reading)
 
     def _keep_thumbnails(self, opened: _Opened, pictures: Sequence[Picture]) -> None:
         number = opened.shard.number
@@ -131,14 +146,25 @@ class Worker:
         shots |= {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
         self._context.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
-    def _wants(self, item: Item, existing: str | None) -> bool:
-        return not item.problem and not self._context.keeps(existing)
+    def _work(self, item: Item, existing: str | None) -> str:
+        """What the models are needed for: to write a caption, to check the one that stays, or "" for nothing."""
+        if item.problem:
+            return ""
+        if not self._context.keeps(existing):
+            return WRITE
+        return CHECK if self._context.settings.check and text_of(existing or "") else ""
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
         good = [picture for picture in pictures if not picture.error]
-        answers = writer.write(good, self._watched.within) if good else []
-        results = {picture.item.name: answer for picture, answer in zip(good, answers, strict=True)}
+        new = [picture for picture in good if opened.work[picture.item.name] == WRITE]
+        old = [picture for picture in good if opened.work[picture.item.name] == CHECK]
+        check = getattr(writer, "check", None)
+        answers = {
+            **dict(zip(new, writer.write(new, self._watched.within) if new else (), strict=True)),
+            **(dict(zip(old, check(old, self._watched.within), strict=True)) if old and check else {}),
+        }
+        results = {picture.item.name: answer for picture, answer in answers.items()}
         read = {picture.item.name: picture for picture in pictures}
         return [
             opened.known.get(item.name)
@@ -152,12 +178,23 @@ class Worker:
         record = Record(item.key, "kept", "it had a caption before", item.source, existing=existing)
         if item.problem:
             return failed(record, item.problem)
-        if picture is None:
-            return replace(record, caption=text_of(existing or ""))
+        if picture is None or self._context.keeps(existing):
+            return self._kept(replace(record, caption=text_of(existing or "")), picture, result)
         if picture.error or result is None or result.error:
             reason = picture.error or (result.error if result is not None else "")
             return failed(replace(record, sha256=picture.sha256), reason)
         return self._captioned(record, picture, result)
+
+    def _kept(self, record: Record, picture: Picture | None, result: CaptionResult | None) -> Record:
+        """The record of a picture whose text stays, with what was found of the text."""
+        if picture is None or picture.error or result is None:
+            return record
+        found = {"animated": picture.animated, "unsupported": bool(result.unsupported)}
+        return replace(
+            record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
+            scores=result.texts[0].scores, flags=tuple(name for name, is_so in found.items() if is_so),
+            unsupported=result.unsupported,
+        )  # fmt: skip
 
     def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:
         """The record of a picture that was captioned."""
@@ -172,7 +209,7 @@ class Worker:
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")
-        existing = None if record.existing is None else text_of(record.existing)
+        existing = picture.existing
         caption = apply_policy(existing, texts[0].text, settings.policy, settings.separator)
         if caption is None:
             return replace(record, reason="it had the same caption before", caption=existing or "")
@@ -188,10 +225,16 @@ class Worker:
             render(
                 each.text, picture.item, settings.rules, self._count, (picture.width, picture.height),
                 caption=each.text if settings.mode == Mode.CAPTION.value else result.caption,
-                phrases=result.phrases, tags=result.tags,
+                phrases=result.phrases, tags=result.tags, existing=picture.existing or "",
+                by_evidence=result.by_evidence,
             )
             for each in result.texts
         ]  # fmt: skip
+
+
+def _text(existing: str | None) -> str | None:
+    """The text that was there, without what belongs to its file."""
+    return None if existing is None else text_of(existing)
 
 
 def failed(record: Record, reason: str) -> Record:

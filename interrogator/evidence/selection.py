@@ -54,14 +54,14 @@ def select(held: Sequence[Held], rows: Tensor, caption: str, claims: Sequence[st
         claim_rows: their embeddings [C, D].
     """
     near = math.cos(math.radians(SAME_ANGLE))
-    alike = _cosines(rows, rows) >= near  # [n, n]
-    claimed = (_cosines(rows, claim_rows) >= near).any(dim=-1)  # [n]
+    alike = cosines(rows, rows) >= near  # [n, n]
+    claimed = (cosines(rows, claim_rows) >= near).any(dim=-1)  # [n]
     taken: list[int] = []
     number_of = Counter[str]()
     # Equal odds keep the order of the banks; probabilities near 1 differ by less than they are worth.
     for index in sorted(range(len(held)), key=lambda each: -round(held[each].odds, 3)):
         phrase = held[index]
-        if number_of[phrase.bank] >= _most(phrase):
+        if number_of[phrase.bank] >= most_of_bank(phrase):
             continue
         if phrase.role == "mediums" and bool(claimed[index]) or (caption and says(caption, phrase.text)):
             continue
@@ -79,7 +79,8 @@ def in_order(held: Sequence[Held], taken: Sequence[int]) -> list[int]:
     return sorted(taken, key=lambda index: _ORDER.get(held[index].bank, _ORDER.get(held[index].role, _SUBJECT)))
 
 
-def _most(phrase: Held) -> int:
+def most_of_bank(phrase: Held) -> int:
+    """How many phrases of its bank are stated together at most."""
     most = 1 if phrase.role in _ONE_EACH else _MOST_OF_A_BANK
     return most if phrase.quota is None else min(most, phrase.quota)
 
@@ -89,7 +90,7 @@ def _excludes(surer: Held, phrase: Held, alike: bool) -> bool:
     return (alike and same_slot) or contradicts(surer.text, phrase.text) or says(surer.text, phrase.text)
 
 
-def _cosines(rows: Tensor, others: Tensor) -> Tensor:
+def cosines(rows: Tensor, others: Tensor) -> Tensor:
     """Cosines [n, m] of rows [n, D] and [m, D], also where either has none."""
     if not len(rows) or not len(others):
         return torch.zeros(len(rows), len(others))

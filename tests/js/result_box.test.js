@@ -182,4 +182,6 @@ for (const [full, expected] of [
     show({ text: "red", phrases, full });
     const fills = [...box.element.querySelectorAll(".interrogator-fill")].map((fill) => fill.style.width);
     assert.deepEqual(fills, expected);
+    const { title } = box.element.querySelector(".interrogator-number");
+    assert.match(title, full === null ? /^Cosine similarity/ : /likely/);
   });

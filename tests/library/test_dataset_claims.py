@@ -132,6 +132,23 @@ class TestRuns:
         assert Record.from_dict(records[1].as_dict()) == records[1]
 
 
+@pytest.mark.models
+@pytest.mark.usefixtures("one_thread")
+def test_a_parquet_table_has_evidence_and_the_words_that_are_not_supported(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    truth = creature(2)[1]
+    creature(2)[0].save(tmp_path / "2.png")
+    chosen = Settings(preset="demo", check=True)
+    run = Run([tmp_path], chosen, target="parquet")
+    wrong: Any = WrongCaptioner([f"a {truth.color} frog and a bus"])
+    encoder = interrogator.load("demo", captioner="none", tagger="none", banks=()).encoder
+    run.work(lambda: Models(chosen, wrong, encoder), count)
+    (row,) = pq.read_table(tmp_path / "captions.parquet").to_pylist()
+    (record,) = (record for _, record in run.parts.placed(run.parts.done(run.plan)))
+    assert row["unsupported"] == list(record.unsupported) != []
+    assert row["evidence"] == pytest.approx(record.scores["evidence"])
+
+
 def test_leaving_claims_out_needs_the_check() -> None:
     with pytest.raises(RequestError, match="needs check"):
         Settings(preset="demo", drop_unsupported=True)

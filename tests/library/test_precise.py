@@ -257,6 +257,20 @@ class TestCommands:
             text = (tmp_path / f"{number}.txt").read_text(encoding="utf-8")
             assert text.startswith(f"{truth.caption}, ") and f"{truth.color} body" in text
 
+    def test_a_dataset_run_says_which_phrases_are_missing_and_why(
+        self, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        drawn: list[tuple[Image.Image, Creature]],
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr("interrogator.pipeline.calibrations.load_calibration", lambda folder, width: None)
+        drawn[0][0].save(tmp_path / "0.png")
+        (tmp_path / "mine.txt").write_text("by Claude Monet\n", encoding="utf-8")
+        options = ["--preset", "demo", "--cache-dir", str(cache_dir), "--device", "cpu"]
+        bank = str(tmp_path / "mine.txt")
+        assert main(["caption", str(tmp_path), "--mode", "precise", "--bank", bank, *options]) == 0
+        (path,) = tmp_path.rglob("summary.json")
+        findings = {each["id"]: each for each in json.loads(path.read_bytes())["findings"]}
+        assert findings["no_phrases"]["keys"] == findings["uncalibrated"]["keys"] == ["0.png"]
+
     def test_calibrate(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], drawn: list[tuple[Image.Image, Creature]]
     ) -> None:

@@ -182,7 +182,7 @@ def test_modes_are_the_librarys(schemas: dict[str, Schema], pack: Pack) -> None:
         takes_taggers = "tagger" in {piece.id for piece in schemas[name].inputs}
         expected = [row for row in table if takes_taggers or "tagger" not in table[row].needs]
         assert [option.key for option in mode.options] == [row.value for row in expected]
-        assert mode.options[0].key == "best"
+        assert mode.options[0].key == "precise"
         for row in expected:
             assert table[row].help in mode.tooltip
     assert "tags" in {option.key for option in mode.options}

@@ -151,15 +151,19 @@ function remarkLine(remark) {
  */
 function bars(phrases, full) {
   const largest = full ?? Math.max(...phrases.map((phrase) => phrase.similarity));
-  return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, largest)));
+  const meaning = full === null ? words().similarityHint : words().probabilityHint;
+  return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, largest, meaning)));
 }
 
 /**
  * @param {Phrase} phrase
  * @param {number} largest
+ * @param {string} meaning - what the number is
  */
-function bar({ text, bank, similarity }, largest) {
+function bar({ text, bank, similarity }, largest, meaning) {
   const share = largest > 0 ? Math.max(similarity, 0) / largest : 0;
+  const number = element("span", "interrogator-number", shortNumber(similarity));
+  number.title = meaning;
   const fill = element("span", "interrogator-fill");
   fill.style.width = `${Math.min(Math.round(share * 100), 100)}%`;
   return element(
@@ -167,7 +171,7 @@ function bar({ text, bank, similarity }, largest) {
     "interrogator-bar",
     element("span", "interrogator-phrase", text),
     element("span", "interrogator-bank", bank),
-    element("span", "interrogator-number", shortNumber(similarity)),
+    number,
     element("span", "interrogator-track", fill),
   );
 }

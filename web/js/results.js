@@ -5,7 +5,8 @@
  */
 
 /**
- * A phrase, its bank, and its cosine similarity to the image; or a tag, its category, and its probability.
+ * A phrase, its bank, and its evidence or its cosine similarity to the image; a tag, its category, and its probability;
+ * or a claim, the verdict on it, and its evidence.
  * @typedef {{text: string, bank: string, similarity: number}} Phrase
  */
 
@@ -17,7 +18,7 @@
  * @property {string} negative
  * @property {number | null} similarity - of the text and the image
  * @property {Phrase[]} phrases
- * @property {number | null} full - the number whose bar fills the width; the largest one if null
+ * @property {number | null} full - the number whose bar fills the width, 1 for probabilities; the largest one if null
  * @property {string[]} remarks - on the text, such as `cut`
  */
 

@@ -2,6 +2,7 @@
 
 images        pictures read and decoded in threads, each once, and prepared for every model
 roles         the models of a run by role, and whether they can do what is asked
+loader        Loader: loads the models, or only those that check
 models        Models: prepared pictures in, results out
 claim_checks  the claims of the texts, judged by the pictures
 strategies    what each quality asks of the models

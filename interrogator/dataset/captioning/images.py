@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -43,6 +43,7 @@ class Picture:
         sha256: of the file's bytes, hex.
         dhash: see `difference_hash`.
         animated: whether the file holds more pictures than this first one.
+        existing: the text that was there where its caption belongs; None if there was none.
     """
 
     item: Item
@@ -53,6 +54,7 @@ class Picture:
     sha256: str = ""
     dhash: str = ""
     animated: bool = False
+    existing: str | None = None
 
 
 class Reader:
@@ -74,11 +76,12 @@ class Reader:
         self._stopping.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, items: Iterable[Item]) -> list[Future[list[Picture]]]:
-        """Start reading items; `finish` waits for them."""
-        return [self._pool.submit(self._read, chunk) for chunk in _chunks(items)]
+    def begin(self, items: Iterable[Item], only: Collection[str] | None = None) -> list[Future[list[Picture]]]:
+        """Start reading items; `finish` waits for them. only: what they are prepared for; None is all."""
+        prepare = {name: each for name, each in self._prepare.items() if only is None or name in only}
+        return [self._pool.submit(self._read, chunk, prepare) for chunk in _chunks(items)]
 
-    def _read(self, chunk: Sequence[Item]) -> list[Picture]:
+    def _read(self, chunk: Sequence[Item], prepare: Prepare) -> list[Picture]:
         source = self._sources[chunk[0].source]
         pictures = []
         for item, data in source.read(chunk):
@@ -86,23 +89,24 @@ class Reader:
                 break
             if isinstance(data, RunStopped):
                 raise data
-            pictures.append(self._picture(item, data))
+            pictures.append(_picture(item, data, prepare))
         return pictures
 
-    def _picture(self, item: Item, data: bytes | Exception) -> Picture:
-        if isinstance(data, Exception):
-            return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
-        sha256 = hashlib.sha256(data).hexdigest()
-        try:
-            image = decode_image(data, item.key)
-        except ImageReadError as error:
-            return Picture(item, error=error.reason, sha256=sha256)
-        try:
-            ready = {name: prepare(image) for name, prepare in self._prepare.items()}
-            return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
-        except _UNPREPARED as error:  # one odd picture of a million does not end the run
-            reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
-            return Picture(item, error=reason, sha256=sha256)
+
+def _picture(item: Item, data: bytes | Exception, prepare: Prepare) -> Picture:
+    if isinstance(data, Exception):
+        return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        image = decode_image(data, item.key)
+    except ImageReadError as error:
+        return Picture(item, error=error.reason, sha256=sha256)
+    try:
+        ready = {name: each(image) for name, each in prepare.items()}
+        return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
+    except _UNPREPARED as error:  # one odd picture of a million does not end the run
+        reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
+        return Picture(item, error=reason, sha256=sha256)
 
 
 def finish(begun: Iterable[Future[list[Picture]]], waiting: Callable[[], None]) -> Iterator[Picture]:

@@ -15,9 +15,13 @@ from ...errors import CaptionError
 from ...model_pool import ModelPool
 from ...models import Captioner, Encoder, Matcher, Tag, Tagger
 from ...modes import Mode
+from ...needs import Needs
 from ...pipeline import Interrogation, Interrogator, RankedPhrase
+from ...pipeline.completion import complete
 from ...pipeline.loader import embedding_cache, locate_all
+from ...pipeline.precise import UNCALIBRATED
 from ...progress import Progress
+from ...prompts import join
 from ...qualities import QUALITIES, Quality
 from ...reading import Candidate, Reading
 from ...taggers import join_tags, label_tags
@@ -50,6 +54,7 @@ class Models:
         self, settings: Settings, captioner: Captioner | None = None, encoder: Encoder | None = None,
         banks: Sequence[PhraseBank] = (), cache: EmbeddingCache | None = None, *, tagger: Tagger | None = None,
         matcher: Matcher | None = None, reranker: Encoder | None = None, pool: ModelPool | None = None,
+        needs: Needs | None = None, references: bool | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
 
@@ -58,23 +63,29 @@ class Models:
             banks, cache: as of `Interrogator`.
             reranker: a second encoder, for quality laion-coco.
             pool: who moves the models; None leaves them where they are.
+            needs: roles that have to be there; None are those that the settings need.
+            references: as of `Interrogator`; what a run learns counts in the next one.
 
         Raises RequestError: a model is missing, or the captioner cannot do what is asked.
         """
         self.settings = settings
-        self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool())
+        self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool(), needs)
         self.prepare = self.roles.prepare
         self.banks = list(banks)
-        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher)
+        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher, references=references)
 
     @classmethod
     def load(
         cls, settings: Settings, device: str = "auto", download: bool = False,
-        cache_dir: str | PathLike[str] | None = None, progress: Progress | None = None,
+        cache_dir: str | PathLike[str] | None = None, progress: Progress | None = None, only: Needs | None = None,
+        references: bool | None = None,
     ) -> Models:  # fmt: skip
-        """Load what the settings need, as `interrogator.load` does, and raise what it raises."""
+        """Load what the settings need, as `interrogator.load` does, and raise what it raises.
+
+        only: of these roles; None is all.
+        """
         row = find_preset(settings.preset)
-        names = settings.model_names
+        names = {role: name for role, name in settings.model_names.items() if only is None or role in only}
         located = locate_all(
             {role: name for role, name in names.items() if role != "reranker"}, checkpoint=settings.checkpoint,
             download=download, progress=progress,
@@ -93,7 +104,10 @@ class Models:
             block = (*settings.block, *settings.rules.forbidden)
             names_or_paths, artists = settings.banks or row.banks, cast("Artists", settings.artists)
             banks = load_banks(names_or_paths, block, settings.quota, artists, settings.without_banks)
-        return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, **models)
+        return cls(
+            settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, needs=frozenset(names),
+            references=references, **models,
+        )  # fmt: skip
 
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
@@ -108,11 +122,26 @@ class Models:
         read = 1.0 if self.settings.mode == "caption" else 0.5  # of the work, about
         readings = self._each(pictures, share(progress, 0.0, read, count))
         composing = share(progress, read, 1.0, count)
-        results = [self._result(reading, composing) for reading in readings]
+        results = [
+            self._answered(reading, picture.existing or "", composing)
+            for reading, picture in zip(readings, pictures, strict=True)
+        ]
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
+        if any(reading.embedding is not None for reading in readings):
+            self.roles.use("encoder")
+            self._interrogator.remember(readings)
         return [result.escaped() for result in results] if self.settings.escape else results
+
+    def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:
+        """The texts that pictures have, `Picture.existing`, with what their claims are worth."""
+        rows = self.roles.use("encoder").embed(prepared("encoder", pictures), progress)  # [B, D]
+        checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
+        return [
+            checks.of_text(picture.existing or "", row, picture, progress)
+            for picture, row in zip(pictures, rows, strict=True)
+        ]
 
     def _each(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
         """What the models say of pictures; one without a caption does not cost the others theirs."""
@@ -147,11 +176,19 @@ class Models:
             flags = (*best.remarks, *(("review",) if best.scores.get("itm", 1.0) < MATCHES else ()))
         return Reading(tuple(candidates), None if tags is None else tuple(tags), row, flags)
 
-    def _result(self, reading: Reading, progress: Progress | None) -> CaptionResult:
+    def _answered(self, reading: Reading, existing: str, progress: Progress | None) -> CaptionResult:
+        """The result, or why there is none: one odd picture does not end the run."""
+        try:
+            return self._result(reading, existing, progress)
+        except CaptionError as error:
+            return CaptionResult((Candidate(""),), error=str(error))
+
+    def _result(self, reading: Reading, existing: str, progress: Progress | None) -> CaptionResult:
         """The texts of the settings' mode, and what the template names beside them."""
         if reading.error:
             return CaptionResult((Candidate(""),), error=reading.error)
         tags = held_tags(self.settings, reading.tags or ())
+        remarks: tuple[str, ...] = ()
         texts: Sequence[Candidate] = reading.captions[: self.settings.captions_per_image] or (Candidate(""),)
         phrases: list[RankedPhrase] = []
         if self.settings.mode == Mode.TAGS.value:
@@ -163,9 +200,14 @@ class Models:
             if composed.similarity is not None:
                 scores["clip"] = float(composed.similarity)
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
+            remarks = composed.remarks
         phrases += self._template_phrases(reading, phrases, progress)
+        missing, others = self._missing(reading, texts[0].text, tags, existing, progress)
         labels = label_tags(reading.tags or (), self.settings.tag_rules)
-        return CaptionResult(texts, reading.caption, phrases, tags, reading.flags, labels=labels)
+        flags = tuple(dict.fromkeys((*reading.flags, *remarks, *others)))
+        return CaptionResult(
+            texts, reading.caption, phrases, tags, flags, labels=labels, by_evidence={"missing": missing}
+        )
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""
@@ -192,3 +234,20 @@ class Models:
                     known.add(table.texts[index])
                     found.append(RankedPhrase(table.texts[index], table.banks[index].name, scores[index]))
         return found
+
+    def _missing(
+        self, reading: Reading, prompt: str, tags: Sequence[Tag], existing: str, progress: Progress | None
+    ) -> tuple[list[RankedPhrase], tuple[str, ...]]:
+        """What the picture shows and the other fields of the template lack, and remarks on it."""
+        names = self.settings.rules.names
+        if "missing" not in names or reading.embedding is None:
+            return [], ()
+        self.roles.use("encoder")
+        parts = {"existing": existing, "prompt": prompt, "caption": reading.caption, "tags": join_tags(tags)}
+        said = join(*(text for name, text in parts.items() if name in names))
+        evidence = self._interrogator.evidence(progress)
+        settings, table = self.settings, self._interrogator.table(progress)
+        found = complete(
+            table, self._interrogator.encoder, reading.embedding, said, evidence, settings.missing, settings.strictness,
+        )  # fmt: skip
+        return found, () if evidence is not None else (UNCALIBRATED,)

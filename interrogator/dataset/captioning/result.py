@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...models import Tag
@@ -27,6 +27,7 @@ class CaptionResult:
         tags: that hold, as texts have them.
         flags: findings about it; see `Record.flags`.
         error: why there is no text, one sentence; "" where there is.
+        by_evidence: by name of the template's field, such as `missing`, the phrases for it.
         unsupported: what the first text claims and the picture does not support, in its own words, the worst first.
         labels: tags that say how the picture is filed, such as its rating, which texts leave out.
     """
@@ -39,6 +40,7 @@ class CaptionResult:
     error: str = ""
     labels: Sequence[Tag] = ()
     unsupported: tuple[str, ...] = ()
+    by_evidence: Mapping[str, Sequence[RankedPhrase]] = field(default_factory=dict)
 
     def escaped(self) -> CaptionResult:
         """The same with a backslash before each bracket in what the models say."""
@@ -46,7 +48,12 @@ class CaptionResult:
             self,
             texts=[replace(each, text=escape_brackets(each.text)) for each in self.texts],
             caption=escape_brackets(self.caption),
-            phrases=[replace(each, text=escape_brackets(each.text)) for each in self.phrases],
+            phrases=_escaped(self.phrases),
             tags=[replace(each, text=escape_brackets(each.text)) for each in self.tags],
             unsupported=tuple(map(escape_brackets, self.unsupported)),
+            by_evidence={name: _escaped(phrases) for name, phrases in self.by_evidence.items()},
         )
+
+
+def _escaped(phrases: Sequence[RankedPhrase]) -> list[RankedPhrase]:
+    return [replace(each, text=escape_brackets(each.text)) for each in phrases]

@@ -12,6 +12,7 @@ from ...captioners.abilities import in_words, lacks
 from ...errors import RequestError
 from ...model_pool import ModelPool
 from ...models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
+from ...needs import Needs
 from ...qualities import QUALITIES, Quality
 from ...taggers import select_tags
 from ..settings import Settings
@@ -25,6 +26,7 @@ class Roles:
 
     Attributes:
         reranker: a second encoder, for quality laion-coco.
+        needs: roles that have to be there; None are those that the settings need.
         pool: who moves the models.
     """
 
@@ -35,10 +37,11 @@ class Roles:
     matcher: Matcher | None = None
     reranker: Encoder | None = None
     pool: ModelPool = field(default_factory=ModelPool)
+    needs: Needs | None = None
 
     def __post_init__(self) -> None:
         """Raises RequestError: a role without a model, or a captioner that cannot do what is asked."""
-        for role in sorted(self.settings.needs):
+        for role in sorted(self.settings.needs if self.needs is None else self.needs):
             if getattr(self, role) is None:
                 raise RequestError(f"these settings need a {role}, and there is none")
         if self.captioner is not None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ... import errors
 from ...errors import InterrogatorError, RequestError, RunStopped
+from ..captioning.loader import Loader, loader_for
 from ..finish import Summary
 from ..progress import Watch
 
@@ -28,7 +29,7 @@ _TRIES = 5
 _POLL_SECONDS = 0.2  # between two calls of the watcher
 _STOP_SECONDS = 60.0  # that processes have to stop by themselves
 
-Loader = Callable[[], "Captions"]
+Load = Callable[[], "Captions"]
 
 
 class _Progress(NamedTuple):
@@ -46,7 +47,7 @@ class _Raised(NamedTuple):
 
 
 def work_in_processes(
-    run: Run, models: Callable[[int], Loader], count: Callable[[str], int], workers: int, watch: Watch | None = None,
+    run: Run, models: Callable[[int], Load], count: Callable[[str], int], workers: int, watch: Watch | None = None,
     retry_failed: bool = False, threads: int | None = None,
 ) -> Summary:  # fmt: skip
     """`Run.work` in several processes of this machine.
@@ -94,7 +95,7 @@ class _Rank:
     """One process, from the side of the caller."""
 
     def __init__(
-        self, run: Run, rank: int, size: int, models: Loader, count: Callable[[str], int], threads: int, share: int
+        self, run: Run, rank: int, size: int, models: Load, count: Callable[[str], int], threads: int, share: int
     ) -> None:
         self._rank = rank
         self._given = (run.folder, rank, size, models, count, threads, share)
@@ -152,7 +153,7 @@ class _Rank:
 
 
 def _work(
-    caller: Connection, folder: Any, rank: int, size: int, models: Loader, count: Callable[[str], int], threads: int,
+    caller: Connection, folder: Any, rank: int, size: int, models: Load, count: Callable[[str], int], threads: int,
     share: int,
 ) -> None:  # fmt: skip
     """One process: caption its shards; send the caller its progress, then the summary or what was raised."""
@@ -166,14 +167,19 @@ def _work(
         except OSError as error:
             raise RunStopped("the run was stopped") from error
 
-    def load() -> Captions:
+    def load(writes: bool) -> Captions:
         import torch  # only where something is left to caption
 
         torch.set_num_threads(share)
-        return models()
+        found: Captions = loader_for(models, writes)()
+        return found
 
     try:
-        caller.send(Run.reopened(folder).work(load, count, report, rank=rank, world_size=size, threads=threads))
+        caller.send(
+            Run.reopened(folder).work(
+                Loader(lambda only: load(only is None)), count, report, rank=rank, world_size=size, threads=threads
+            )
+        )
     except InterrogatorError as error:
         _send(caller, _Raised(type(error).__name__, str(error)))
     except Exception as error:  # whatever it is, the caller should know, and this process still ends with it

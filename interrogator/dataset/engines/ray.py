@@ -25,6 +25,7 @@ from uuid import uuid4
 
 from ... import errors
 from ...errors import InterrogatorError, RequestError, RunStopped
+from ..captioning.loader import Loader, loader_for
 from ..state.run_folder import stopping_cleanly
 from .progress_poll import ProgressPoll
 
@@ -120,7 +121,7 @@ class _Worker:
     def __init__(self, job: _Job) -> None:
         self._job = job
         self._run: Run | None = None
-        self._models: Captions | None = None
+        self._models: dict[bool, Captions] = {}  # by whether they write
 
     def __call__(self, portion: dict[str, Any]) -> dict[str, list[Any]]:
         """Caption the shards of one portion, which is one row; returns pictures and failures, or why there are none.
@@ -143,12 +144,16 @@ class _Worker:
             raise RunStopped(f"{job.presence} does not exist here: all machines of a cluster need shared storage")
         with stopping_cleanly(job.presence), _tried(job.presence, numbers):
             self._run = self._run or Run.reopened(job.presence.parent)
-            return self._run.caption(numbers, self._loaded, job.count, job.threads, _DriverWatch(job.presence))
+            models = Loader(lambda only: self._loaded(only is None))
+            return self._run.caption(numbers, models, job.count, job.threads, _DriverWatch(job.presence))
 
-    def _loaded(self) -> Captions:
-        if self._models is None:
-            self._models = self._job.models()
-        return self._models
+    def _loaded(self, writes: bool) -> Captions:
+        """The models, which stay; those that write check, too."""
+        if True in self._models:
+            return self._models[True]
+        if writes not in self._models:
+            self._models = {writes: loader_for(self._job.models, writes)()}
+        return self._models[writes]
 
 
 class _DriverWatch:

@@ -66,7 +66,9 @@ class RunFolder:
             return True
         content["models"] = [*known, described]
         self._write(_RUN, content)
-        return not known or weights_of(described) in map(weights_of, known)
+        earlier = [item for each in known for item in weights_of(each).items()]
+        roles = {role for role, _ in earlier}
+        return all(role not in roles or (role, weights) in earlier for role, weights in weights_of(described).items())
 
     def finished(self, revision: int) -> int:
         """How many shards of a revision, from the first, are in the tables and in the report."""

@@ -15,12 +15,13 @@ from ..sources.io.errors import missing_package, read_errors, reason
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 _ROWS = 10_000  # in memory, and in a row group
-_SCORES = ("clip", "itm", "log_probability")
+_SCORES = ("clip", "itm", "log_probability", "evidence")
 _BEFORE_CAPTION = ("key", "path", "sha256", "width", "height", "status", "reason")
-_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "dhash", "existing", "tags")
+_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "dhash", "existing", "tags", "unsupported")
 COLUMNS = (*_BEFORE_CAPTION, *_BEHIND_CAPTION)
-# What the first release called columns; it had no tags.
+# What the first release called columns; it had none of the later ones.
 _FIRST_NAMES = {"looks": "dhash", "before": "existing"}
+_LATER = frozenset({"tags", "evidence", "unsupported"})
 
 Row = dict[str, Any]
 
@@ -103,7 +104,7 @@ class ParquetTarget:
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
-            texts = (record.caption, *record.captions, record.reason, *record.flags)
+            texts = (record.caption, *record.captions, record.reason, *record.flags, *record.unsupported)
             if problem or not is_utf8(*texts):
                 rejected.append(reject(record, problem or "its caption is not UTF-8"))
                 continue
@@ -128,6 +129,7 @@ class ParquetTarget:
                 "dhash": record.dhash or None,
                 "existing": record.existing if record.existing is not None and is_utf8(record.existing) else None,
                 "tags": [tag.as_dict() for tag in record.tags],
+                "unsupported": list(record.unsupported),
             }
 
     def _schema(self) -> Any:
@@ -139,6 +141,7 @@ class ParquetTarget:
             "tokens": pa.int32(),
             "captions": pa.list_(pa.string()),
             "flags": pa.list_(pa.string()),
+            "unsupported": pa.list_(pa.string()),
             "tags": pa.list_(
                 pa.struct([("text", pa.string()), ("probability", pa.float32()), ("category", pa.string())])
             ),
@@ -156,7 +159,7 @@ class ParquetTarget:
             names = {self._name_now(name) for name in pq.read_schema(self._file).names}
         except read_errors() as error:
             raise RequestError(f"{self._file}: exists, but is not a parquet file ({reason(error)})") from error
-        if names | {"tags"} != {*COLUMNS, self._column}:
+        if names | _LATER != {*COLUMNS, self._column}:
             odd = sorted(names ^ {*COLUMNS, self._column})[0]
             fault = "has the column" if odd in names else "has no column"
             raise RequestError(f"{self._file}: exists, but was not written by such a run: it {fault} {odd}")

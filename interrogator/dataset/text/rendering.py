@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ...errors import RequestError
 from ...models import Tag
+from ...prompts import join, without_stop
 from ..records import Item
-from .rules import CaptionRules, with_names
+from .rules import EVIDENCE_NAMES, CaptionRules, with_names
 from .words import Token, holds, repeated, shown, tidy, tokens_of
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def render(
     caption: str | None = None,
     phrases: Sequence[RankedPhrase] = (),
     tags: Sequence[Tag] = (),
+    existing: str = "",
+    by_evidence: Mapping[str, Sequence[RankedPhrase]] = MappingProxyType({}),
 ) -> RenderedText:
     """Apply the rules to a text: strip, replace, template and trigger, prefix and suffix, tidy, cut.
 
@@ -53,13 +57,17 @@ def render(
         caption: for `{caption}`; None where it is the text of the mode.
         phrases: for `{phrases}`, roles and banks in the template.
         tags: for `{tags}`; strip and replace change them, too.
+        existing: for `{existing}`: the text that was there.
+        by_evidence: by name of the field, such as `missing`, the phrases for it.
         count: tokens of a text; not fewer for a longer one.
         size: width and height of the picture; 0 is unknown and leaves the field empty.
     """
     cleaned = tidy(rules.clean(prompt))
     cleaned_caption = cleaned if caption is None else tidy(rules.clean(caption))
     cleaned_tags = _clean_tags(tags, rules)
-    body = _fill_in(cleaned, cleaned_caption, phrases, cleaned_tags, rules, _values(item, rules, size))
+    values = _values(item, rules, size) | {"existing": without_stop(tidy(existing))}
+    values |= {name: join(*(each.text for each in by_evidence.get(name, ()))) for name in EVIDENCE_NAMES}
+    body = _fill_in(cleaned, cleaned_caption, phrases, cleaned_tags, rules, values)
     tokens = tokens_of(f"{rules.prefix} {body} {rules.suffix}")
     over = 0 < rules.token_limit < count(shown(tokens))
     if over:

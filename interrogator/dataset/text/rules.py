@@ -10,8 +10,10 @@ from functools import cached_property
 from ...errors import RequestError
 from .words import holds, tidy, whole
 
-OWN_NAMES = ("trigger", "key", "stem", "folder", "width", "height")
-"""Names of a template beside those of `interrogator.assemble`."""
+OWN_NAMES = ("trigger", "key", "stem", "folder", "width", "height", "existing")
+"""Names of a template beside those of `interrogator.assemble`, which no model is asked for."""
+EVIDENCE_NAMES = ("missing",)
+"""Names of a template for phrases by evidence."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -25,8 +27,10 @@ class CaptionRules:
         replace: pairs of a word or phrase, whatever its case, and its replacement; one pair after the other.
         replace_regex: the same with regular expressions (`re`), where `\\1` is a group.
         template: names in braces and what is around them: prompt (the text of the mode, which in mode caption is the
-            caption), caption, tags, phrases, roles and banks (see `interrogator.assemble`), and trigger, key, stem,
-            folder (the last one of the key), width and height.
+            caption), caption, tags, phrases, roles and banks (see `interrogator.assemble`), trigger, key, stem,
+            folder (the last one of the key), width and height, existing (the text that was there, without a full stop
+            at its end), and missing (phrases that are true of the picture and that existing, prompt, caption and tags
+            lack, as far as the template names these).
         trigger: a word for the thing that is trained. A template without `{trigger}` gets it in front, unless the
             caption has it.
         prefix: put in front of all, with a space between; with a comma if it ends in one.
@@ -86,7 +90,13 @@ class CaptionRules:
             raise RequestError("the template is empty; {prompt} leaves the text as it is")
         from ...pipeline.templates import assemble  # brings in torch, which a caption as it is can do without
 
-        assemble(with_names(self.template, dict.fromkeys(OWN_NAMES, "x")) + " x", "x", (), self.banks, prompt="x")
+        assemble(
+            with_names(self.template, dict.fromkeys((*OWN_NAMES, *EVIDENCE_NAMES), "x")) + " x",
+            "x",
+            (),
+            self.banks,
+            prompt="x",
+        )
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -47,7 +47,8 @@ KINDS = (
     Kind(
         "unsupported", "Claims the picture does not support", "warning",
         "These captions say something that the picture does not show, as far as the encoder can tell; the words are "
-        "marked, the worst captions come first. Correct them, or run again with --drop-unsupported.",
+        "marked, the worst captions come first. Correct them; --drop-unsupported leaves them out of new "
+        "captions.",
     ),
     Kind(
         "missing_trigger", "Trigger word missing", "warning",
@@ -94,6 +95,16 @@ KINDS = (
         "cut", "Unfinished sentences removed", "note",
         "The caption reached its length limit, so its unfinished last sentence was removed. Allow more tokens if you "
         "miss something.",
+    ),
+    Kind(
+        "no_phrases", "No phrase certain enough", "note",
+        "No phrase of the banks is likely enough to be true of these pictures, so mode precise added none. A higher "
+        "--strictness accepts more, other banks may have more to say.",
+    ),
+    Kind(
+        "uncalibrated", "Phrases chosen without a calibration", "note",
+        "Nothing is known of what the encoder's similarities are worth, so the caption of each picture showed which "
+        "phrases are true of it. Calibrate the encoder once with pictures and captions: interrogator calibrate.",
     ),
     Kind(
         "animated", "Animated pictures", "note",

@@ -213,6 +213,8 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "repeats": "repeats" in flags or bool(repeated(caption)),
         "looped": "looped" in flags,
         "cut": "cut" in flags,
+        "no_phrases": "no_phrases" in flags,
+        "uncalibrated": "uncalibrated" in flags,
         "animated": "animated" in flags,
     }
     return [kind for kind, is_so in applies.items() if is_so]

@@ -1,0 +1,76 @@
+"""What the commands share that take images with their captions: given for all, or found beside each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import InterrogatorError, RequestError
+from .answers import GROUP_SIZE, label, report_error
+from .image_captions import ImageCaptions
+from .inputs import STDIN, Input, find_inputs, read_groups
+from .terminal import Bar, say
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Loaded = TypeVar("Loaded")
+Answer = TypeVar("Answer")
+
+
+def answer_captioned_images(
+    args: argparse.Namespace,
+    load: Callable[[Sequence[Input], Mapping[str, str]], Loaded],
+    answer: Callable[[Loaded, Sequence[Image.Image], Sequence[str], Bar], Sequence[Answer]],
+    write: Callable[[Input, str, Answer], None],
+) -> int:
+    """Write an answer for each image of `args.images` and its caption; name those that have none or cannot be read.
+
+    Args:
+        load: called once, with the images that have captions and their captions by name, and only if one can be read.
+        answer: one answer for each picture and caption.
+
+    Returns:
+        The exit status.
+    """
+    inputs = find_inputs(args.images)
+    captions = _captions_of(args, inputs)
+    wanted = [each for each in inputs if each.name in captions or each.problem]
+    failed = len(inputs) - len(wanted)
+    for each in inputs:
+        if each not in wanted:
+            report_error(args, each, RequestError(_no_caption(each)))
+    loaded: Loaded | None = None
+    for group in read_groups(wanted, GROUP_SIZE):
+        errors: dict[int, InterrogatorError] = dict(group.errors)
+        found: dict[int, Answer] = {}
+        if group.images:
+            loaded = load(wanted, captions) if loaded is None else loaded
+            texts = [captions[group.inputs[index].name] for index in group.images]
+            with Bar(label(group)) as bar:
+                found = dict(zip(group.images, answer(loaded, [*group.images.values()], texts, bar), strict=True))
+        for index, each in enumerate(group.inputs):
+            if index in errors:
+                report_error(args, each, errors[index])
+            else:
+                write(each, captions[each.name], found[index])
+        failed += len(errors)
+    if failed and len(inputs) > 1:
+        say(f"{failed} of {len(inputs)} images failed")
+    return 1 if failed else 0
+
+
+def _captions_of(args: argparse.Namespace, inputs: Sequence[Input]) -> dict[str, str]:
+    """By name of the image its caption, as far as there is one."""
+    if args.caption is not None:
+        return {each.name: args.caption for each in inputs}
+    beside = ImageCaptions()
+    found = {each.name: beside.of(each.name) for each in inputs}
+    return {name: caption for name, caption in found.items() if caption}
+
+
+def _no_caption(source: Input) -> str:
+    if source.name == STDIN:
+        return "standard input has no caption beside it: give one with --caption"
+    return "has no caption: put one in a .txt file of the same name, or give it with --caption"
