@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..catalog import ROLES
 from ..modes import MODES, STRICTNESS
 from ..version import __version__
-from . import dataset_options, options, text_options
+from . import bench_options, dataset_options, options, text_options
 from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("check", "say which claims of a caption each image does not support", _check),
         ("complete", "list what each image shows and its caption lacks", _complete),
         ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
+        ("bench", "measure prompts on pictures whose true prompts are known", _bench),
         ("banks", "list, show or check phrase banks", _banks),
         ("cache", "manage the phrase embeddings on disk", _cache),
         ("models", "list known models and where their files are", _models),
@@ -175,6 +176,11 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
     options.add_cache_dir(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("calibrate", "calibrate"))
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    bench_options.add_options(parser)
+    parser.set_defaults(run=_command("bench", "bench"))
 
 
 def _banks(parser: argparse.ArgumentParser) -> None:
