@@ -108,9 +108,7 @@ def _is_phrase(phrase: RankedPhrase) -> bool:
 def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequence[str] = ()) -> list[Result]:
     """Interrogations as the box shows them, with the prompts that the node outputs, and negative prompts if any."""
     unlike = list(negatives) or [""] * len(results)
-    return [
-        _of(result, prompt, negative) for result, prompt, negative in zip(results, prompts, unlike, strict=True)
-    ]
+    return [_of(result, prompt, negative) for result, prompt, negative in zip(results, prompts, unlike, strict=True)]
 
 
 def _of(result: Interrogation, prompt: str, negative: str) -> Result:

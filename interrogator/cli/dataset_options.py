@@ -75,6 +75,9 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--drop-unsupported", action="store_true", help="leave those claims out of the captions; implies --check"
     )
+    group.add_argument(
+        "--overview", action="store_true", help="report what the pictures share and what each has of its own"
+    )
     options.add_caption_options(group)
 
 
@@ -115,8 +118,8 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
-        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing} "
-        "(default: {prompt})",
+        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing}, "
+        "{common}, {distinctive} (default: {prompt})",
     )  # fmt: skip
     group.add_argument(
         "--missing", type=int, default=5, metavar="N",

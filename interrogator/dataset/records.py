@@ -68,6 +68,7 @@ class Record:
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
         unsupported: words of the caption that claim what the picture does not support, the worst first; also of one
             that was there before and stays.
+        distinctive: phrases that hold for the picture and for less than half of the run's; () where nobody asked.
         existing: the text that was in the caption's file, row or column before this run; None if there was none.
         tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
             it is filed, such as its rating; () where no tagger was asked.
@@ -89,6 +90,7 @@ class Record:
     existing: str | None = None
     tags: tuple[Tag, ...] = ()
     unsupported: tuple[str, ...] = ()
+    distinctive: tuple[str, ...] = ()
 
     @property
     def name(self) -> tuple[int, str]:
@@ -110,7 +112,7 @@ class Record:
         """A record from `as_dict`, also of the first release; fields that are missing take their defaults."""
         given = {_FIRST_NAMES.get(name, name): value for name, value in values.items()}
         given = {name: value for name, value in given.items() if name in _FIELDS}
-        for name in ("captions", "flags", "unsupported"):
+        for name in ("captions", "flags", "unsupported", "distinctive"):
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**{**given, "tags": tuple(Tag(*tag) for tag in given.get("tags", ()))})

@@ -18,7 +18,7 @@ from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
 from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
-from .text import EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
+from .text import COMPARED_NAMES, EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Settings:
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
         phrases: how many of each bank or role that the template names.
+        overview: report what the pictures share, and what each has of its own.
         missing: how many phrases the field `{missing}` takes at most.
         check: judge the claims of every text by its picture; see `evidence.checking`.
         drop_unsupported: leave out the claims that the picture does not support.
@@ -99,6 +100,7 @@ class Settings:
     check: bool = False
     drop_unsupported: bool = False
     missing: int = 5
+    overview: bool = False
     strictness: float = STRICTNESS
 
     def __post_init__(self) -> None:
@@ -153,15 +155,21 @@ class Settings:
         """The roles whose models are needed."""
         needs = needs_of(
             Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality),
-            score=self.score or self.check, captioned=not self.asks_captioner, ask=self.ask,
+            score=self.score or self.check or self.overview, captioned=not self.asks_captioner, ask=self.ask,
         )  # fmt: skip
         return needs if self.tagger is None else needs | {"tagger"}
 
     @property
+    def compares(self) -> bool:
+        """Whether pictures are compared with each other, for which all of them are looked at first."""
+        return self.overview or not self.rules.names.isdisjoint(COMPARED_NAMES)
+
+    @property
     def asks_captioner(self) -> bool:
-        """Whether texts may say what a captioner writes: not if they are made of those that are there."""
+        """Whether texts say what a captioner writes: not if they are made of texts that are there or of phrases."""
         names = self.rules.names
-        return self.mode != Mode.CAPTION.value or "existing" not in names or bool(names & {"prompt", "caption"})
+        is_made = not names.isdisjoint({"existing", *EVIDENCE_NAMES}) and names.isdisjoint({"prompt", "caption"})
+        return self.mode != Mode.CAPTION.value or not is_made
 
     @property
     def caption_options(self) -> CaptionOptions:

@@ -152,7 +152,8 @@ class Worker:
             return ""
         if not self._context.keeps(existing):
             return WRITE
-        return CHECK if self._context.settings.check and text_of(existing or "") else ""
+        settings = self._context.settings
+        return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
@@ -193,7 +194,7 @@ class Worker:
         return replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=tuple(name for name, is_so in found.items() if is_so),
-            unsupported=result.unsupported,
+            unsupported=result.unsupported, distinctive=_distinctive(result),
         )  # fmt: skip
 
     def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:
@@ -206,6 +207,7 @@ class Worker:
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,
+            distinctive=_distinctive(result),
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")
@@ -230,6 +232,10 @@ class Worker:
             )
             for each in result.texts
         ]  # fmt: skip
+
+
+def _distinctive(result: CaptionResult) -> tuple[str, ...]:
+    return tuple(phrase.text for phrase in result.by_evidence.get("distinctive", ()))
 
 
 def _text(existing: str | None) -> str | None:

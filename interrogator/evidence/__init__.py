@@ -4,6 +4,7 @@ calibration       Calibration: an encoder's similarities made into odds, learned
 calibration_file  a calibration on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
+overview          Overview: how many pictures each phrase holds for
 selection         which of the phrases that hold a prompt states, and in which order
 additions         which phrases add to a caption, and how much
 words             words that exclude each other, and what a caption says already
@@ -22,11 +23,13 @@ from .calibration_file import load_calibration, save_calibration
 from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .dropping import without_claims
+from .overview import COMMON, Overview
 from .phrase_evidence import PhraseEvidence, probabilities
 from .selection import Held, in_order, select
 from .words import claims_of
 
 __all__ = [
+    "COMMON",
     "MAX_REFERENCES",
     "MIN_REFERENCES",
     "SUPPORTED",
@@ -36,6 +39,7 @@ __all__ = [
     "ClaimChecker",
     "ClaimText",
     "Held",
+    "Overview",
     "PhraseEvidence",
     "Verdict",
     "additions",

@@ -8,6 +8,7 @@ prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
 completion      the phrases that a caption lacks
 holding         which phrases hold for an image, by evidence
+survey          what many pictures share, and what each has of its own
 calibrations    learning, keeping and using what an encoder's similarities are worth
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32
@@ -18,6 +19,7 @@ loader          load an Interrogator by preset
 from .interrogation import Interrogation, RankedPhrase
 from .interrogator import Interrogator
 from .loader import load
+from .survey import Compared, SharedPhrase, Survey
 from .templates import assemble
 
-__all__ = ["Interrogation", "Interrogator", "RankedPhrase", "assemble", "load"]
+__all__ = ["Compared", "Interrogation", "Interrogator", "RankedPhrase", "SharedPhrase", "Survey", "assemble", "load"]
