@@ -8,7 +8,7 @@ from pathlib import Path
 from ..dataset_choices import POLICIES, SOURCE_KINDS, TARGET_KINDS
 from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
-from . import options
+from . import options, text_options
 from .tag_options import add_tag_options
 
 
@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))
+    text_options.add_options(parser, "write texts as this image model reads them")
     add_tag_options(parser)
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("qualities", options.help_of(QUALITIES)),
         options.listing("presets", options.preset_help()),
+        options.listing("image models", text_options.image_model_help()),
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
-    text_options.add_options(parser)
+    text_options.add_options(parser, "print the text for each text encoder of this image model, a line each")
     add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)

@@ -29,6 +29,7 @@ from ..state.fingerprints import described
 from ..state.overviews import RunOverview
 from ..text import choose
 from .claim_checks import ClaimChecks
+from .encoder_texts import with_encoder_texts
 from .evidence_fields import EvidenceFields
 from .images import Picture
 from .result import CaptionResult
@@ -125,6 +126,8 @@ class Models:
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
+        if self.settings.image_model:
+            results = [with_encoder_texts(result, self.settings) for result in results]
         return [result.escaped() for result in results] if self.settings.escape else results
 
     def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:

@@ -123,7 +123,7 @@
     const text = append(create("div"), createText("h3", record.key), caption(record));
     text.firstChild.title = record.key;
     if (record.reason) append(text, createText("p", record.reason, "reason"));
-    append(text, marks(record), others(record), own(record), tags(record), previous(record));
+    append(text, marks(record), others(record), forEncoders(record), own(record), tags(record), previous(record));
     const long = (record.caption || "").length > LONG;
     if (long) append(text, unfold(item));
     item.classList.toggle("long", long);
@@ -189,6 +189,15 @@
     if ((record.captions || []).length < 2) return null;
     const list = append(create("ol"), ...record.captions.map((text) => createText("li", text)));
     return append(create("details"), create("summary", `${record.captions.length} captions`), list);
+  }
+
+  // The text of each text encoder of an image model.
+  function forEncoders(record) {
+    if (!record.texts) return null;
+    const list = create("dl", undefined, "settings");
+    for (const [encoder, text] of Object.entries(record.texts))
+      append(list, create("dt", encoder), createText("dd", text));
+    return append(create("details"), create("summary", `${Object.keys(record.texts).length} encoders`), list);
   }
 
   // What holds for this picture and for few others.

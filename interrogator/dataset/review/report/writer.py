@@ -37,7 +37,7 @@ _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
 _SHOWN = (
     "key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing", "unsupported",
-    "distinctive",
+    "distinctive", "texts",
 )  # fmt: skip
 
 Thumbnails = Callable[[Record], "bytes | None"]
