@@ -10,12 +10,11 @@ running   runs one benchmark and saves its result
 timing    alternating pairs of runs, and peak memory
 peer      clip-interrogator around one of our models
 models    random weights in the sizes of real models
-creature_truth  what is true of a demo creature
-planted   embeddings whose truth is known
 material  the picture, the caption, the phrases, and embedding tables for both sides
 machine   the machine and the versions
 results   Result, saved as JSON, one file per benchmark
 report    RESULTS.md from all saved results
 
 Each benchmark runs in its own process, so that memory and caches do not affect one another.
+Prompts are judged by `interrogator.evaluation`, which `interrogator bench` uses, too.
 """

@@ -76,7 +76,7 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
     to an error). Whatever the path turns out to be, the only exception raised is ImageReadError.
     """
     name = os.fsdecode(path)
-    _check_is_file(name)
+    check_is_file(name)
     try:
         with open(name, "rb") as file:
             file.read(1 << 16)  # waits for a slow disk before the lock is taken, so that no other thread does
@@ -170,7 +170,7 @@ def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Imag
 def _decoded(file: Any, name: str) -> Image.Image:
     """The image in an open file. Raises ImageReadError."""
     try:
-        with _open_quietly(file) as image:
+        with open_quietly(file) as image:
             if image.format in _PROGRAM_FORMATS:
                 raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
             return to_rgb(image, name)
@@ -180,7 +180,7 @@ def _decoded(file: Any, name: str) -> Image.Image:
         raise ImageReadError(name, _reason(error)) from error
 
 
-def _check_is_file(name: str) -> None:
+def check_is_file(name: str) -> None:
     """Reject anything but a regular file before opening it: opening a pipe would block forever."""
     try:
         status = os.stat(name)
@@ -195,7 +195,7 @@ def _check_is_file(name: str) -> None:
         raise ImageReadError(name, "is empty")
 
 
-def _open_quietly(file: Any) -> Image.Image:
+def open_quietly(file: Any) -> Image.Image:
     """`Image.open` without Pillow's warnings about size and odd metadata: an image is either readable or an error."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -79,7 +79,12 @@ MODES: Mapping[Mode, ModeTraits] = MappingProxyType(
         Mode.FAST: ModeTraits("the caption and the most similar phrases", _BOTH, 32, _RANKING),
         Mode.CLASSIC: ModeTraits("the caption, a medium, an artist, a movement and a few flavors", _BOTH, 3, _RANKING),
         Mode.CAPTION: ModeTraits("the caption alone", frozenset({"captioner"})),
-        Mode.NEGATIVE: ModeTraits("what the image is least like", frozenset({"encoder"}), 32, _CHAIN),
+        Mode.NEGATIVE: ModeTraits(
+            "styles the image does not have, and common faults",
+            frozenset({"encoder"}),
+            12,
+            frozenset({"max_phrases", "strictness"}),
+        ),
         Mode.TAGS: ModeTraits("the tags of a tagger", frozenset({"tagger"})),
     }
 )

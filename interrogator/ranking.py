@@ -97,17 +97,11 @@ class Scores:
 
     def highest(self, positions: Positions | Sequence[int], k: int) -> list[int]:
         """The `k` of `positions` [n] with the highest cosines, highest first; ties (`TIE`) keep the given order."""
-        return self._best(np.asarray(positions, dtype=np.int64), k, sign=1)
-
-    def lowest(self, positions: Positions | Sequence[int], k: int) -> list[int]:
-        """The `k` of `positions` [n] with the lowest cosines, lowest first; ties (`TIE`) keep the given order."""
-        return self._best(np.asarray(positions, dtype=np.int64), k, sign=-1)
-
-    def _best(self, positions: Positions, k: int, sign: int) -> list[int]:
+        positions = np.asarray(positions, dtype=np.int64)
         k = min(k, len(positions))
         if k <= 0:
             return []
-        coarse = sign * self._coarse[positions]  # [n]
+        coarse = self._coarse[positions]  # [n]
         # k rows reach the k-th coarse value less the bound; a row that ties with the k-th is at most another bound and
         # a tie below that.
         least = np.partition(coarse, -k)[-k] - 2 * self.bound - 2 * TIE
@@ -116,7 +110,7 @@ class Scores:
         if np.abs(exact.numpy() - self._coarse[contenders]).max(initial=0) > self.bound:
             # The bound assumes products summed in float32. Hardware that sums otherwise costs time, not exactness.
             contenders, exact = positions, self.at(positions)
-        chosen: list[int] = contenders[top_k(sign * exact, k)].tolist()
+        chosen: list[int] = contenders[top_k(exact, k)].tolist()
         return chosen
 
     def _error(self, rounded: Tensor) -> float:

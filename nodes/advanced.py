@@ -102,6 +102,7 @@ class InterrogatorAdvanced(io.ComfyNode):
         with host.explain_out_of_memory():
             readings = ci.read(images, needs, captions=captions, progress=progress)
             results = [ci.compose(reading, choice.mode, progress=progress, **choice.options) for reading in readings]
+            ci.remember(readings)
 
         written = prompts(results, only(escape))
         return io.NodeOutput(

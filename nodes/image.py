@@ -57,8 +57,8 @@ class InterrogatorImage(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "negative", default=False, optional=True,
-                    tooltip="Also make a negative prompt from what the image is least like. If off, nodes connected"
-                    " to that output do not run.",
+                    tooltip="Also make a negative prompt: styles the image does not have, and faults. If off, nodes"
+                    " connected to that output do not run.",
                 ),
                 io.Boolean.Input(
                     "download", default=False, optional=True,
@@ -146,6 +146,7 @@ class InterrogatorImage(io.ComfyNode):
         with host.explain_out_of_memory():
             readings = ci.read(images, needs, captions=captions, progress=progress)
             results = [ci.compose(reading, choice.mode, progress=progress, **choice.options) for reading in readings]
+            ci.remember(readings)
             unlike = [ci.compose(reading, Mode.NEGATIVE, progress=progress) for reading in readings if wants_negative]
 
         written, negatives = prompts(results, only(escape)), prompts(unlike, only(escape))

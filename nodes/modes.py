@@ -38,7 +38,6 @@ _LEFT_OUT: Mapping[Mode, frozenset[str]] = {
     Mode.BEST: frozenset({"min_angle"}),
     Mode.FAST: frozenset({"min_angle"}),
     Mode.CLASSIC: frozenset({"avoid_repeats", "min_angle"}),
-    Mode.NEGATIVE: frozenset({"beams", "avoid_repeats", "min_angle"}),
 }
 # In the order of the widgets, which saved graphs depend on.
 _ORDER = ("min_phrases", "max_phrases", "beams", "avoid_repeats", "min_angle", "strictness")
@@ -115,7 +114,8 @@ def _min_angle() -> Any:
 def _strictness() -> Any:
     return io.Float.Input(
         "strictness", default=STRICTNESS, min=0.001, max=0.5, step=0.01, round=0.001, optional=True,
-        tooltip="Share of the accepted phrases that may be false. The prompt states the likeliest of them.",
+        tooltip="Share of the accepted phrases that may be false, or in mode negative how likely a style may still be"
+        " true.",
     )  # fmt: skip
 
 

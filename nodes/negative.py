@@ -1,4 +1,4 @@
-"""Negative Prompt: the phrases that an image is least like."""
+"""Negative Prompt: styles that an image does not have, and common faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sockets import Banks, Encoder
 
 
 class InterrogatorNegative(io.ComfyNode):
-    """Grows a prompt of flavors and the bank `negative` away from the image."""
+    """Mediums and movements that are clearly not those of the image, then the bank `negative`."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -24,17 +24,18 @@ class InterrogatorNegative(io.ComfyNode):
             node_id="InterrogatorNegative",
             display_name="Negative Prompt",
             category="interrogator",
-            description="Makes a negative prompt from the phrases that an image is least like.",
+            description="Makes a negative prompt: styles that an image clearly does not have, then common faults.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
                 io.Image.Input("image", tooltip="One image or a batch. Each image gets its own prompt."),
                 Encoder.Input("encoder", tooltip="From Load CLIP Encoder."),
                 Banks.Input(
-                    "banks", tooltip="From Load Phrase Banks. The node uses its flavors and its bank negative."
+                    "banks",
+                    tooltip="From Load Phrase Banks. The node uses its mediums, its movements and its bank negative.",
                 ),
                 io.Int.Input(
-                    "max_phrases", default=32, min=1, max=64, step=1,
+                    "max_phrases", default=12, min=1, max=64, step=1,
                     tooltip="Maximum number of phrases; fewer if they do not fit.",
                 ),
                 escape_input(),

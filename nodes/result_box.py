@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import interrogator
+from ..interrogator.modes import Mode
 
 if TYPE_CHECKING:
     from ..interrogator import Claim, Interrogation, RankedPhrase, Tag
@@ -66,9 +67,11 @@ def bars(phrases: Sequence[Any]) -> list[Bar]:
     return [Bar(phrase.text, phrase.bank, phrase.similarity) for phrase in phrases]
 
 
-def evidence_bars(phrases: Sequence[Any]) -> list[Bar]:
-    """The library's phrases with evidence as bars of it."""
-    return [Bar(phrase.text, phrase.bank, phrase.evidence) for phrase in phrases]
+def evidence_bars(phrases: Sequence[Any], is_negative: bool) -> list[Bar]:
+    """The library's phrases with evidence as bars of it; of a negative prompt, as bars of how likely each is false."""
+    return [
+        Bar(phrase.text, phrase.bank, 1.0 - phrase.evidence if is_negative else phrase.evidence) for phrase in phrases
+    ]
 
 
 def tag_bars(tags: Sequence[Tag]) -> list[Bar]:
@@ -113,7 +116,8 @@ def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequ
 
 def _of(result: Interrogation, prompt: str, negative: str) -> Result:
     known = bool(result.phrases) and all(phrase.evidence is not None for phrase in result.phrases)
-    shown, full = (evidence_bars(result.phrases), 1.0) if known else (bars(result.phrases), None)
+    shown = evidence_bars(result.phrases, result.mode == Mode.NEGATIVE) if known else bars(result.phrases)
+    full = 1.0 if known else None
     return Result(prompt, result.caption, negative, result.similarity, shown, full, result.remarks)
 
 

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from benchmarks.creature_truth import facts_stated, is_true
 from benchmarks.plan import Task
-from benchmarks.planted import Planted, f1_of_top, planted
 from benchmarks.results import Result, Row
 from benchmarks.works import sides
-from interrogator import Interrogator, PhraseBank, Reading, load, load_banks
-from interrogator.demo import Creature, creature
-from interrogator.evidence import Calibration
-from interrogator.reading import Candidate
+from interrogator import Interrogator, load
+from interrogator.evaluation.bootstrap import RESAMPLES
+from interrogator.evaluation.creature_prompts import FIGURES, FIRST_SEEDS, Drawn, estimate, judged, with_banks
+from interrogator.evaluation.creature_truth import is_true
+from interrogator.evaluation.planted import calibrated, f1_of_top, planted
 
-FIRST_SEEDS = (2_000_000, 2_100_000, 2_200_000)
 STRICTNESS = (0.01, 0.05, 0.2)
-_RESAMPLES = 1000
 _MOST_FALSE_PICTURES = 0.05
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One prompt: how many of its phrases are true, of how many; facts stated, of how many; its length in tokens."""
-
-    true: int
-    phrases: int
-    facts: int
-    of_facts: int
-    tokens: int
-
-
-Figure = Callable[[Sequence[Judged]], float]
-FIGURES: dict[str, Figure] = {
-    "share of true phrases": lambda found: _share(found, "true", "phrases"),
-    "facts stated": lambda found: _share(found, "facts", "of_facts"),
-    "pictures with a false phrase": lambda found: float(np.mean([each.true < each.phrases for each in found])),
-    "tokens": lambda found: float(np.mean([each.tokens for each in found])),
-}
 # By figure, whether the caption is given, and whether real banks are there: what mode precise is asked for, and whether
 # this is the least or the most.
 _ASKED: dict[tuple[str, bool, bool], tuple[float, bool]] = {
@@ -60,9 +38,13 @@ def run(task: Task) -> Result:
     """Judge the prompts of both modes in both worlds, what is accepted, and the planted world."""
     result = sides.empty(task)
     demo = load("demo", device="cpu", cache_dir=task.scratch)
-    drawn = [_draw(demo, seed, held_out, task) for seed in FIRST_SEEDS for held_out in (False, True)]
+    drawn = [
+        Drawn.of(demo, seed, task.sizes.creatures, held_out=held_out)
+        for seed in FIRST_SEEDS
+        for held_out in (False, True)
+    ]
     for real in (False, True):
-        ci = _with_banks(demo, real, task.sizes.list_lines)
+        ci = with_banks(demo, real, task.sizes.list_lines)
         own = {text for bank in demo.banks for text in bank.phrases}
         for captioned in (True, False):
             _add_modes(result, ci, own, drawn, task, captioned, real)
@@ -72,7 +54,7 @@ def run(task: Task) -> Result:
     result.notes.append(
         f"Creatures: {task.sizes.creatures} unseen ones and as many of combinations held out of training for each of"
         f" {len(FIRST_SEEDS)} seeds, mode best on the first {task.sizes.best_creatures} of each; 95 % intervals by"
-        f" {_RESAMPLES} bootstrap samples of pictures. Phrases of real banks count as false unless they say what a"
+        f" {RESAMPLES} bootstrap samples of pictures. Phrases of real banks count as false unless they say what a"
         " phrase of the demo banks says. The calibration is the demo encoder's own, of 400 other creatures and the"
         " demo captioner's words."
     )
@@ -84,67 +66,28 @@ def run(task: Task) -> Result:
     return result
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """Readings with the captioner's words, and truths."""
-
-    readings: list[Reading]
-    truths: list[Creature]
-
-
-def _draw(ci: Interrogator, first_seed: int, held_out: bool, task: Task) -> _Drawn:
-    pairs = [creature(first_seed + number, only_held_out=held_out) for number in range(task.sizes.creatures)]
-    readings = ci.read([image for image, _ in pairs], {"captioner", "encoder"})
-    return _Drawn(readings, [truth for _, truth in pairs])
-
-
-def _with_banks(demo: Interrogator, real: bool, most: int | None) -> Interrogator:
-    """The demo models with the demo banks, and with the real ones beside them, of which `most` phrases each."""
-    banks = {bank.name: bank for bank in demo.banks}
-    if real:
-        for full in load_banks():
-            bank = PhraseBank(full.name, tuple(full.phrases)[:most])
-            banks[bank.name] = banks[bank.name].merged(bank) if bank.name in banks else bank
-    return Interrogator(None, demo.encoder, [PhraseBank(b.name, tuple(b.phrases)) for b in banks.values()], demo.cache)
-
-
 def _add_modes(
-    result: Result, ci: Interrogator, own: set[str], drawn: Sequence[_Drawn], task: Task, captioned: bool, real: bool
+    result: Result, ci: Interrogator, own: set[str], drawn: Sequence[Drawn], task: Task, captioned: bool, real: bool
 ) -> None:
-    precise = _judge(ci, "precise", own, drawn, task.sizes.creatures, captioned)
+    precise = judged(ci, "precise", own, drawn, captioned)
     # With thousands of phrases a chain takes seconds a picture.
-    best = _judge(ci, "best", own, drawn, max(1, task.sizes.best_creatures // (6 if real else 1)), captioned)
+    most = max(1, task.sizes.best_creatures // (6 if real else 1))
+    best = judged(ci, "best", own, [each.first(most) for each in drawn], captioned)
     world = "demo and real banks" if real else "demo banks"
     caption = "own caption" if captioned else "no caption"
-    for name, figure in FIGURES.items():
-        value, theirs = figure(precise), figure(best)
+    for name in FIGURES:
+        ours, theirs = estimate(name, precise), estimate(name, best)
         asked, least = _ASKED.get((name, captioned, real), (0.0, True))
         if name == "tokens" and not real:
-            asked, least = theirs * (0.75 if captioned else 1.0), False
-        reached = (value >= asked if least else value <= asked) if asked else None
+            asked, least = theirs.value * (0.75 if captioned else 1.0), False
+        reached = (ours.value >= asked if least else ours.value <= asked) if asked else None
         words = f"{'at least' if least else 'at most'} {asked:.4g}" if asked else ""
-        measured = f"precise {_interval(figure, precise)}, best {_interval(figure, best)}"
+        measured = f"precise {ours}, best {theirs}"
         result.rows.append(Row(f"{name}: {world}, {caption}", words, measured, reached))
-        result.raw[f"{name}, {world}, {caption}"] = {"precise": value, "best": theirs}
+        result.raw[f"{name}, {world}, {caption}"] = {"precise": ours.value, "best": theirs.value}
 
 
-def _judge(
-    ci: Interrogator, mode: str, own: set[str], drawn: Sequence[_Drawn], most: int, captioned: bool
-) -> list[Judged]:
-    found = []
-    for group in drawn:
-        for reading, truth in list(zip(group.readings, group.truths, strict=True))[:most]:
-            caption = reading.caption if captioned else ""
-            told = Reading((Candidate(caption),), None, reading.embedding)
-            made = ci.compose(told, mode)
-            phrases = {phrase.text: phrase.text in own for phrase in made.phrases}
-            true = sum(is_true(text, truth, of_demo) for text, of_demo in phrases.items())
-            facts = facts_stated(truth, phrases, caption)
-            found.append(Judged(true, len(phrases), *facts, ci.encoder.count(made.prompt)))
-    return found
-
-
-def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[_Drawn]) -> None:
+def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[Drawn]) -> None:
     """The share of false phrases among those accepted at each strictness, beside the share that was stated."""
     table, evidence = ci.table(), ci.evidence()
     assert evidence is not None
@@ -183,25 +126,3 @@ def _add_planted(result: Result, task: Task) -> None:
         words = f"evidence {ours:.3f}, similarity {raw:.3f} ({100 * (ours - raw):+.1f} points, {len(pairs)} seeds)"
         reached = ours - raw >= (0.1 if hubs else 0.0) if task.sizes.creatures >= 100 else None
         result.rows.append(Row(f"F1 of the first phrases: planted world, hubs {hubs}", asked, words, reached))
-
-
-def calibrated(world: Planted) -> Calibration:
-    """The calibration of a planted world, from its references and what their captions claim."""
-    captions = [", ".join(f"claim{number}" for number in np.flatnonzero(row)) for row in world.claimed]
-    return Calibration.of(
-        torch.from_numpy(world.references),
-        captions,
-        lambda texts: torch.from_numpy(world.claims[[int(text.removeprefix("claim")) for text in texts]]),
-    )
-
-
-def _share(found: Sequence[Judged], part: str, whole: str) -> float:
-    return float(sum(getattr(each, part) for each in found) / max(1, sum(getattr(each, whole) for each in found)))
-
-
-def _interval(figure: Figure, found: Sequence[Judged]) -> str:
-    """A figure with its 95 % interval by bootstrap over pictures."""
-    rng = np.random.default_rng(0)
-    values = [figure([found[i] for i in rng.integers(len(found), size=len(found))]) for _ in range(_RESAMPLES)]
-    low, high = np.quantile(values, [0.025, 0.975])
-    return f"{figure(found):.4g} ({low:.4g} to {high:.4g})"

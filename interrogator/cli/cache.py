@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..catalog import preset as find_preset
 from ..embeddings import import_reference_table
+from ..evidence import clear_references, count_references
 from ..pipeline.loader import embedding_cache
 from ..registry import load_encoder
 from .download import load_with_consent
@@ -17,19 +18,26 @@ if TYPE_CHECKING:
 
 
 def list_cache(args: argparse.Namespace) -> int:
-    """Each model's embeddings on disk: rows, size, dtype, name and folder."""
+    """Each model's embeddings on disk: rows, size, references, dtype, name and folder."""
     for info in embedding_cache(args.cache_dir).list():
+        references = count_references(info.path)
         if args.json:
             record = {"model": info.name, "dtype": info.dtype, "rows": info.rows, "bytes": info.bytes}
-            put_json({**record, "folder": str(info.path)})
+            put_json({**record, "references": references, "folder": str(info.path)})
         else:
-            put(f"{info.rows:8d} rows  {info.bytes / 1e6:8.1f} MB  {info.dtype:9} {info.name}  {info.path}")
+            known = f"{references:4d} references" if references else f"{'':15}"
+            put(f"{info.rows:8d} rows  {info.bytes / 1e6:8.1f} MB  {known}  {info.dtype:9} {info.name}  {info.path}")
     return 0
 
 
 def clear_cache(args: argparse.Namespace) -> int:
-    """Delete the embeddings of one model, or of all."""
-    freed = embedding_cache(args.cache_dir).clear(args.name)
+    """Delete the embeddings of one model, or of all; or only the references among them."""
+    cache = embedding_cache(args.cache_dir)
+    if args.references:
+        stores = [info.path for info in cache.list() if args.name in (None, info.name)]
+        freed = sum(clear_references(path) for path in stores)
+    else:
+        freed = cache.clear(args.name)
     say(f"{freed / 1e6:.1f} MB freed")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ImageReadError
@@ -12,7 +11,7 @@ from ..pipeline import Interrogator, load
 from ..pipeline.loader import NONE
 from .choices import captioner_name
 from .download import load_with_consent
-from .image_captions import caption_beside
+from .image_captions import caption_of
 from .inputs import find_inputs
 from .terminal import Bar, put, put_json, say
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def calibrate(args: argparse.Namespace) -> int:
-    """Take pictures as references: each with the caption beside it, else with the captioner's."""
+    """Take pictures as references: each with the caption beside it, else its prompt, else the captioner's words."""
     images: list[Image.Image] = []
     captions: list[str | None] = []
     failed = 0
@@ -35,7 +34,7 @@ def calibrate(args: argparse.Namespace) -> int:
             say(f"interrogator: {error}")
             failed += 1
         else:
-            captions.append(" ".join((caption_beside(Path(source.name)) or "").split()) or None)
+            captions.append(caption_of(source.name))
     captioner = captioner_name(args) if None in captions else NONE
 
     def load_models(download: bool, bar: Bar) -> Interrogator:

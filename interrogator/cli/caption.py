@@ -172,7 +172,10 @@ def _load_models(
     say(f"device {device}" + (f", process {process.rank} of {process.world_size}" if is_one_of_several else ""))
     say(f"run {printable(run.folder)}")
     models = load_with_consent(
-        args, lambda download, bar: Models.load(run.settings, device, download, args.cache_dir, bar, only)
+        args,
+        lambda download, bar: Models.load(
+            run.settings, device, download, args.cache_dir, bar, only, references=args.references
+        ),
     )
     for role, model in models.described().items():
         say(f"{role} {model['name']} on {model['device']} in {model['dtype']}")

@@ -49,7 +49,7 @@ def _load(
         lambda download, bar: load(
             args.preset, captioner=NONE, tagger=NONE, encoder=args.encoder, matcher=args.matcher or NONE, banks=(),
             device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint,
+            checkpoint=args.checkpoint, references=args.references,
         ),
     )  # fmt: skip
     checker = ci.claim_checker()

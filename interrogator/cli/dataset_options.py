@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_model(models, "matcher", f"model that checks captions in quality {Quality.CAPFILT.value}")
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("qualities", options.help_of(QUALITIES)),

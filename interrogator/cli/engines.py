@@ -63,12 +63,13 @@ def may_have_several_gpus() -> bool:
 
 def loader(args: argparse.Namespace, settings: Settings) -> Loader:
     """Loads the models of a Ray worker; nobody is there to ask, so only `--download` downloads."""
-    return Loader(partial(_load, settings, args.device, args.download, args.cache_dir))
+    return Loader(partial(_load, settings, args.device, args.download, args.cache_dir, args.references))
 
 
 def loader_of(args: argparse.Namespace, settings: Settings, rank: int) -> Loader:
     """Loads the models of process `rank` of this machine; see `device_of`."""
-    return Loader(partial(_load, settings, device_of(args.device, rank), args.download, args.cache_dir))
+    device = device_of(args.device, rank)
+    return Loader(partial(_load, settings, device, args.download, args.cache_dir, args.references))
 
 
 def device_of(name: str, local_rank: int) -> str:
@@ -84,8 +85,13 @@ def device_of(name: str, local_rank: int) -> str:
 
 
 def _load(
-    settings: Settings, device: str, download: bool, cache_dir: Any, only: frozenset[str] | None
-) -> Models:  # fmt: skip
+    settings: Settings,
+    device: str,
+    download: bool,
+    cache_dir: Any,
+    references: bool | None,
+    only: frozenset[str] | None,
+) -> Models:
     from ..dataset.captioning.models import Models  # only in the worker: it brings in torch
 
-    return Models.load(settings, device, download, cache_dir, only=only)
+    return Models.load(settings, device, download, cache_dir, only=only, references=references)

@@ -1,4 +1,4 @@
-"""The captions that lie beside pictures: a text file of the same name, or a row of a metadata file."""
+"""The captions of pictures: a text file of the same name, a row of a metadata file, or the prompt in the picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from ..dataset.sources import open_source
 from ..dataset.sources.folder import caption_text
 from ..dataset.sources.imagefolder import METADATA_NAMES
+from ..metadata import true_prompt
 from .inputs import STDIN
 
 _SUFFIXES = (".txt", ".caption")
@@ -19,6 +20,14 @@ def caption_beside(path: Path) -> str | None:
     """The text of the `.txt` or `.caption` beside a picture; None if there is no such file."""
     found = next((each for suffix in _SUFFIXES if (each := path.with_suffix(suffix)).is_file()), None)
     return None if found is None else caption_text(found.read_bytes())
+
+
+def caption_of(name: str) -> str | None:
+    """The caption beside a picture, else the prompt in its metadata; None if there is neither, or it is empty."""
+    if name == STDIN:
+        return None
+    beside = " ".join((caption_beside(Path(name)) or "").split())
+    return beside or true_prompt(name)
 
 
 class ImageCaptions:

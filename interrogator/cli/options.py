@@ -207,6 +207,14 @@ def add_cache_dir(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_references(group: argparse._ActionsContainer) -> None:
+    """--no-references."""
+    group.add_argument(
+        "--no-references", dest="references", action="store_false", default=None,
+        help="keep no embeddings of the images and of what their captions claim, by which an encoder is calibrated",
+    )  # fmt: skip
+
+
 def add_bank_options(parser: argparse.ArgumentParser) -> None:
     """Which phrases there are to choose from."""
     group = parser.add_argument_group("phrase banks")

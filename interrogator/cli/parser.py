@@ -79,6 +79,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     options.add_bank_options(parser)
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("presets", options.preset_help()),
@@ -132,6 +133,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     options.add_model(models, "matcher", "model that says whether a text belongs to an image, as a second voice")
     options.add_loading_options(models)
     options.add_cache_dir(models)
+    options.add_references(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("check", "check"))
 
@@ -183,11 +185,16 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Learn from pictures with captions how sure mode precise can be.\n\nThe caption of a picture is the .txt or"
+        " .caption file beside it, else the prompt in its\nmetadata if ComfyUI or A1111 made it, else what the"
+        " captioner writes."
+    )
     options.add_images(parser)
     options.add_json(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
-    options.add_captioner(models, "; for pictures without a .txt or .caption file beside them")
+    options.add_captioner(models, "; for pictures with neither a caption beside them nor a prompt in them")
     options.add_encoder(models)
     options.add_loading_options(models)
     options.add_cache_dir(models)
@@ -215,6 +222,9 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     options.add_json(listing)
     clear = _add(commands, "clear", "delete the embeddings of one model, or of all", "cache", "clear_cache")
     clear.add_argument("name", nargs="?", metavar="MODEL", help="as `cache list` names it (default: all)")
+    clear.add_argument(
+        "--references", action="store_true", help="delete only the references that an encoder is calibrated by"
+    )
     options.add_cache_dir(clear)
     take = _add(commands, "import", "import an embedding table of clip-interrogator", "cache", "import_cache")
     take.add_argument("file", type=Path, metavar="FILE", help="the table, a .safetensors file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..captioners import DEFAULT_STRIP, CaptionOptions
 from ..captioners.named_prompts import asks_for_tags
@@ -51,15 +51,16 @@ def prompt(args: argparse.Namespace) -> int:
 
     def load_models() -> Interrogator:
         names = {"captioner": captioner_name(args), "tagger": args.tagger, "encoder": args.encoder}
-        models = {role: name if role in needs else NONE for role, name in names.items()}
+        models: dict[str, Any] = {role: name if role in needs else NONE for role, name in names.items()}
         ci = load_with_consent(
             args,
             lambda download, bar: load(
                 args.preset, **models, matcher=NONE, banks=banks, device=args.device, dtype=args.dtype,
                 cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
-                caption_options=caption_options, tag_rules=rules,
+                caption_options=caption_options, tag_rules=rules, references=args.references,
             ),
         )  # fmt: skip
+        ci.hold_evidence()
         if "encoder" in MODES[mode].needs:
             prepare_table(ci)
         return ci

@@ -2,6 +2,8 @@
 
 calibration       Calibration: an encoder's similarities made into odds, learned from captions of reference images
 calibration_file  a calibration on disk
+references        References: the embeddings of pictures and of what their captions claim, to learn from
+reference_files   references on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
 overview          Overview: how many pictures each phrase holds for
@@ -23,17 +25,23 @@ from .calibration_file import load_calibration, save_calibration
 from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .dropping import without_claims
+from .logistic import log_odds
 from .overview import COMMON, Overview
-from .phrase_evidence import PhraseEvidence, probabilities
-from .selection import Held, in_order, select
+from .phrase_evidence import USUAL, PhraseEvidence, probabilities
+from .reference_files import ReferenceFolder, clear_references, count_references
+from .references import MOST_CLAIMS, References
+from .selection import SAME_ANGLE, Held, in_order, select
 from .words import claims_of
 
 __all__ = [
     "COMMON",
     "MAX_REFERENCES",
     "MIN_REFERENCES",
+    "MOST_CLAIMS",
+    "SAME_ANGLE",
     "SUPPORTED",
     "UNSUPPORTED",
+    "USUAL",
     "Calibration",
     "Claim",
     "ClaimChecker",
@@ -41,11 +49,16 @@ __all__ = [
     "Held",
     "Overview",
     "PhraseEvidence",
+    "ReferenceFolder",
+    "References",
     "Verdict",
     "additions",
     "claims_of",
+    "clear_references",
+    "count_references",
     "in_order",
     "load_calibration",
+    "log_odds",
     "probabilities",
     "save_calibration",
     "select",

@@ -24,9 +24,10 @@ from ..models import Encoder, Matcher
 from ..progress import Progress
 from ..threads import Lazy
 from . import claim_words
-from .calibration import MIN_REFERENCES, Calibration
+from .calibration import MAX_REFERENCES, MIN_REFERENCES, Calibration
 from .claims import ClaimText, split_claims
 from .logistic import fit, log_odds, sigmoid
+from .words import claims_of
 
 Verdict = Literal["supported", "unsupported", "unknown"]
 
@@ -35,12 +36,12 @@ SUPPORTED = 0.6
 UNSUPPORTED = 0.4
 """Evidence up to which a claim is unsupported."""
 
+# How often at most a calibration is made again without the claims that the one before holds false.
+_TRIMMED = 6
 # Phrases that stand for what is false of a picture: evenly spread over the flavors, enough to see how they vary.
 _FALSE_PHRASES = 256
 # A matcher says 0.99999 of half of all texts; beyond these log odds its certainty counts no more.
 _MOST_CERTAIN = 6.0
-# How often a calibration is made again without the claims that the one before holds false.
-_TRIMMED = 3
 
 
 @dataclass(frozen=True)
@@ -88,36 +89,31 @@ class ClaimChecker:
         """A checker calibrated on pictures and their captions; this one, where they show nothing.
 
         They show nothing if they claim the same, or no more of their own picture than of others. Captions that are to
-        be checked have false claims, which would blur the calibration: what one calibration holds false is left out of
-        the next, a few times over (trimmed maximum likelihood).
+        be checked may all have a mistake, and a wrong claim is often nearly true, which hides it from the regression:
+        what one calibration holds false is left out of the next, until it holds nothing false (trimmed maximum
+        likelihood).
 
         Args:
             embeddings: of each picture, [D] unit vectors; None is left out.
             captions: one for each picture.
         """
-        known = [(row, caption) for row, caption in zip(embeddings, captions, strict=True) if row is not None]
-        claims = [[claim.text for claim in split_claims(caption)] for _, caption in known]
-        texts = list(dict.fromkeys(text for each in claims for text in each))
-        if len(known) < MIN_REFERENCES or not texts:
+        pairs = [(row, claims_of(caption)) for row, caption in zip(embeddings, captions, strict=True)]
+        known = [(row, claims) for row, claims in pairs if row is not None and claims][:MAX_REFERENCES]
+        if len(known) < MIN_REFERENCES:
             return self
-        references = torch.stack([row for row, _ in known])  # [R, D]
+        texts = list(dict.fromkeys(text for _, claims in known for text in claims))
         number_of = {text: number for number, text in enumerate(texts)}
-        rows = self.encoder.encode_texts(texts)  # [N, D]
-        own = [[number_of[text] for text in each] for each in claims]
-
-        def encode(wanted: Sequence[str]) -> Tensor:
-            inside = [number_of[text] for text in wanted if text in number_of]
-            return rows[inside] if len(inside) == len(wanted) else self.encoder.encode_texts(list(wanted))
-
+        rows = self.encoder.encode_texts(texts).cpu()  # [N, D]
+        left = [(row.cpu(), np.array([number_of[text] for text in claims])) for row, claims in known]
         calibration: Calibration | None = None
         try:
             for _ in range(_TRIMMED + 1):
-                left = [". ".join(texts[number] for number in each) for each in own]
-                calibration = Calibration.of(references, left, encode)
-                bias = calibration.bias(rows)
-                for reference, each in zip(references, own, strict=True):
-                    odds = calibration.log_ratio(_similarity(reference, rows[each]), bias[each])
-                    each[:] = [number for number, value in zip(each, odds, strict=True) if value > 0]
+                used = np.unique(np.concatenate([own for _, own in left]))
+                own = [np.searchsorted(used, numbers) for _, numbers in left]
+                calibration = Calibration.of_claims(torch.stack([row for row, _ in left]), rows[used], own)
+                before, left = left, _supported(calibration, left, rows)
+                if sum(len(own) for _, own in left) == sum(len(own) for _, own in before):
+                    break
         except RequestError:  # of the first captions: they show nothing; of trimmed ones: too few are left
             pass
         return self if calibration is None else ClaimChecker(self.encoder, calibration, self.matcher)
@@ -214,6 +210,16 @@ def _similarity(embedding: Tensor, rows: Tensor) -> npt.NDArray[np.float32]:
     if not bool(torch.isfinite(found).all()):
         raise ModelError("the encoder gave an embedding that is not finite, so no claim can be checked")
     return np.asarray(found.cpu().numpy(), dtype=np.float32)
+
+
+def _supported(
+    calibration: Calibration, pictures: Sequence[tuple[Tensor, npt.NDArray[np.int64]]], rows: Tensor
+) -> list[tuple[Tensor, npt.NDArray[np.int64]]]:
+    """The pictures [D] with those of their claims, positions in rows [N, D], that are likelier true than false."""
+    bias = calibration.bias(rows)
+    odds = [calibration.log_ratio(_similarity(row, rows[own]), bias[own]) for row, own in pictures]
+    kept = [(row, own[values > 0]) for (row, own), values in zip(pictures, odds, strict=True)]
+    return [(row, own) for row, own in kept if len(own)]
 
 
 def _better_half(similarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -18,6 +18,9 @@ _CENTERS = np.linspace(-_MOST, _MOST, _BINS)
 # Rows compared with the references at a time; this bounds memory.
 _CHUNK = 4096
 _EM_STEPS = 100
+# How likely a phrase of a prompt may be false, in units of the strictness: what keeps as many facts as possible with
+# 98 % of the phrases true (benchmark `truth`).
+_MOST_DOUBT = 4.0
 
 USUAL = 0.5
 """A phrase that holds for more of the references than this, and than captions claim of them, tells nothing of one."""
@@ -34,8 +37,9 @@ class PhraseEvidence:
     """
 
     def __init__(
-        self, calibration: Calibration, rows: Rows, groups: Sequence[Positions], own: Values | None = None
-    ) -> None:
+        self, calibration: Calibration, rows: Rows, groups: Sequence[Positions], own: Values | None = None,
+        unstated: Positions | None = None,
+    ) -> None:  # fmt: skip
         """Compare all phrases with the references.
 
         Args:
@@ -43,23 +47,36 @@ class PhraseEvidence:
             rows: the table [N, D].
             groups: positions of the phrases of each bank; other phrases are never accepted.
             own: similarities [N] of one picture, which stands in where the calibration has no references.
+            unstated: positions of phrases that are never accepted, but may be asked for by `log_ratio`.
         """
         self.calibration = calibration
         self._bias = np.zeros(len(rows), dtype=np.float32)  # [N]
         self._prior = np.full(len(rows), -np.inf, dtype=np.float32)  # [N] log odds
         self._usual = np.zeros(len(rows), dtype=np.bool_)  # [N]
+        self._share = np.zeros(len(rows), dtype=np.float32)  # [N]
         counts = []
         for positions in groups:
             found = self._compare(rows, positions, own)
             prior = _prior(found, calibration.claim_rate) if len(calibration.references) else 0.0
             self._prior[positions] = prior
             counts.append(_shifted(found, prior))
+        if unstated is not None:
+            self._compare(rows, unstated, None)
         self._accepted = np.sum(counts, axis=0) if counts else np.zeros(_BINS, dtype=np.int64)
 
     def log_odds(self, similarity: Values, positions: Positions) -> Values:
         """Log odds [n] that the phrases at `positions` [n] are true of an image with these similarities [n]."""
-        odds: Values = self.calibration.log_ratio(similarity, self._bias[positions]) + self._prior[positions]
+        odds: Values = self.log_ratio(similarity, positions) + self._prior[positions]
         return odds
+
+    def log_ratio(self, similarity: Values, positions: Positions) -> Values:
+        """Their log likelihood ratios [n]: the log odds, were each as likely true as false beforehand."""
+        return self.calibration.log_ratio(similarity, self._bias[positions])
+
+    def share(self, positions: Positions) -> Values:
+        """The share [n] of the references of which the phrases at `positions` [n] are likely true."""
+        found: Values = self._share[positions]
+        return found
 
     def level(self, strictness: float) -> float:
         """The log odds from which on, over the references, the share `strictness` of the phrases is false.
@@ -76,10 +93,13 @@ class PhraseEvidence:
     def least(self, strictness: float) -> float:
         """The log odds from which on a prompt may state a phrase.
 
-        Those of `level`, but at least 0: no prompt is better for a phrase that is more likely false than true. Without
-        references nothing is known of shares, and 0 is all.
+        Those of `level`, but a phrase of a prompt is never likelier false than four times the strictness, nor than
+        true: most of what is accepted is all but certain, so a share of 5 % would let in what is mostly false. Without
+        references nothing is known of shares, and that it is no likelier false than true is all.
         """
-        return max(0.0, self.level(strictness)) if len(self.calibration.references) else 0.0
+        if not len(self.calibration.references):
+            return 0.0
+        return max(self.level(strictness), log_odds(1 - min(_MOST_DOUBT * strictness, 0.5)))
 
     def candidates(self, rough: Values, error: float, least: float) -> Positions:
         """Positions of the phrases that may reach log odds `least` and say something of a picture.
@@ -104,7 +124,8 @@ class PhraseEvidence:
             if calibration.bias_weight:
                 self._bias[chunk] = lower_quartile(similarity)
             ratio = calibration.log_ratio(similarity, self._bias[chunk])
-            self._usual[chunk] = (ratio > 0).mean(axis=0) > usual
+            self._share[chunk] = (ratio > 0).mean(axis=0)
+            self._usual[chunk] = self._share[chunk] > usual
             # A phrase that holds for most references is never stated, so it does not count either.
             total += _counted(ratio[:, ~self._usual[chunk]])
         return total

@@ -6,10 +6,12 @@ interrogation   Interrogation and RankedPhrase: the result
 checks          captions checked against images
 prompt_builder  the modes that search for phrases
 precise         the mode that states what is most likely true
+negative        the mode that names what is not, and common faults
 completion      the phrases that a caption lacks
 holding         which phrases hold for an image, by evidence
 survey          what many pictures share, and what each has of its own
 calibrations    learning, keeping and using what an encoder's similarities are worth
+remembered      references from the images that are read
 phrase_table    the phrases of all banks with their embeddings
 scorer          similarities of texts with one image, exact in float32
 templates       prompts from custom templates

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from ..banks import NEGATIVE
 from ..embeddings import EmbeddingCache
 from ..errors import RequestError
 from ..evidence import Calibration, ClaimChecker, PhraseEvidence, load_calibration, save_calibration
@@ -15,29 +16,22 @@ from ..progress import Progress
 from ..reading import Reading
 from ..threads import Lazy
 from .phrase_table import PhraseTable
+from .remembered import Remembered
 
 logger = logging.getLogger("interrogator")
 
 
-class EncoderEvidence:
-    """What similarities of an encoder are worth, for phrases and for claims; threads may share it."""
+class Evidence:
+    """What similarities of an encoder are worth during one run, for phrases and for claims; threads may share it."""
 
     def __init__(
-        self, encoder: Callable[[], Encoder], cache: EmbeddingCache | None, matcher: Matcher | None,
-        calibration: Calibration | None,
-    ) -> None:  # fmt: skip
-        """Combine the parts; nothing is read or computed yet.
-
-        Args:
-            encoder: gives the encoder; raises where there is none.
-            cache: a calibration is stored beside the encoder's embeddings in it.
-            matcher: has a voice on claims.
-            calibration: None is the stored one.
-        """
+        self, encoder: Callable[[], Encoder], matcher: Matcher | None, find: Callable[[], Calibration | None]
+    ) -> None:
+        """Nothing is read or computed yet. find: gives the calibration; called once."""
         self._encoder = encoder
-        self._cache = cache
         self._matcher = matcher
-        self._given = calibration
+        self._find = find
+        self._calibration: Lazy[Calibration | None] = Lazy()
         self._of_table: Lazy[PhraseEvidence | None] = Lazy()
         self._checker: Lazy[ClaimChecker] = Lazy()
 
@@ -48,30 +42,92 @@ class EncoderEvidence:
     def checker(self) -> ClaimChecker:
         """What checks claims; made once."""
         return self._checker.get(
-            lambda: ClaimChecker(self._encoder(), self._calibration(self._encoder().identity().width), self._matcher)
+            lambda: ClaimChecker(self._encoder(), self._calibration.get(self._find), self._matcher)
         )
+
+    def _computed(self, table: PhraseTable) -> PhraseEvidence | None:
+        calibration = self._calibration.get(self._find)
+        if calibration is None:
+            logger.warning(
+                "evidence: %s is not calibrated, so the caption of each image shows which phrases are true of it;"
+                " calibrate it once with reference images (interrogator calibrate), or let it learn from the images"
+                " that are read",
+                self._encoder().name,
+            )
+            return None
+        return PhraseEvidence(calibration, table.rows, table.groups(), unstated=table.slot(NEGATIVE))
+
+
+class EncoderEvidence:
+    """What is known of an encoder's similarities, and what is learned of them while it is used; threads may share it.
+
+    A run goes by what was known when it began, so that its results hang on its images alone.
+    """
+
+    def __init__(
+        self, encoder: Callable[[], Encoder], cache: EmbeddingCache | None, matcher: Matcher | None,
+        calibration: Calibration | None, has_references: bool,
+    ) -> None:  # fmt: skip
+        """Combine the parts; nothing is read or computed yet.
+
+        Args:
+            encoder: gives the encoder; raises where there is none.
+            cache: a calibration is stored beside the encoder's embeddings in it.
+            matcher: has a voice on claims.
+            calibration: None is the stored one.
+            has_references: whether images that are read become references, where there is no calibration.
+        """
+        self._encoder = encoder
+        self._cache = cache
+        self._matcher = matcher
+        self._given = calibration
+        self._remembered = Remembered(encoder, cache) if has_references else None
+        self._needs_references: Lazy[bool] = Lazy()
+        self._is_held = False
+        self.now = self._made()
+
+    def begin(self) -> Evidence:
+        """What a run goes by that begins now: what was learned until now counts, unless `hold` was called."""
+        if not self._is_held and self._remembered is not None and self._remembered.has_more_to_say():
+            self.now = self._made()
+        return self.now
+
+    def hold(self) -> None:
+        """Everything from now on is one run."""
+        self._is_held = True
 
     def learn(self, readings: Sequence[Reading]) -> Calibration:
         """Calibrate on readings, use the result from now on, and store it. Raises what `Calibration.of` raises."""
         calibration = learned(readings, self._encoder())
         if self._cache is not None:
             store(calibration, self._cache, self._encoder())
-        self._given, self._of_table, self._checker = calibration, Lazy(), Lazy()
+        self._given, self._needs_references = calibration, Lazy()
+        self.now = self._made()
         return calibration
 
-    def _calibration(self, width: int) -> Calibration | None:
-        return self._given or stored(self._cache, self._encoder(), width)
+    def claim_rows(self, claims: Sequence[str]) -> torch.Tensor:
+        """Unit rows [C, D] of the claims of a caption."""
+        if self._remembered is None:
+            return self._encoder().encode_texts(list(claims))
+        return self._remembered.claim_rows(claims)
 
-    def _computed(self, table: PhraseTable) -> PhraseEvidence | None:
-        calibration = self._calibration(table.rows.width)
-        if calibration is None:
-            logger.warning(
-                "evidence: %s is not calibrated, so the caption of each image shows which phrases are true of it;"
-                " calibrate it once with reference images (interrogator calibrate)",
-                self._encoder().name,
-            )
-            return None
-        return PhraseEvidence(calibration, table.rows, table.groups())
+    def remember(self, readings: Sequence[Reading]) -> None:
+        """Take readings with a caption and an embedding as references, if there is no other calibration."""
+        if self._remembered is None or not any(each.embedding is not None and each.caption for each in readings):
+            return
+        if self._needs_references.get(lambda: self._other() is None):
+            self._remembered.add(readings)
+
+    def _made(self) -> Evidence:
+        return Evidence(self._encoder, self._matcher, self._calibration)
+
+    def _calibration(self) -> Calibration | None:
+        other = self._other()
+        return self._remembered.calibration() if other is None and self._remembered is not None else other
+
+    def _other(self) -> Calibration | None:
+        """The calibration that is not from references: it comes before theirs."""
+        return self._given or stored(self._cache, self._encoder(), self._encoder().identity().width)
 
 
 def learned(readings: Sequence[Reading], encoder: Encoder) -> Calibration:

@@ -19,11 +19,14 @@ from ..ranking import Scores, similarities
 from ..reading import Reading
 from ..taggers import TagRules, join_tags, select_tags
 from .interrogation import Interrogation, RankedPhrase
+from .negative import negative
 from .phrase_table import PhraseTable
 from .precise import precise
 from .prompt_builder import METHODS, PromptBuilder, SearchOptions
 
 logger = logging.getLogger("interrogator")
+
+_BY_EVIDENCE = (Mode.PRECISE, Mode.NEGATIVE)
 
 
 class Composer:
@@ -31,13 +34,19 @@ class Composer:
 
     def __init__(
         self, encoder: Callable[[], Encoder], table: Callable[[Progress | None], PhraseTable], tag_rules: TagRules,
-        evidence: Callable[[Progress | None], PhraseEvidence | None],
+        evidence: Callable[[Progress | None], PhraseEvidence | None], claim_rows: Callable[[Sequence[str]], Tensor],
     ) -> None:  # fmt: skip
-        """encoder, table, evidence: give what only some modes need; they may raise where there is none."""
+        """Combine the parts.
+
+        Args:
+            encoder, table, evidence: give what only some modes need; they may raise where there is none.
+            claim_rows: unit rows [C, D] of claims, by the encoder.
+        """
         self._encoder = encoder
         self._table = table
         self._tag_rules = tag_rules
         self._evidence = evidence
+        self._claim_rows = claim_rows
 
     def compose(self, reading: Reading, mode: Mode, search: SearchOptions, progress: Progress | None) -> Interrogation:
         """The result of a mode for the reading of an image. Raises CaptionError: there is no caption, or no tag."""
@@ -55,12 +64,14 @@ class Composer:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        if mode is Mode.PRECISE and not bool(torch.isfinite(reading.embedding).all()):
+        if mode in _BY_EVIDENCE and not bool(torch.isfinite(reading.embedding).all()):
             raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
         opening = self._fitting(without_stop(caption))
         builder = PromptBuilder(self._encoder(), self._table(progress), reading.embedding, opening, progress)
         if mode is Mode.PRECISE:
-            scored = precise(builder, search, self._evidence(progress))
+            scored = precise(builder, search, self._evidence(progress), self._claim_rows)
+        elif mode is Mode.NEGATIVE:
+            scored = negative(builder, search, self._evidence(progress))
         else:
             scored = METHODS[mode](builder, search)
         phrases = ranked_phrases(builder.table, builder.scores, scored.positions)

@@ -25,13 +25,14 @@ from ..reading import Models, Reading, read
 from ..rows import Rows
 from ..taggers import DEFAULT_RULES, TagRules, select_tags
 from ..threads import Lazy
-from .calibrations import EncoderEvidence
+from .calibrations import EncoderEvidence, Evidence
 from .checks import check_images, learned_checker
 from .completion import check_numbers, complete
 from .composer import Composer, ranked_phrases
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
 from .prompt_builder import SearchOptions
+from .remembered import are_wanted
 from .survey import Compared, Survey
 
 logger = logging.getLogger("interrogator")
@@ -61,6 +62,7 @@ class Interrogator:
         matcher: Matcher | None = None,
         tag_rules: TagRules = DEFAULT_RULES,
         calibration: Calibration | None = None,
+        references: bool | None = None,
     ) -> None:
         """Combine the parts; nothing is computed yet.
 
@@ -75,6 +77,9 @@ class Interrogator:
             tag_rules: which tags hold, and how they read.
             calibration: what similarities are worth in mode precise; None is the one stored for the encoder, see
                 `calibrate`.
+            references: whether the embeddings of the first images and of what their captions claim are kept, beside the
+                cached embeddings, to learn from where there is no calibration; see `remember`. None is yes, unless the
+                environment variable INTERROGATOR_REFERENCES is `off`.
         """
         self.models = Models(captioner, tagger, encoder, matcher)
         self.banks = list(banks)
@@ -82,7 +87,7 @@ class Interrogator:
         self.caption_options = caption_options
         self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
-        self._evidence = EncoderEvidence(lambda: self.encoder, cache, matcher, calibration)
+        self._evidence = EncoderEvidence(lambda: self.encoder, cache, matcher, calibration, are_wanted(references))
 
     @property
     def captioner(self) -> Captioner | None:
@@ -119,17 +124,18 @@ class Interrogator:
             image: a PIL image, a path, a numpy array uint8 [H, W, C], the bytes of a file, or a file object.
             mode: best, fast, classic, caption, negative, tags or precise.
             caption: a description of the image; None lets the captioner write it, "" means no caption.
-            min_phrases: number of chain steps (best, negative) that may lower similarity; more than `max_phrases` means
-                all of them.
-            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, precise
-                12, others 32).
+            min_phrases: number of chain steps (best) that may lower similarity; more than `max_phrases` means all of
+                them.
+            max_phrases: maximum number of phrases; None is the mode's default (classic 3 flavors, precise and negative
+                12, best and fast 32).
             progress: called with (done, total) of the current work, at least about once a second; may raise to cancel.
-            beams: number of prompts that the chain (best, negative) grows side by side; 1 is the greedy chain. N beams
+            beams: number of prompts that the chain (best) grows side by side; 1 is the greedy chain. N beams
                 take N times as long and find a chain at least as similar as the greedy one, which is among them.
             avoid_repeats: skip a phrase (in classic, a flavor) whose words are all in the prompt already.
             min_angle: in degrees; skip a phrase (in classic, a flavor) whose embedding is within this angle of the
                 embedding of one already taken. 0 is off.
-            strictness: share of the accepted phrases that may be false (precise).
+            strictness: share of the accepted phrases that may be false (precise), or how likely a style may still be
+                true (negative).
 
         Raises:
             ImageReadError: the image cannot be read.
@@ -169,11 +175,13 @@ class Interrogator:
         needs = needs_of(chosen, score=score, ask=self.caption_options.ask)
         if self.models.tagger is not None:
             needs |= _TAGGER
+        composer = self._composer(self._evidence.begin())
         results: list[Interrogation] = []
         for start in range(0, len(images), _GROUP):
             group = slice(start, start + _GROUP)
             readings = self.read(images[group], needs, captions=captions[group], progress=progress)
-            results += [self._composer.compose(reading, chosen, search, progress) for reading in readings]
+            results += [composer.compose(reading, chosen, search, progress) for reading in readings]
+            self.remember(readings)
         return results
 
     def read(
@@ -217,7 +225,7 @@ class Interrogator:
         """Make a prompt from the reading of an image; arguments and errors as in `interrogate`."""
         chosen = Mode.of(mode)
         search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle, strictness)
-        return self._composer.compose(reading, chosen, search, progress)
+        return self._composer(self._evidence.now).compose(reading, chosen, search, progress)
 
     def rank(
         self, image: ImageSource, bank: str | None = None, top: int = 10, progress: Progress | None = None
@@ -277,7 +285,7 @@ class Interrogator:
         given = list(captions) if captions is not None else [None] * len(images)
         if len(given) != len(images):
             raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
-        table, evidence = self.table(progress), self.evidence(progress)
+        table, evidence = self.table(progress), self._evidence.begin().of_table(self.table(progress), progress)
         needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
         found = []
         for reading in self.read(images, needs, captions=given, progress=progress):
@@ -292,7 +300,8 @@ class Interrogator:
     def survey(self, strictness: float = STRICTNESS, progress: Progress | None = None) -> Survey:
         """Takes in embeddings of pictures, any number, a few at a time, and compares them; see `compare`."""
         check_numbers(1, strictness)
-        return Survey(self.table(progress), self.encoder, self.evidence(progress), strictness)
+        table = self.table(progress)
+        return Survey(table, self.encoder, self._evidence.begin().of_table(table, progress), strictness)
 
     def compare(
         self, images: Sequence[ImageSource], captions: Sequence[str] | None = None, top: int = 10,
@@ -369,12 +378,12 @@ class Interrogator:
             images = [
                 as_image(image) if hasattr(image, "read") else image for image in images
             ]  # which may be read twice
-            checker = learned_checker(self.claim_checker(), images, captions, self._embedded, progress)
+            checker = learned_checker(self._evidence.begin().checker(), images, captions, self._embedded, progress)
         return check_images(images, captions, checker, self._embedded, progress)
 
     def claim_checker(self) -> ClaimChecker:
         """What checks captions with this encoder and, where there is one, this matcher; made once."""
-        return self._evidence.checker()
+        return self._evidence.now.checker()
 
     def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
         """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
@@ -437,14 +446,31 @@ class Interrogator:
 
     def evidence(self, progress: Progress | None = None) -> PhraseEvidence | None:
         """The odds of the phrases of all banks; None where the encoder has no calibration. Computed once."""
-        return self._evidence.of_table(self.table(progress), progress)
+        return self._evidence.now.of_table(self.table(progress), progress)
+
+    def remember(self, readings: Sequence[Reading]) -> None:
+        """Take readings with a caption and an embedding as references to learn from, as `interrogate_many` does.
+
+        Kept are embeddings in float16, of the image and of what its caption claims: no image and no text. A sample of
+        at most 512 images is stored beside the encoder's cached embeddings, or in memory without a cache. From 20 on,
+        mode precise and checking go by what it shows; each call of `interrogate_many`, and a call of `compose`
+        outside, by what was known when it began. Nothing is kept where the encoder is calibrated or references are
+        switched off.
+        """
+        self._evidence.remember(readings)
+
+    def hold_evidence(self) -> None:
+        """Make everything from now on one run: references that are added count in the next process only."""
+        self._evidence.hold()
 
     def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:
         return self.read(images, _ENCODER, progress=progress)
 
-    @property
-    def _composer(self) -> Composer:
-        return Composer(lambda: self.encoder, self.table, self.tag_rules, self.evidence)
+    def _composer(self, evidence: Evidence) -> Composer:
+        def of_table(progress: Progress | None) -> PhraseEvidence | None:
+            return evidence.of_table(self.table(progress), progress)
+
+        return Composer(lambda: self.encoder, self.table, self.tag_rules, of_table, self._evidence.claim_rows)
 
     def _text_rows(self, texts: PhraseList, progress: Progress | None) -> ListRows:
         """float16 rows [N, D] and notes of texts on the encoder's device, from the cache if there is one."""

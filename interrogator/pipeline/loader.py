@@ -42,6 +42,7 @@ def load(
     checkpoint: str | PathLike[str] | None = None,
     caption_options: CaptionOptions = DEFAULT_OPTIONS,
     tag_rules: TagRules = DEFAULT_RULES,
+    references: bool | None = None,
 ) -> Interrogator:
     """Load models and banks.
 
@@ -58,6 +59,7 @@ def load(
         checkpoint: a weights file for an encoder named by architecture alone.
         caption_options: how captions are decoded.
         tag_rules: which tags of a tagger hold, and how they read.
+        references: whether embeddings of images and captions are kept to learn from; see `Interrogator`.
 
     Raises:
         UnknownModelError, ModelNotFoundError, ModelLoadError, BankError, DeviceError.
@@ -80,6 +82,7 @@ def load(
     return Interrogator(
         models["captioner"], models["encoder"], phrase_banks, embedding_cache(cache_dir), caption_options,
         tagger=models["tagger"], matcher=models["matcher"], tag_rules=tag_rules,
+        references=references,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ..banks import FLAVORS, NEGATIVE, PhraseBank
+from ..banks import NEGATIVE, PhraseBank
 from ..embeddings import ListRows, PhraseList, TokenCache, tokens_at
 from ..errors import BankError
 from ..phrases import Joined, Phrases, Repeated
@@ -113,11 +113,6 @@ class PhraseTable:
     def candidates(self, scores: Scores, positions: Positions | Sequence[int], k: int) -> list[int]:
         """The `k` of `positions`, ascending, with the highest scores, in bank order; the search enforces quotas."""
         return sorted(scores.highest(positions, k))
-
-    def negatives(self, scores: Scores, k: int) -> list[int]:
-        """Candidates for a negative prompt: the `k` flavors least like the image, then the negative bank."""
-        positions = sorted(scores.lowest(self.slot(FLAVORS), k)) + self.slot(NEGATIVE).tolist()
-        return _first_of_each(positions, (self.texts[position] for position in positions))
 
     def _within_quota(self, scores: Scores, positions: Positions) -> Positions:
         """`positions` without those beyond the quota of their bank, best first; exact for any selection by score."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from torch import Tensor
 
 from ..errors import CaptionError
 from ..evidence import Held, PhraseEvidence, claims_of, in_order, probabilities, select
@@ -14,13 +17,17 @@ from .prompt_builder import PromptBuilder, ScoredPrompt, SearchOptions
 NO_PHRASES, UNCALIBRATED = "no_phrases", "uncalibrated"
 
 
-def precise(builder: PromptBuilder, search: SearchOptions, evidence: PhraseEvidence | None) -> ScoredPrompt:
+def precise(
+    builder: PromptBuilder, search: SearchOptions, evidence: PhraseEvidence | None,
+    encode: Callable[[Sequence[str]], Tensor],
+) -> ScoredPrompt:  # fmt: skip
     """The caption and the phrases whose evidence passes, in the order in which people write prompts.
 
     Args:
         search: its `strictness` is the share of the accepted phrases that may be false.
         evidence: of the phrases of the table; None where there are no reference images. Then the claims of the
             image's own caption show what is similar enough, and without a caption no phrase is taken.
+        encode: unit rows [C, D] of claims, by the encoder of the table.
 
     Raises:
         CaptionError: there is no caption, and no phrase with enough evidence.
@@ -28,7 +35,7 @@ def precise(builder: PromptBuilder, search: SearchOptions, evidence: PhraseEvide
     table, caption = builder.table, builder.caption
     remarks = () if evidence is not None else (UNCALIBRATED,)
     claims = claims_of(caption)
-    claim_rows = builder.encoder.encode_texts(claims) if claims else table.embeddings([])  # [C, D]
+    claim_rows = encode(claims) if claims else table.embeddings([])  # [C, D]
     if evidence is None and claims:
         similar = similarities(builder.embedding, claim_rows).tolist()
         evidence = evidence_of_picture(table, builder.scores, similar)

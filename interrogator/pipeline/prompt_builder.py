@@ -36,16 +36,17 @@ _BLOCK = 512
 class SearchOptions:
     """How many phrases a mode takes, how widely it searches, and which phrases it skips.
 
-    Repeats are skipped among the phrases of best, fast and negative and the flavors of classic; words of the caption
+    Repeats are skipped among the phrases of best and fast and the flavors of classic; words of the caption
     count as used. The other slots of classic are always filled: there is one best medium.
 
     Attributes:
-        min_phrases: number of chain steps (best, negative) that may lower similarity.
+        min_phrases: number of chain steps (best) that may lower similarity.
         max_phrases: maximum number of phrases.
         beams: number of prompts that the chain grows side by side; 1 is greedy.
         avoid_repeats: skip a phrase whose words are all in the prompt already.
         min_angle: in degrees; skip a phrase whose embedding is within this angle of one taken. 0 is off.
-        strictness: share of the accepted phrases that may be false (precise).
+        strictness: share of the accepted phrases that may be false (precise), or how likely a style may still be true
+            (negative).
     """
 
     min_phrases: int
@@ -148,7 +149,7 @@ class PromptBuilder:
         """The most similar of caption, classic, fast and a chain grown phrase by phrase."""
         pool = self.table.candidates(self.scores, self.table.merged, POOL)
         start = Chain(self.caption, self.similarity(self.caption) if self.caption else 0.0)
-        prompts = [self.classic(search), self.fast(search), self._grown(start, pool, search, sign=1)]
+        prompts = [self.classic(search), self.fast(search), self._grown(start, pool, search)]
         if self.caption:
             prompts.insert(0, ScoredPrompt(self.caption, start.score))
         prompts = [scored for scored in prompts if scored.prompt]
@@ -158,18 +159,8 @@ class PromptBuilder:
         index = first_best(scores)
         return ScoredPrompt(prompts[index].prompt, float(scores[index]), prompts[index].positions)
 
-    def negative(self, search: SearchOptions) -> ScoredPrompt:
-        """The prompt least like the image, from flavors and the negative bank, without the caption."""
-        pool = self.table.negatives(self.scores, POOL)
-        if not pool:
-            raise RequestError("mode negative needs the bank negative or a bank of flavors")
-        scored = self._grown(Chain("", 0.0), pool, search, sign=-1)
-        if not scored.prompt:
-            raise RequestError("the limits allow no phrase, so no negative prompt: raise max_phrases or the quotas")
-        return scored
-
-    def _grown(self, start: Chain, pool: Sequence[int], search: SearchOptions, sign: int) -> ScoredPrompt:
-        """A chain of the phrases at `pool`; `sign` -1 searches for the least similar prompt."""
+    def _grown(self, start: Chain, pool: Sequence[int], search: SearchOptions) -> ScoredPrompt:
+        """A chain of the phrases at `pool`."""
         table = self.table
         at = dict(zip(table.texts_at(pool), pool, strict=True))
         if isinstance(self.encoder, TokenCache) and (known := table.tokens(pool)):
@@ -177,7 +168,7 @@ class PromptBuilder:
         candidates = {p: Candidate(text, table.banks[p].name, table.banks[p].quota) for text, p in at.items()}
         repeats = self._repeats(pool, search)
         steps = StickyProgress(self.progress) if self.progress else None
-        score = Scorer(self.encoder, self.embedding, sign, steps.again if steps else None)
+        score = Scorer(self.encoder, self.embedding, steps.again if steps else None)
 
         def fresh(chain: Chain, left: Sequence[Candidate]) -> list[Candidate]:
             taken = [at[candidate.text] for candidate in chain.taken]
@@ -187,7 +178,7 @@ class PromptBuilder:
             start, list(candidates.values()), score, self.encoder.fits, search.min_phrases, search.max_phrases,
             search.beams, fresh if search.skips_repeats else None, steps,
         )  # fmt: skip
-        return ScoredPrompt(chain.prompt, sign * chain.score, tuple(at[taken.text] for taken in chain.taken))
+        return ScoredPrompt(chain.prompt, chain.score, tuple(at[taken.text] for taken in chain.taken))
 
     def _top(self, positions: Positions, search: SearchOptions, taken: Sequence[int] = ()) -> list[int]:
         """The `max_phrases` most similar of `positions`, most similar first, within quotas and without repeats.
@@ -251,5 +242,4 @@ METHODS: dict[Mode, Callable[[PromptBuilder, SearchOptions], ScoredPrompt]] = {
     Mode.CLASSIC: PromptBuilder.classic,
     Mode.FAST: PromptBuilder.fast,
     Mode.BEST: PromptBuilder.best,
-    Mode.NEGATIVE: PromptBuilder.negative,
 }

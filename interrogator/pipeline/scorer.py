@@ -27,11 +27,10 @@ class Scorer:
     therefore recomputed in float32 from the weights as loaded, so the choice is the float32 one.
     """
 
-    def __init__(self, encoder: Encoder, embedding: Tensor, sign: int = 1, progress: Progress | None = None) -> None:
-        """Score by `sign` times the cosine with `embedding` [D]; -1 searches for the least similar."""
+    def __init__(self, encoder: Encoder, embedding: Tensor, progress: Progress | None = None) -> None:
+        """Score by the cosine with `embedding` [D]."""
         self.encoder = encoder
         self.embedding = embedding
-        self.sign = sign
         self._progress = progress
         self._reduced = encoder.dtype != torch.float32
         # An encoder that computes in float32 is never asked for another dtype.
@@ -40,7 +39,7 @@ class Scorer:
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Exact scores [N] of texts."""
         rows = self.encoder.encode_texts(list(texts), self._progress, self._exact)  # [N, D]
-        return self.sign * similarities(self.embedding, rows)
+        return similarities(self.embedding, rows)
 
     def __call__(self, prompt: str, phrases: Sequence[str], best: int = 1) -> Tensor:
         """Scores [N] of `f"{prompt}, {phrase}"` for each phrase, or of the phrase alone if the prompt is empty.
@@ -48,7 +47,7 @@ class Scorer:
         The `best` highest scores, and all that tie with them, are exact and higher than all others.
         """
         rows = self.encoder.encode_continuations(prompt, phrases, self._progress)  # [N, D]
-        scores = self.sign * similarities(self.embedding, rows)
+        scores = similarities(self.embedding, rows)
         if not self._reduced or not len(phrases):
             return scores
         return self._settled(prompt, phrases, scores.cpu(), best)
@@ -65,7 +64,7 @@ class Scorer:
             rows = self.encoder.encode_continuations(
                 prompt, [phrases[position] for position in positions.tolist()], self._progress, self._exact
             )  # [n, D]
-            exact[positions] = self.sign * similarities(self.embedding, rows).cpu()
+            exact[positions] = similarities(self.embedding, rows).cpu()
             known = ~exact.isnan()
             errors = rough[known] - exact[known]
             middle = errors.median()  # the error common to all, from the prompt they share

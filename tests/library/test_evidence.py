@@ -28,7 +28,7 @@ from interrogator.evidence import (
     select,
 )
 from interrogator.evidence.calibration_file import FILE_NAME
-from interrogator.evidence.logistic import fit, log_odds, sigmoid
+from interrogator.evidence.logistic import fit, fit_claimed, log_odds, sigmoid
 from interrogator.evidence.words import contradicts, says
 from interrogator.rows import Rows
 
@@ -93,9 +93,31 @@ class TestCalibration:
             world = World(seed, images=600)
             evidence = world.evidence()
             odds, true = world.odds(evidence), world.true[100:]
-            for strictness in (0.05, 0.2):
+            for strictness in (0.01, 0.05, 0.2):
                 accepted = odds >= evidence.level(strictness)
                 assert strictness / 2.5 < (accepted & ~true).sum() / accepted.sum() < strictness * 2.5
+
+    def test_wrong_captions_cost_little(self) -> None:
+        world = World(images=600)
+        similarity, true = (world.images[300:] @ world.texts.T).numpy(), world.true[300:]
+        captions = list(world.captions[:300])
+        captions[::5] = [*captions[5::5], captions[0]]  # one in five belongs to another image
+        clean = Calibration.of(world.images[:300], world.captions[:300], world.encode)
+        noisy = Calibration.of(world.images[:300], captions, world.encode)
+        assert noisy.slope > 0.8 * clean.slope
+        accepted = noisy.log_ratio(similarity, noisy.bias(world.texts)) > 3
+        assert (accepted & ~true).sum() < 0.05 * accepted.sum() and (accepted & true).sum() > 0.8 * true.sum()
+
+    def test_captions_in_any_order_are_refused(self) -> None:
+        world = World()
+        with pytest.raises(RequestError, match="belong to the images"):
+            Calibration.of(world.images[:100], [*world.captions[50:100], *world.captions[:50]], world.encode)
+
+    def test_no_phrase_of_a_prompt_is_much_more_doubtful_than_the_strictness(self) -> None:
+        evidence = World().evidence()
+        for strictness in (0.01, 0.05, 0.2):
+            doubt = 1 - float(sigmoid(np.array(evidence.least(strictness))))
+            assert doubt <= min(4 * strictness, 0.5) + 1e-6
 
     def test_a_stricter_reader_accepts_no_more(self) -> None:
         evidence = World().evidence()
@@ -208,6 +230,25 @@ class TestLogistic:
         features = np.array([[0.0], [0.1], [0.9], [1.0]])
         weights = fit(features, np.array([False, False, True, True]))
         assert np.isfinite(weights).all() and weights[0] > 0
+
+    def test_what_is_not_claimed_may_be_true(self) -> None:
+        rng = np.random.default_rng(0)
+        true = np.arange(20_000) < 1_000
+        values = rng.normal(size=20_000) + 4 * true
+        claimed = true & (rng.random(20_000) < 0.4) | (rng.random(20_000) < 0.002)
+        (slope, intercept), share = fit_claimed(values[:, None], claimed, np.ones(20_000))
+        assert slope == pytest.approx(4, rel=0.2) and -intercept / slope == pytest.approx(2, abs=0.2)
+        assert share == pytest.approx(true[claimed].mean(), abs=0.03)
+
+    def test_an_example_counts_as_often_as_it_is_there(self) -> None:
+        rng = np.random.default_rng(1)
+        values, claimed = rng.normal(size=300), np.arange(300) < 60
+        values += 2 * claimed
+        numbers = rng.integers(1, 4, 300)
+        once, _ = fit_claimed(values[:, None], claimed, numbers.astype(np.float64))
+        again = np.repeat(np.arange(300), numbers)
+        several, _ = fit_claimed(values[again][:, None], claimed[again], np.ones(len(again)))
+        assert once == pytest.approx(several, rel=1e-3)
 
     def test_kinds_count_alike_however_many_there_are(self) -> None:
         rng = np.random.default_rng(0)

@@ -39,7 +39,7 @@ LAYERS = (
         "captioners.named_prompts", "captioners.sample_keys", "captioners.answers", "captioners.endpoint.address",
         "captioners",
     ),
-    ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain"),
+    ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain", "metadata"),
     ("models", "markers"),
     ("registry", "taggers", "evidence", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip", "captioners.endpoint", "captioners.chat"),
@@ -48,6 +48,7 @@ LAYERS = (
     ("pipeline",),
     ("dataset",),
     ("demo",),
+    ("evaluation",),
     ("cli",),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -40,8 +40,8 @@ class Noisy:
         return torch.from_numpy(np.stack([values, np.sqrt(1 - values**2)], axis=1)).float()
 
 
-def scored(subject: Noisy, best: int, sign: int = 1) -> Tensor:
-    scorer = Scorer(subject, EAST, sign)  # type: ignore[arg-type]
+def scored(subject: Noisy, best: int) -> Tensor:
+    scorer = Scorer(subject, EAST)  # type: ignore[arg-type]
     return scorer("a cat", [str(number) for number in range(len(subject.cosines))], best)
 
 
@@ -50,20 +50,19 @@ def scored(subject: Noisy, best: int, sign: int = 1) -> Tensor:
     count=st.integers(1, 400),
     best=st.integers(1, 8),
     shift=st.floats(-2e-3, 2e-3),
-    sign=st.sampled_from([1, -1]),
     levels=st.sampled_from([0, 3]),
 )
 @settings(max_examples=200)
 def test_the_best_are_the_float32_best_whatever_the_noise(
-    seed: int, count: int, best: int, shift: float, sign: int, levels: int
+    seed: int, count: int, best: int, shift: float, levels: int
 ) -> None:
     rng = np.random.default_rng(seed)
     cosines = rng.normal(0.25, 1.5e-3, count)
     if levels:  # many ties
         cosines = np.round(cosines, levels)
     subject = Noisy(cosines, shift + rng.normal(0, 5e-4, count))
-    scores = scored(subject, best, sign).numpy()
-    exact = sign * torch.from_numpy(cosines).float().numpy()
+    scores = scored(subject, best).numpy()
+    exact = torch.from_numpy(cosines).float().numpy()
     order = np.argsort(-exact, kind="stable")
     chosen = order[: min(best, count)]
     last = exact[chosen[-1]]
@@ -128,8 +127,7 @@ def test_chains_in_reduced_precision_are_those_of_float32(make: str, dtype: torc
 
 @pytest.mark.models
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("mode", ["best", "negative"])
-def test_prompts_in_bfloat16_are_those_of_float32_for_the_same_image_embedding(mode: str) -> None:
+def test_prompts_in_bfloat16_are_those_of_float32_for_the_same_image_embedding() -> None:
     full, rough = pair("autocast", torch.bfloat16)
     banks = [PhraseBank.from_phrases("flavors", some_phrases(12))]
     rough.embed = full.embed  # type: ignore[method-assign]
@@ -137,7 +135,7 @@ def test_prompts_in_bfloat16_are_those_of_float32_for_the_same_image_embedding(m
     table = one.table()
     other._table.get(lambda: table)  # rows in bfloat16 would rank otherwise: the promise is about the chain
     for image in pictures(3):
-        expected = one.interrogate(image, mode=mode, caption="a cat")
-        got = other.interrogate(image, mode=mode, caption="a cat")
+        expected = one.interrogate(image, mode="best", caption="a cat")
+        got = other.interrogate(image, mode="best", caption="a cat")
         assert got.prompt == expected.prompt
         assert got.similarity == pytest.approx(expected.similarity, abs=1e-5)

@@ -20,7 +20,6 @@ from interrogator.banks import saved_lists
 from interrogator.embeddings import ListRows, PhraseList
 from interrogator.phrases import Phrases
 from interrogator.pipeline.phrase_table import PhraseTable
-from interrogator.ranking import top_k
 from interrogator.rows import Rows
 
 from .bare_models import BareEncoder, rows_of
@@ -93,17 +92,6 @@ def test_indices_go_bank_after_bank() -> None:
 
 def test_a_phrase_counts_for_its_first_bank_and_negative_ones_do_not() -> None:
     assert table_of(*BANKS).merged.tolist() == [0, 1, 2, 3, 5, 6, 7, 9]
-
-
-def test_negative_phrases_follow_the_flavors_least_like_the_image_each_once() -> None:
-    table = table_of(*BANKS)
-    embedding = rows_of(["neon"])[0]
-    positions = table.negatives(table.scores(embedding), 3)
-    flavors = top_k(-table.scores(embedding).at(table.slot("flavors")), 3)
-    expected = [*sorted(4 + position for position in flavors), 10, 11, 12, 13]
-    texts = [table.texts[position].casefold() for position in expected]
-    assert positions == [position for number, position in enumerate(expected) if texts[number] not in texts[:number]]
-    assert 7 not in positions, "it is the picture"
 
 
 def test_embeddings_and_scores_are_those_of_the_phrases() -> None:

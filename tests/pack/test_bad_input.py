@@ -278,13 +278,13 @@ def test_no_prompt_is_ever_empty(pack: Pack, demo: Demo, creatures: list[Image.I
 
 
 def test_no_negative_prompt_is_ever_empty(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
-    """Nothing may be taken, by number or by quota; or whatever there is would be more like the image."""
+    """Nothing may be taken, by number or by quota; or whatever there is would be true of the image."""
     node, given = pack.nodes["InterrogatorNegative"], {"image": images(creatures[:1]), "encoder": demo.encoder}
     said(lambda: run(node, banks=demo.banks, max_phrases=Listed([0]), **given))
-    said(lambda: run(node, banks=demo_banks(pack, quota="flavors: 0, negative: 0"), **given))
+    said(lambda: run(node, banks=demo_banks(pack, quota="mediums: 0, movements: 0, negative: 0"), **given))
     caption = run(pack.nodes["InterrogatorCaption"], image=given["image"], captioner=demo.captioner)[0][0]
     alike = demo_banks(pack, file="", lines=caption)
-    advanced = {"mode": "negative", "mode.min_phrases": 0, "banks": alike, **given}
+    advanced = {"mode": "negative", "banks": alike, **given}
     try:
         assert all(run(pack.nodes["InterrogatorAdvanced"], **advanced)[0])
     except pack.library.RequestError:
@@ -292,7 +292,7 @@ def test_no_negative_prompt_is_ever_empty(pack: Pack, demo: Demo, creatures: lis
 
 
 def test_banks_that_a_mode_has_no_use_for(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
-    """Negative prompts are made of flavors and the bank `negative`."""
+    """Negative prompts are made of mediums, movements and the bank `negative`."""
     banks = demo_banks(pack, file="", sites=True)
     given = {"image": images(creatures[:1]), "encoder": demo.encoder, "banks": banks}
     said(lambda: run(pack.nodes["InterrogatorNegative"], **given), "negative")

@@ -108,19 +108,7 @@ def test_cancel_comes_out_of_every_node(
         assert comfyui.management.interrupts_after is None and not comfyui.management.interrupted
 
 
-def test_cancel_between_the_prompt_and_the_negative_prompt(
-    pack: Pack, comfyui: ComfyUI, creatures: list[Image.Image]
-) -> None:
-    node, given = pack.nodes["InterrogatorImage"], {"image": images(creatures[:1]), "preset": "demo", "mode": "fast"}
-    comfyui.progress.shown.clear()
-    run(node, **given)
-    comfyui.management.interrupts_after = 2 * len(comfyui.progress.shown) + 1  # the bar asks, too
-    with pytest.raises(comfyui.management.InterruptProcessingException):
-        run(node, negative=True, **given)
-    assert all(run(node, negative=True, **given)[2])
-
-
-@pytest.mark.parametrize("mode", ["best", "fast", "classic", "caption", "negative"])
+@pytest.mark.parametrize("mode", ["precise", "best", "fast", "classic", "caption", "negative"])
 def test_the_bar_reaches_its_end(
     pack: Pack, demo: Demo, comfyui: ComfyUI, creatures: list[Image.Image], mode: str
 ) -> None:

@@ -221,8 +221,8 @@ def test_brackets_are_escaped_unless_that_is_switched_off(pack: Pack, demo: Demo
 
 
 def test_brackets_in_negative_prompts_are_escaped_too(pack: Pack, demo: Demo, creatures: list[Image.Image]) -> None:
-    banks = demo_banks(pack, file="", lines="a cat (sleeping)\na dog (running)")
-    given = {"image": images(creatures[:1]), "encoder": demo.encoder, "banks": banks}
+    faults = pack.library.PhraseBank.from_phrases("negative", ["a cat (sleeping)", "a dog (running)"])
+    given = {"image": images(creatures[:1]), "encoder": demo.encoder, "banks": Listed([[faults]])}
     node = pack.nodes["InterrogatorNegative"]
     assert r"\(" in run(node, **given)[0][0]
     assert "\\" not in run(node, **given, escape=False)[0][0]

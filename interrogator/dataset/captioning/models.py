@@ -55,7 +55,7 @@ class Models:
         self, settings: Settings, captioner: Captioner | None = None, encoder: Encoder | None = None,
         banks: Sequence[PhraseBank] = (), cache: EmbeddingCache | None = None, *, tagger: Tagger | None = None,
         matcher: Matcher | None = None, reranker: Encoder | None = None, pool: ModelPool | None = None,
-        needs: Needs | None = None,
+        needs: Needs | None = None, references: bool | None = None,
     ) -> None:  # fmt: skip
         """Put loaded models together.
 
@@ -65,6 +65,7 @@ class Models:
             reranker: a second encoder, for quality laion-coco.
             pool: who moves the models; None leaves them where they are.
             needs: roles that have to be there; None are those that the settings need.
+            references: as of `Interrogator`; what a run learns counts in the next one.
 
         Raises RequestError: a model is missing, or the captioner cannot do what is asked.
         """
@@ -72,13 +73,14 @@ class Models:
         self.roles = Roles(settings, captioner, tagger, encoder, matcher, reranker, pool or ModelPool(), needs)
         self.prepare = self.roles.prepare
         self.banks = list(banks)
-        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher)
+        self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher, references=references)
         self._evidence = EvidenceFields(settings, self.roles, self._interrogator)
 
     @classmethod
     def load(
         cls, settings: Settings, device: str = "auto", download: bool = False,
         cache_dir: str | PathLike[str] | None = None, progress: Progress | None = None, only: Needs | None = None,
+        references: bool | None = None,
     ) -> Models:  # fmt: skip
         """Load what the settings need, as `interrogator.load` does, and raise what it raises.
 
@@ -104,7 +106,10 @@ class Models:
             block = (*settings.block, *settings.rules.forbidden)
             names_or_paths, artists = settings.banks or row.banks, cast("Artists", settings.artists)
             banks = load_banks(names_or_paths, block, settings.quota, artists, settings.without_banks)
-        return cls(settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, needs=frozenset(names), **models)
+        return cls(
+            settings, banks=banks, cache=embedding_cache(cache_dir), pool=pool, needs=frozenset(names),
+            references=references, **models,
+        )  # fmt: skip
 
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
@@ -128,6 +133,9 @@ class Models:
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
         if self.settings.image_model:
             results = [with_encoder_texts(result, self.settings) for result in results]
+        if any(reading.embedding is not None for reading in readings):
+            self.roles.use("encoder")
+            self._interrogator.remember(readings)
         return [result.escaped() for result in results] if self.settings.escape else results
 
     def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:

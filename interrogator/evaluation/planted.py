@@ -1,4 +1,4 @@
-"""A planted world: embeddings with a modality gap, hubs and unequal base rates, whose truth is known. NumPy only."""
+"""A planted world: embeddings with a modality gap, hubs and unequal base rates, whose truth is known. Takes seconds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from ..evidence import Calibration
 
 Values = npt.NDArray[np.float32]
 Truth = npt.NDArray[np.bool_]
@@ -73,6 +76,16 @@ def f1_of_top(scores: Values, true: Truth, number: int) -> float:
     chosen = np.zeros_like(true)
     np.put_along_axis(chosen, np.argsort(-scores, axis=1, kind="stable")[:, :number], True, axis=1)
     return float(2 * (chosen & true).sum() / (chosen.sum() + true.sum()))
+
+
+def calibrated(world: Planted) -> Calibration:
+    """The calibration of a planted world, from its references and what their captions claim."""
+    captions = [", ".join(f"claim{number}" for number in np.flatnonzero(row)) for row in world.claimed]
+    return Calibration.of(
+        torch.from_numpy(world.references),
+        captions,
+        lambda texts: torch.from_numpy(world.claims[[int(text.removeprefix("claim")) for text in texts]]),
+    )
 
 
 def _unit(rows: npt.NDArray[np.float64]) -> Values:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from interrogator.demo import Creature, parse_caption
-from interrogator.demo.attributes import BACKGROUNDS, COLORS, FEATURES, KINDS, MEDIUMS
-from interrogator.demo.training.texts import FALSE_OF_ALL, TRUE_OF_ALL, Claim, claims_of
-from interrogator.demo.training.words import ALWAYS_TRUE, MEDIUM_NAMES, MOVEMENTS, QUALITIES
+from ..demo.attributes import BACKGROUNDS, COLORS, FEATURES, KINDS, MEDIUMS, Creature, parse_caption
+from ..demo.training.texts import FALSE_OF_ALL, TRUE_OF_ALL, Claim, claims_of
+from ..demo.training.words import ALWAYS_TRUE, MEDIUM_NAMES, MOVEMENTS, QUALITIES
 
 # Words in which banks of a larger world say what is true of a medium; and what is true of every creature.
 _SAME_MEDIUM = {
