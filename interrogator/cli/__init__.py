@@ -9,7 +9,7 @@
     answers          pictures in groups through models, for prompt, rank and tag
     captioned        pictures with their captions through models, for check and complete
     image_captions   the captions that lie beside pictures, or in them
-    prompt, rank, tag, check, complete, caption, calibrate, banks, cache, models
+    prompt, rank, tag, check, complete, common, caption, calibrate, banks, cache, models
     demo             and demo_page, its page
     bench            on pictures; bench_worlds, on what is drawn; bench_page, its page; bench_options
     tables           tables of figures

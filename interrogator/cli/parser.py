@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("tag", "list the tags of each image", _tag),
         ("check", "say which claims of a caption each image does not support", _check),
         ("complete", "list what each image shows and its caption lacks", _complete),
+        ("common", "list what images share and what each has of its own", _common),
         ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
         ("bench", "measure prompts on pictures whose true prompts are known", _bench),
         ("banks", "list, show or check phrase banks", _banks),
@@ -68,7 +69,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
-    text_options.add_options(parser)
+    text_options.add_options(parser, "print the text for each text encoder of this image model, a line each")
     add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
@@ -158,6 +159,30 @@ def _complete(parser: argparse.ArgumentParser) -> None:
     options.add_bank_options(parser)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("complete", "complete"))
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="N", help="at most N phrases in common and per image (default: 10)"
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.9, metavar="X",
+        help="share of the images from which on a phrase is common (default: 0.9)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strictness", type=float, default=STRICTNESS, metavar="X",
+        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
+    )  # fmt: skip
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_encoder(models)
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    options.add_bank_options(parser)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("common", "common"))
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:

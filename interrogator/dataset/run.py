@@ -34,6 +34,7 @@ from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .survey import Surveyor, settled_overview
 from .targets import Originals, Rejected, Target, open_target
 from .worker import WRITE, Captions, NullWriter, Worker
 
@@ -334,6 +335,10 @@ class Run:
             writer = loader_for(models, WRITE in work)()
             if not self._files.add_models(described(writer)):
                 logger.warning("this run began with other weights; see run.json")
+            if self.settings.compares:
+                overview = settled_overview(self._context, left, writer, watched, threads)
+                if isinstance(writer, Surveyor):
+                    writer.compare_with(overview)
             worker.work(left, writer, threads)
 
 

@@ -6,6 +6,7 @@ references        References: the embeddings of pictures and of what their capti
 reference_files   references on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
+overview          Overview: how many pictures each phrase holds for
 selection         which of the phrases that hold a prompt states, and in which order
 additions         which phrases add to a caption, and how much
 words             words that exclude each other, and what a caption says already
@@ -25,6 +26,7 @@ from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .dropping import without_claims
 from .logistic import log_odds
+from .overview import COMMON, Overview
 from .phrase_evidence import USUAL, PhraseEvidence, probabilities
 from .reference_files import ReferenceFolder, clear_references, count_references
 from .references import MOST_CLAIMS, References
@@ -32,6 +34,7 @@ from .selection import SAME_ANGLE, Held, in_order, select
 from .words import claims_of
 
 __all__ = [
+    "COMMON",
     "MAX_REFERENCES",
     "MIN_REFERENCES",
     "MOST_CLAIMS",
@@ -44,6 +47,7 @@ __all__ = [
     "ClaimChecker",
     "ClaimText",
     "Held",
+    "Overview",
     "PhraseEvidence",
     "ReferenceFolder",
     "References",
