@@ -16,6 +16,7 @@ from benchmarks.works import sides
 from interrogator import Interrogator, PhraseBank, Reading, load, load_banks
 from interrogator.demo import Creature, creature
 from interrogator.evidence import Calibration
+from interrogator.modes import STRICTNESS as DEFAULT_STRICTNESS
 from interrogator.reading import Candidate
 
 FIRST_SEEDS = (2_000_000, 2_100_000, 2_200_000)
@@ -66,8 +67,8 @@ def run(task: Task) -> Result:
         own = {text for bank in demo.banks for text in bank.phrases}
         for captioned in (True, False):
             _add_modes(result, ci, own, drawn, task, captioned, real)
-        if not real:
-            _add_accepted(result, ci, own, drawn)
+        _add_accepted(result, ci, own, drawn, real)
+        _add_stated(result, ci, own, drawn, task.sizes.creatures // (3 if real else 1), real)
     _add_planted(result, task)
     result.notes.append(
         f"Creatures: {task.sizes.creatures} unseen ones and as many of combinations held out of training for each of"
@@ -78,8 +79,8 @@ def run(task: Task) -> Result:
     )
     result.notes.append(
         "A prompt states the likeliest of the phrases that are accepted, at most one of those that say the same or"
-        " exclude each other, and none that is more likely false than true; so it has fewer false ones than the"
-        " strictness, which is the share among those accepted."
+        " exclude each other, and none that is likelier false than four times the strictness, or than true; so it has"
+        " fewer false ones than the strictness, which is the share among those accepted."
     )
     return result
 
@@ -114,7 +115,7 @@ def _add_modes(
     precise = _judge(ci, "precise", own, drawn, task.sizes.creatures, captioned)
     # With thousands of phrases a chain takes seconds a picture.
     best = _judge(ci, "best", own, drawn, max(1, task.sizes.best_creatures // (6 if real else 1)), captioned)
-    world = "demo and real banks" if real else "demo banks"
+    world = _world(real)
     caption = "own caption" if captioned else "no caption"
     for name, figure in FIGURES.items():
         value, theirs = figure(precise), figure(best)
@@ -129,14 +130,15 @@ def _add_modes(
 
 
 def _judge(
-    ci: Interrogator, mode: str, own: set[str], drawn: Sequence[_Drawn], most: int, captioned: bool
-) -> list[Judged]:
+    ci: Interrogator, mode: str, own: set[str], drawn: Sequence[_Drawn], most: int, captioned: bool,
+    strictness: float = DEFAULT_STRICTNESS,
+) -> list[Judged]:  # fmt: skip
     found = []
     for group in drawn:
         for reading, truth in list(zip(group.readings, group.truths, strict=True))[:most]:
             caption = reading.caption if captioned else ""
             told = Reading((Candidate(caption),), None, reading.embedding)
-            made = ci.compose(told, mode)
+            made = ci.compose(told, mode, strictness=strictness)
             phrases = {phrase.text: phrase.text in own for phrase in made.phrases}
             true = sum(is_true(text, truth, of_demo) for text, of_demo in phrases.items())
             facts = facts_stated(truth, phrases, caption)
@@ -144,7 +146,26 @@ def _judge(
     return found
 
 
-def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[_Drawn]) -> None:
+def _add_stated(
+    result: Result, ci: Interrogator, own: set[str], drawn: Sequence[_Drawn], most: int, real: bool
+) -> None:
+    """The share of false phrases among those that prompts state at each strictness."""
+    for strictness in STRICTNESS:
+        found = [
+            each for captioned in (True, False)
+            for each in _judge(ci, "precise", own, drawn, most, captioned, strictness)
+        ]  # fmt: skip
+        share = 1 - _share(found, "true", "phrases")
+        row = f"share of false phrases in prompts at strictness {strictness}: {_world(real)}"
+        count = sum(each.phrases for each in found)
+        result.rows.append(Row(row, f"at most {strictness:g}", f"{share:.4f} of {count}", share <= strictness))
+
+
+def _world(real: bool) -> str:
+    return "demo and real banks" if real else "demo banks"
+
+
+def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[_Drawn], real: bool) -> None:
     """The share of false phrases among those accepted at each strictness, beside the share that was stated."""
     table, evidence = ci.table(), ci.evidence()
     assert evidence is not None
@@ -161,7 +182,7 @@ def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequen
                 count += len(texts)
                 wrong += sum(not is_true(text, truth, text in own) for text in texts)
         share = wrong / max(count, 1)
-        row = f"share of false phrases among those accepted at strictness {strictness}: demo banks"
+        row = f"share of false phrases among those accepted at strictness {strictness}: {_world(real)}"
         asked = f"{strictness / 2:g} to {strictness * 2:g}"
         reached = strictness / 2 <= share <= strictness * 2
         result.rows.append(Row(row, f"within {asked}", f"{share:.4f} of {count}", reached))

@@ -53,8 +53,8 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "angle": {
         "low": r"low[- ]angle|worm's[- ]eye|(?<!lit )(?<!lightbox )from below",
         "level": r"eye[- ]level",
-        "high": r"high[- ]angle|bird's[- ]eye|(?<!lit )(?<!light )from above|top[- ]down|overhead (?:view|shot)|flat[- ]lay"
-        r"|aerial(?! perspective)",
+        "high": r"high[- ]angle|bird's[- ]eye|(?<!lit )(?<!light )from above|top[- ]down|overhead (?:view|shot)"
+        r"|flat[- ]lay|aerial(?! perspective)",
     },
     "format": {
         "upright": r"portrait (?:orientation|format)|vertical (?:format|scroll|composition)",
@@ -68,7 +68,8 @@ _ANSWERS: dict[str, dict[str, str]] = {
     },
     "depth of field": {
         "deep": r"deep focus|everything sharp|from front to back",
-        "shallow": r"shallow depth of field|shallow focus|bokeh|(?:background|foreground) blur|blurr(?:ed|y) background",
+        "shallow": r"shallow depth of field|shallow focus|bokeh|(?:background|foreground) blur"
+        r"|blurr(?:ed|y) background",
     },
     "finish": {"matte": r"matte (?:finish|print|paper|edit)", "glossy": r"glossy (?:finish|print|paper)"},
     "spirits": {
