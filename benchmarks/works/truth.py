@@ -63,7 +63,7 @@ def run(task: Task) -> Result:
     demo = load("demo", device="cpu", cache_dir=task.scratch)
     drawn = [_draw(demo, seed, held_out, task) for seed in FIRST_SEEDS for held_out in (False, True)]
     for real in (False, True):
-        ci = _with_banks(demo, real, task.sizes.list_lines)
+        ci = with_banks(demo, real, task.sizes.list_lines)
         own = {text for bank in demo.banks for text in bank.phrases}
         for captioned in (True, False):
             _add_modes(result, ci, own, drawn, task, captioned, real)
@@ -99,7 +99,7 @@ def _draw(ci: Interrogator, first_seed: int, held_out: bool, task: Task) -> _Dra
     return _Drawn(readings, [truth for _, truth in pairs])
 
 
-def _with_banks(demo: Interrogator, real: bool, most: int | None) -> Interrogator:
+def with_banks(demo: Interrogator, real: bool, most: int | None) -> Interrogator:
     """The demo models with the demo banks, and with the real ones beside them, of which `most` phrases each."""
     banks = {bank.name: bank for bank in demo.banks}
     if real:
