@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import interrogator
-from interrogator import Interrogator, PhraseBank, Reading, RequestError
+from interrogator import Interrogator, ModelError, PhraseBank, Reading, RequestError
 from interrogator.cli import main
 from interrogator.demo import Creature
 from interrogator.demo.training.words import ALWAYS_TRUE, MEDIUM_NAMES, MOVEMENTS, QUALITIES
@@ -166,6 +166,58 @@ def test_an_embedding_that_is_not_finite_is_an_error_of_its_image(ci: Interrogat
     broken = replace(readings[0], embedding=torch.full_like(readings[0].embedding, float("nan")))
     with pytest.raises(CaptionError, match="not finite"):
         ci.compose(broken, "precise")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("caption", "claims"),
+        [
+            ("一只红色的龙，蓝色的翅膀。", 2),
+            ("рыжий кот с синими крыльями", 1),
+            ("قطة حمراء بأجنحة زرقاء، على الشاطئ", 2),
+            ("🐉🔥", 0),
+            ("\u202eabc", 1),
+            (",,,,", 0),
+        ],
+    )
+    def test_captions_in_other_scripts(
+        self, ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], caption: str, claims: int
+    ) -> None:
+        image, truth = drawn[0]
+        result = ci.interrogate(image, "precise", caption=caption)
+        assert result.prompt.startswith(caption.rstrip("。")) and f"{truth.color} body" in result.prompt
+        assert len(ci.check(image, caption)) == claims
+
+    def test_a_caption_of_two_thousand_words(
+        self, ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        image, truth = drawn[0]
+        caption = ", ".join([truth.caption, *(f"a number {number} in a corner" for number in range(400))])
+        assert len(caption.split()) > 2000
+        with caplog.at_level(logging.WARNING):
+            result = ci.interrogate(image, "precise", caption=caption)
+        assert ci.encoder.fits(result.prompt) and result.prompt.startswith(truth.caption) and "was cut" in caplog.text
+        verdicts = [claim.verdict for claim in ci.check(image, caption)]
+        assert len(verdicts) > 400 and verdicts[0] == "supported"
+
+    def test_an_encoder_that_gives_nan_for_texts_is_named_as_the_cause(
+        self, ci: Interrogator, readings: list[Reading], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encode = type(ci.encoder).encode_texts
+
+        def broken(*args: object, **options: object) -> torch.Tensor:
+            return encode(*args, **options) * float("nan")  # type: ignore[arg-type]
+
+        monkeypatch.setattr(type(ci.encoder), "encode_texts", broken)
+        with pytest.raises(ModelError, match="not finite"):
+            Interrogator(None, ci.encoder, ci.banks).compose(readings[0], "precise")
+        cached = Interrogator(None, ci.encoder, [PhraseBank.from_phrases("mine", ["a new phrase"])], ci.cache)
+        with pytest.raises(ModelError, match="not finite"):
+            cached.compose(readings[0], "precise")
+
+    def test_no_bank_at_all(self, ci: Interrogator, readings: list[Reading]) -> None:
+        result = Interrogator(None, ci.encoder, []).compose(readings[0], "precise")
+        assert result.prompt == readings[0].caption and result.remarks == ("no_phrases",)
 
 
 class TestCalibrating:
