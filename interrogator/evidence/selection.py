@@ -15,7 +15,11 @@ from .exclusions import excludes
 from .words import contradicts, says
 
 SAME_ANGLE = 25.0
-"""In degrees: phrases of one slot whose embeddings are nearer than this say the same."""
+"""In degrees: phrases of one slot whose embeddings are nearer than this say the same.
+
+In the demo, phrases of one slot that say the same are within 5 degrees, others beyond 57; where a direction that all
+texts share makes two in general 54 degrees apart, as in larger encoders, within 3 and beyond 34.
+"""
 
 _ONE_EACH = frozenset({"mediums", "artists", "movements", "sites"})
 _MOST_OF_A_BANK = 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from interrogator.demo.training.words import ALWAYS_TRUE, MEDIUM_NAMES, MOVEMENT
 from interrogator.errors import CaptionError
 from interrogator.evidence import Calibration, load_calibration
 from interrogator.evidence.calibration_file import FILE_NAME
+from interrogator.evidence.selection import SAME_ANGLE
 from interrogator.reading import Candidate
 
 pytestmark = pytest.mark.models
@@ -166,6 +168,22 @@ def test_an_embedding_that_is_not_finite_is_an_error_of_its_image(ci: Interrogat
     broken = replace(readings[0], embedding=torch.full_like(readings[0].embedding, float("nan")))
     with pytest.raises(CaptionError, match="not finite"):
         ci.compose(broken, "precise")
+
+
+@pytest.mark.parametrize("gap", [0.0, 1.2])
+def test_only_phrases_that_say_the_same_are_nearer_than_the_angle(ci: Interrogator, gap: float) -> None:
+    """In the demo's own space, and where all texts share a direction, as those of larger encoders do."""
+    groups = [own for words in (MEDIUM_NAMES, MOVEMENTS, QUALITIES) for own in words.values()]
+    texts = [text for own in groups for text in own]
+    home = torch.tensor([number for number, own in enumerate(groups) for _ in own])
+    rows = ci.encoder.encode_texts(texts)
+    common = torch.randn(rows.shape[1], generator=torch.Generator().manual_seed(0))
+    rows = torch.nn.functional.normalize(rows + gap * common / common.norm(), dim=-1)
+    is_near = rows @ rows.T > math.cos(math.radians(SAME_ANGLE))
+    medium = torch.tensor([list(MEDIUM_NAMES).index(name) for words in (MEDIUM_NAMES, MOVEMENTS, QUALITIES)
+                           for name in words for _ in words[name]])  # fmt: skip
+    assert not is_near[medium[:, None] != medium[None]].any()
+    assert is_near[home[:, None] == home[None]].float().mean() > 0.9
 
 
 class TestBadInput:
