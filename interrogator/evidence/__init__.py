@@ -9,7 +9,8 @@ phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how m
 overview          Overview: how many pictures each phrase holds for
 selection         which of the phrases that hold a prompt states, and in which order
 additions         which phrases add to a caption, and how much
-words             words that exclude each other, and what a caption says already
+exclusions        words of which one picture has one
+words             colours of one thing, and what a caption says already
 checking          ClaimChecker: which claims of a caption a picture supports
 dropping          a caption without the claims that a picture does not support
 claims            split_claims: a caption, prompt or tag list as claims
