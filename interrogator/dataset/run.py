@@ -35,13 +35,13 @@ from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
-from .targets import Originals, Rejected, Target, open_target
+from .targets import Rejected, Target, open_target
 from .worker import WRITE, Captions, NullWriter, Worker
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
 SHARD_SIZE = 64
-_PLAN_LOCK, _ORIGINALS = "plan.lock", "originals"
+_PLAN_LOCK = "plan.lock"
 
 logger = logging.getLogger("interrogator")
 
@@ -94,6 +94,7 @@ class Run:
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
+        self.target: Target = open_target(target, out, self.sources, column, settings.captions_per_image > 1)
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
@@ -101,9 +102,6 @@ class Run:
         self._home = home_of(self.sources, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
-        self.target: Target = open_target(
-            target, out, self.sources, column, settings.captions_per_image > 1, Originals(self.folder / _ORIGINALS)
-        )
         self._shard_size = shard_size
         self._beside = out is None
         self._read()
@@ -228,7 +226,7 @@ class Run:
             self._read()
             self._files.begin_undo()
             self._context.revision.withdraw(self.target)
-            left = self.target.undo(self.parts.records(self.parts.written(self.plan)))
+            left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
             self._files.end_undo()
             self._read()
         return left

@@ -3,7 +3,6 @@
 OUT/.interrogator/run.lock        held while a run works here; rank-N.lock by each of several processes
 OUT/.interrogator/<run>/run.json  what was asked for, of what, with which versions and weights
 OUT/.interrogator/<run>/plan/     see plan.py
-OUT/.interrogator/<run>/originals/  tables as they were, see targets/originals.py
 OUT/.interrogator/<run>/parts/    see parts.py
 OUT/.interrogator/<run>/revision-00001/  plan and parts after the sources changed, see revision.py
 OUT/.interrogator/<run>/finished.json, report.html, summary.json

@@ -4,14 +4,12 @@ opener         from a kind and an address to a target; start here
 target         what every target is, and what a picture is called in it
 sidecars       a caption file beside each picture
 text_tables    metadata.jsonl, kohya's json and jsonl, csv
-originals      files of all captions as they were before the run
 existing_rows  the rows of such a table that is there already
 parquet        one parquet file with everything that is known of each picture
 webdataset     tars parallel to those of the pictures
 """
 
 from .opener import open_target
-from .originals import Originals
 from .target import Rejected, Target, text_of
 
-__all__ = ["Originals", "Rejected", "Target", "open_target", "text_of"]
+__all__ = ["Rejected", "Target", "open_target", "text_of"]

@@ -11,7 +11,6 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
-from .originals import Originals
 from .parquet import COLUMNS, ParquetTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
@@ -25,7 +24,6 @@ def open_target(
     sources: Sequence[Source],
     column: str = "text",
     several: bool = False,
-    originals: Originals | None = None,
 ) -> Target:
     """Open the files that captions of the sources' pictures go to.
 
@@ -35,7 +33,6 @@ def open_target(
         sources: those of the run, each with a `number` of its own.
         column: the caption's, in jsonl, csv and parquet.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
-        originals: keeps files of all captions as they were, for `Target.undo`.
 
     Raises RequestError: an unknown kind, pictures that no file can be beside, a column that readers would take for
     something else, or an existing file that cannot be read and so would lose its content.
@@ -54,17 +51,17 @@ def open_target(
             raise RequestError("tars with captions need their own folder: say where they go")
         return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
     _check_column(kind, column)
-    path, originals = _file(format.file, out, sources), originals or Originals()
+    path = _file(format.file, out, sources)
     if kind == "parquet":
-        return ParquetTarget(path, Names(sources, path.parent), column, originals)
+        return ParquetTarget(path, Names(sources, path.parent), column)
     names = Names(sources, path.parent, pictures_inside=out is None)
     if kind == "csv":
-        return Csv(kind, path, names, column, False, originals)
+        return Csv(kind, path, names, column, several=False)
     if kind == "jsonl":
-        return MetadataJsonl(kind, path, names, column, several, originals)
+        return MetadataJsonl(kind, path, names, column, several)
     folder = sources[0].folder or path.parent
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, Names(sources, folder), "caption", several, originals)
+    return table(kind, path, Names(sources, folder), "caption", several)
 
 
 def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:

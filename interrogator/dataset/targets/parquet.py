@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.io.errors import missing_package, read_errors, reason
-from .originals import Originals
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 _ROWS = 10_000  # in memory, and in a row group
@@ -36,13 +36,12 @@ class ParquetTarget:
 
     kind = "parquet"
 
-    def __init__(self, path: Path, names: Names, column: str, originals: Originals) -> None:
+    def __init__(self, path: Path, names: Names, column: str) -> None:
         try:
             import pyarrow  # noqa: F401  asked for now, not when the run is over
         except ImportError as error:
             raise missing_package("pyarrow", str(path)) from error
         self._file = path
-        self._originals = originals
         self._names = names
         self._column = column
         self._captions: dict[str, str | None] | None = None
@@ -84,14 +83,6 @@ class ParquetTarget:
             self._rewrite(rows, put_back.keys())
         return rejected
 
-    def undo(self, records: Iterable[Record]) -> list[Rejected]:
-        if self._originals.put_back(self._file):
-            return []
-        left = self.restore(records)
-        if not self._originals.was_there(self._file) and next(self._old_rows(["key"]), None) is None:
-            self._file.unlink(missing_ok=True)
-        return left
-
     def _rewrite(self, rows: Iterable[Row], used: Set[str]) -> None:
         """Write `rows`, then the existing rows whose keys are not `used` by then."""
         import pyarrow as pa
@@ -100,7 +91,7 @@ class ParquetTarget:
         schema = self._schema()
         others = (row for row in self._old_rows() if row["key"] not in used)
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._originals.rewriting(self._file) as file, pq.ParquetWriter(file, schema) as writer:
+        with whole_file(self._file) as file, pq.ParquetWriter(file, schema) as writer:
             for batch in _batches(chain(rows, others)):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         self._captions = None

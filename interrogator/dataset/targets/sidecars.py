@@ -69,9 +69,6 @@ class SidecarTarget:
             rejected += self._restore(some)
         return rejected
 
-    def undo(self, records: Iterable[Record]) -> list[Rejected]:
-        return self.restore(records)
-
     def _restore(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
         rejected: list[Rejected] = []

@@ -49,9 +49,6 @@ class Target(Protocol):
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
         """Puts back what was there before the records that are done. Captions changed since the run are rejected."""
 
-    def undo(self, records: Iterable[Record]) -> list[Rejected]:
-        """As `restore`, with all records of the run: whole files as they were, and those gone that were not there."""
-
 
 def item_of(record: Record) -> Item:
     """The record's item, as far as paths need it."""

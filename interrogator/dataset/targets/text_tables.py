@@ -10,10 +10,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
+from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
-from .originals import Originals
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 Value = str | list[str] | None
@@ -33,11 +33,8 @@ class TextTable:
     lists = False  # whether several captions are a list; else one per line
     has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
-    def __init__(
-        self, kind: str, path: Path, names: Names, column: str, several: bool, originals: Originals
-    ) -> None:  # fmt: skip
+    def __init__(self, kind: str, path: Path, names: Names, column: str, several: bool) -> None:
         self.kind = kind
-        self._originals = originals
         self._file = path
         self._names = names
         self._column = column
@@ -89,14 +86,6 @@ class TextTable:
 
         return self._rewrite(records, put_back) + changed
 
-    def undo(self, records: Iterable[Record]) -> list[Rejected]:
-        if self._originals.put_back(self._file):
-            return []
-        left = self.restore(records)
-        if not self._originals.was_there(self._file) and next(self._current().others(set()), None) is None:
-            self._file.unlink(missing_ok=True)
-        return left
-
     def _rewrite(self, records: Iterable[Record], row_of: Callable[[Record, Row], Row]) -> list[Rejected]:
         """Write the file again with `row_of` a record and its row so far as its row."""
         rejected: list[Rejected] = []
@@ -110,7 +99,7 @@ class TextTable:
         if first is None and not self._file.exists():
             return rejected
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._originals.rewriting(self._file) as file:
+        with whole_file(self._file) as file:
             self._dump(file, () if first is None else chain([first], rows), columns)
         self._old = self._current()
         return rejected

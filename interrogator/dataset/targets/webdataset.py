@@ -88,9 +88,6 @@ class WebdatasetTarget:
 
         return self._rewrite(records, sample) + changed
 
-    def undo(self, records: Iterable[Record]) -> list[Rejected]:
-        return self.restore(records)
-
     def _rewrite(
         self, records: Iterable[Record], sample_of: Callable[[Record, Sample | None], Sample | None]
     ) -> list[Rejected]:
