@@ -1,7 +1,7 @@
 """The command line: `interrogator COMMAND …`. Data goes to stdout, everything else to stderr.
 
     parser           the commands
-    options          options that several commands share; dataset_options, those of caption
+    options          options that several commands share; dataset_options, those of caption; edit_options, those of edit
     tag_options      which tags hold, and the rules that the options come to
     text_options     texts for the encoders of an image model
     choices          what options come to; refuses those that would have no effect
@@ -9,7 +9,8 @@
     answers          pictures in groups through models, for prompt, rank and tag
     captioned        pictures with their captions through models, for check and complete
     image_captions   the captions that lie beside pictures
-    prompt, rank, tag, check, complete, caption, calibrate, banks, cache, models
+    prompt, rank, tag, check, complete, caption, edit, calibrate, banks, cache, models
+    undo             of caption and edit; run_report, what they say of failures
     demo             and demo_page, its page
     engines          which processes caption a dataset; process_rank, which of several this one is
     download         loading models, and asking before a download

@@ -42,6 +42,9 @@ class TextTable:
         self._state: tuple[int, ...] | None = None
         self._old = self._current()  # now, for a file that cannot be read should stop the run before it begins
 
+    def files(self) -> list[Path]:
+        return [self._file]
+
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._old, name, item)[1].get(self._column))
@@ -52,7 +55,7 @@ class TextTable:
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def written(record: Record, row: Row) -> Row:
             if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
-                return {**row, self._column: self._value(record), **self._tags(record, row)}
+                return {**row, self._column: self._value(record, row), **self._tags(record, row)}
             return row
 
         return self._rewrite(records, written)
@@ -64,7 +67,7 @@ class TextTable:
             now = _as_text(row.get(self._column))
             if record.status != "done" or now == record.existing:
                 return row
-            if now != _as_text(self._value(record)):
+            if (now or "") != (_as_text(self._value(record, row)) or ""):  # csv has no word for an empty text
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
                 return row
             restored = dict(row)
@@ -73,7 +76,7 @@ class TextTable:
             if record.existing is None:
                 del restored[self._column]
             else:
-                as_list = isinstance(row[self._column], list)
+                as_list = isinstance(row.get(self._column), list)
                 restored[self._column] = record.existing.split("\n") if as_list else record.existing
             return restored
 
@@ -88,11 +91,13 @@ class TextTable:
         columns = [self._column, *([_TAGS] if any(record.tags for record in peeked) else ()), *old.columns]
         rows = self._merged(chain(peeked, rest), old, row_of, rejected)
         first = next(rows, None)
-        if first is None and not self._file.exists():
+        if first is None:  # readers take no file without rows
+            self._file.unlink(missing_ok=True)
+            self._old = self._current()
             return rejected
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
-            self._dump(file, () if first is None else chain([first], rows), columns)
+            self._dump(file, chain([first], rows), columns)
         self._old = self._current()
         return rejected
 
@@ -139,10 +144,10 @@ class TextTable:
         """What the picture's row was called, and what it holds so far."""
         return name, old.get(name) or {}
 
-    def _value(self, record: Record) -> Value:
-        if not self._several:
-            return record.caption
+    def _value(self, record: Record, row: Row) -> Value:
         captions = list(record.captions or (record.caption,))
+        if not self._several:
+            return captions if isinstance(row.get(self._column), list) and len(captions) > 1 else record.caption
         return captions if self.lists else "\n".join(captions)
 
     def _tags(self, record: Record, row: Row) -> Row:
