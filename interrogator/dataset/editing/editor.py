@@ -82,8 +82,9 @@ class Editor:
             return lambda text, item: self._with(text, other.text(item, None))
         if OPERATIONS[name].of_whole:
             raise AssertionError(f"{name} is not done here")
-        counts = self._tag_counts if (name, *given) == ("order", "frequency") else {}
-        each = line_edit(name, given, self._edit.separator, counts)
+        if (name, *given) == ("order", "frequency"):  # the texts are counted when the first is to be edited
+            return lambda text, item: None if text is None else by_line(text, self._by_frequency)
+        each = line_edit(name, given, self._edit.separator, {})
         return lambda text, item: None if text is None else by_line(text, each)
 
     def _with(self, text: str | None, raw: str | None) -> str | None:
@@ -114,8 +115,8 @@ class Editor:
         }  # fmt: skip
 
     @cached_property
-    def _tag_counts(self) -> Mapping[str, int]:
-        return self._counts()
+    def _by_frequency(self) -> Callable[[str], str]:
+        return line_edit("order", ("frequency",), self._edit.separator, self._counts())
 
 
 def by_line(text: str, edit: Callable[[str], str]) -> str:

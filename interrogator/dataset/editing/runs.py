@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -69,13 +69,11 @@ def open_edit(
 def editor_of(run: Run) -> Editor:
     """The editor of a run; see `open_edit`. Raises RequestError: the texts cannot be found."""
     edit, column = _edit(run), run.column if run.column != "text" else ""
-    editor = Editor(edit, run.sources, column, lambda: counts_of_run(run.folder, _texts()))
 
-    def _texts() -> Iterator[str]:
-        return texts_before(editor, run.items(), run.target.existing)
+    def counts() -> Mapping[str, int]:
+        return counts_of_run(run.folder, texts_before(editor, run.items(), run.target.existing))
 
-    if edit.needs_counts and run.folder.exists():
-        counts_of_run(run.folder, _texts())  # before anything is edited
+    editor = Editor(edit, run.sources, column, counts)
     return editor
 
 
