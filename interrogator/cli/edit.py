@@ -11,6 +11,7 @@ from ..dataset.editing.edit import Edit
 from ..dataset.editing.runs import Difference, differences, open_edit, work
 from ..dataset.editing.statistics import Statistics, statistics_of
 from ..dataset.text.token_count import count_tokens
+from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
 from .run_report import name_failed
 from .terminal import PictureBar, printable, put, put_json, say
@@ -46,7 +47,7 @@ def _open(args: argparse.Namespace) -> Run:
     if not (args.steps or args.stats or args.origin or args.target):
         raise RequestError("say what to do with the captions, such as --trigger WORD or --target jsonl; see --help")
     origin = args.origin
-    if origin and os.path.exists(origin) and os.path.dirname(origin):
+    if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
     return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size)

@@ -78,8 +78,9 @@ def editor_of(run: Run) -> Editor:
 
 
 def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> Any:
-    """Edit what is left of a run, and report; see `Run.work`."""
-    return run.work(lambda: editor_of(run), count_tokens, watch, retry_failed)
+    """Edit what is left of a run, and report; see `Run.work`. Raises RequestError also as `editor_of`."""
+    editor = editor_of(run)  # now: what is wrong with it should be known before anything is written
+    return run.work(lambda: editor, count_tokens, watch, retry_failed)
 
 
 def differences(run: Run) -> Iterator[Difference]:
