@@ -26,7 +26,8 @@ def caption(args: argparse.Namespace) -> int:
     """Caption what is left of the sources, say how the run stands, and name what failed."""
     if args.undo:
         return undo(args)
-    run = Run(args.sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+    sources = [*args.sources, *args.more_sources]
+    run = Run(sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
     if args.dry_run:
         return _preview(args, run)
     try:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interrogator.cli.parser import build_parser
 from interrogator.dataset.editing.edit import Edit
 from interrogator.dataset.editing.editor import by_line
 from interrogator.dataset.editing.operations import OPERATIONS, filled, line_edit
@@ -48,6 +49,7 @@ def do(line: str, *steps: tuple[str, ...]) -> str:
         ("red_hair, blue hair, hat", ("delete-tag", "* hair"), "hat"),
         ("an arafed cat, arafed, on a mat", ("delete", "arafed"), "a cat, on a mat"),
         ("sks", ("delete", "sks"), ""),
+        ("a low poly render of a yellow cat", ("delete", "low poly render of"), "a yellow cat"),
         ("watermark, a signature, text, cat", ("block", "signature"), "watermark, text, cat"),
         ("a, b,", ("add", "B, c"), "a, b, c"),
         ("a cat", ("text-prefix", "photo of"), "photo of a cat"),
@@ -157,3 +159,30 @@ def test_tokens_are_those_of_open_clip(text: str) -> None:
 
 
 _TOKENIZER = open_clip.get_tokenizer("ViT-L-14")
+
+
+@pytest.mark.parametrize(
+    ("words", "replacements", "sources"),
+    [
+        (["--replace", "a", "b"], [("a", "b")], []),
+        (["--replace", "a=b"], [("a", "b")], []),
+        (["--replace", "a=b", "."], [("a", "b")], ["."]),
+        (["--replace", "a=b", "c", "photos"], [("a=b", "c")], ["photos"]),
+        (["--replace", "a=b=c", "--replace", "=", "x"], [("a", "b=c"), ("=", "x")], []),
+        (["--replace", "a", "", "photos", "more"], [("a", "")], ["photos", "more"]),
+    ],
+)
+def test_caption_replaces_by_two_words_or_one_with_an_equals_sign(
+    words: list[str], replacements: list[tuple[str, str]], sources: list[str]
+) -> None:
+    args = build_parser().parse_args(["caption", *words])
+    assert args.replace == replacements and [*args.sources, *args.more_sources] == sources
+    args = build_parser().parse_args(["caption", "first", *words])
+    assert [*args.sources, *args.more_sources] == ["first", *sources]
+
+
+@pytest.mark.parametrize("words", [["a"], ["=a"], [""]])
+def test_half_a_replacement_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["caption", ".", "--replace", *words])
+    assert "expected OLD NEW" in capsys.readouterr().err
