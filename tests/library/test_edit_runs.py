@@ -254,6 +254,18 @@ class TestConversion:
         assert files(folder)["10_sks dog/d.e.txt"] == b"only, tags\n"
         assert files(folder)["b.txt"] == b"dog, hat, b!\n"
 
+    def test_the_column_and_folder_that_hold_captions_are_found(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for path in list(folder.rglob("*.txt")):
+            path.unlink()
+        (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "caption": "cat"}\n', encoding="utf-8")
+        assert edit(folder, "--trigger", "sks") == 0
+        assert files(folder)["metadata.jsonl"] == b'{"file_name": "a.png", "caption": "sks, cat"}\n'
+        (folder / "metadata.jsonl").rename(folder / "10_sks dog" / "metadata.jsonl")
+        assert edit(folder, "--trigger", "new") == 2
+        assert "metadata files of the folders in it" in capsys.readouterr().err
+
 
 class TestCommand:
     def test_a_dry_run_shows_what_would_change_and_loads_no_model(self, folder: Path) -> None:

@@ -113,6 +113,15 @@ def open_origin(where: str, sources: Sequence[Source], column: str = "") -> Orig
     return Table(path, sources, column)
 
 
+def caption_column(path: Path) -> str:
+    """The column of a table that holds its captions, `text` where nothing tells. Raises RequestError."""
+    if not path.is_file():
+        return _CAPTIONS[0]
+    storage, address = storage_of(str(path))
+    row = next(read_rows(storage, address), {})
+    return next((name for name in _CAPTIONS if name in row), _CAPTIONS[0])
+
+
 def read_sidecar(path: Path) -> str | None:
     """A file's exact text, as a target of such files gives it; None if it cannot be read."""
     try:
@@ -222,6 +231,10 @@ def captions_are_in(sources: Sequence[Source], out: object) -> tuple[str, str | 
             return "jsonl", None
         if (first.folder / "metadata.csv").exists():
             return "csv", str(first.folder / "metadata.csv")
+        raise RequestError(
+            f"{first.uri}: its captions are in metadata files of the folders in it, or in metadata.parquet; "
+            "name such a folder, or say with --target what to write"
+        )
     for item in first.items():
         for ending in _BESIDE:
             path = first.sidecar(item, ending)

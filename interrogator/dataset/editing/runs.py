@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from ..progress import Watch
@@ -19,7 +20,7 @@ from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit
 from .editor import Editor, texts_before
-from .origins import UnreadableTextError, captions_are_in
+from .origins import UnreadableTextError, caption_column, captions_are_in
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def open_edit(
         opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         target, file = captions_are_in(opened, out) if not edit.origin and opened else ("txt", None)
         out = file if out is None else out
+    if column is None and target in ("jsonl", "csv"):
+        column = caption_column(_table(target, out, sources[0]) if sources else Path())
     while True:
         settings = Settings(edit=edit, policy="overwrite")
         run = Run(sources, settings, out, target, column or "text", kind, shard_size)
@@ -64,6 +67,12 @@ def open_edit(
         if not done or not len(done) == len(run.plan.shards) <= finished:
             return run
         edit = replace(edit, round=edit.round + 1)
+
+
+def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[str]) -> Path:
+    """Where the table of an edit is, if it is there already."""
+    path = Path(source if out is None else out)
+    return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
 
 
 def editor_of(run: Run) -> Editor:

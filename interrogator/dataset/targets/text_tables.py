@@ -40,14 +40,15 @@ class TextTable:
         self._column = column
         self._several = several
         self._state: tuple[int, ...] | None = None
-        self._old = self._current()  # now, for a file that cannot be read should stop the run before it begins
+        self._old: Rows | None = None
+        self._rows()  # now, for a file that cannot be read should stop the run before it begins
 
     def files(self) -> list[Path]:
         return [self._file]
 
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
-        return None if problem else _as_text(self._find(self._old, name, item)[1].get(self._column))
+        return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -93,13 +94,17 @@ class TextTable:
         first = next(rows, None)
         if first is None:  # readers take no file without rows
             self._file.unlink(missing_ok=True)
-            self._old = self._current()
+            self._old = self._state = None
             return rejected
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
             self._dump(file, chain([first], rows), columns)
-        self._old = self._current()
+        self._old = self._state = None  # read again only if somebody asks
         return rejected
+
+    def _rows(self) -> Rows:
+        """The rows that were there when they were read last."""
+        return self._current() if self._old is None else self._old
 
     def _current(self) -> Rows:
         """The rows that are there now; read again only if the file is another than before."""
@@ -108,7 +113,7 @@ class TextTable:
             state: tuple[int, ...] = (status.st_ino, status.st_size, status.st_mtime_ns)
         except FileNotFoundError:
             state = ()
-        if state != self._state:
+        if self._old is None or state != self._state:
             self._old, self._state = self._load(), state
         return self._old
 
@@ -175,7 +180,7 @@ class MetadataJsonl(TextTable):
         return LineRows(self._file, self.name_column)
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        as_lists = self._several or self._column in self._old.lists
+        as_lists = self._several or self._column in self._rows().lists
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):
