@@ -31,11 +31,21 @@ class _Step(argparse.Action):
         return [(name, *given)]
 
 
+class _FirstList(_Step):
+    """One step for all lines of a file."""
+
+    def _steps(self, name: str, given: Sequence[str]) -> list[tuple[str, ...]]:
+        return [("first", ", ".join(load_block_list(given[0])))]
+
+
 class _BlockList(_Step):
     """A step for each line of a file."""
 
     def _steps(self, name: str, given: Sequence[str]) -> list[tuple[str, ...]]:
         return [("block", words) for words in load_block_list(given[0])]
+
+
+_LISTS = {"block": _BlockList, "first": _FirstList}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +90,9 @@ def _add_steps(group: argparse._ArgumentGroup) -> None:
         group.add_argument(
             f"--{name}", action=_Step, dest=name, default=argparse.SUPPRESS, help=row.help.replace("%", "%%"), **nargs
         )
-        if name == "block":
+        if name in _LISTS:
             group.add_argument(
-                "--block-list", action=_BlockList, dest="block-list", default=argparse.SUPPRESS, metavar="FILE",
+                f"--{name}-list", action=_LISTS[name], dest=f"{name}-list", default=argparse.SUPPRESS, metavar="FILE",
                 help="the same with every line of FILE",
             )  # fmt: skip
     group.set_defaults(steps=[])

@@ -72,6 +72,14 @@ class TestInPlace:
         assert edit(folder, "--case", "upper", "--replace-text", "CAT", "cow", "--replace-text", "cow", "Owl") == 0
         assert (folder / "a.txt").read_text(encoding="utf-8") == "LOW POLY, SKS, Owl\n"
 
+    def test_words_to_block_and_tags_to_put_first_come_from_files(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "list.txt").write_text("# words\nhat\nsks\n", encoding="utf-8")
+        assert edit(folder, "--first-list", tmp_path / "list.txt", "--dry-run") == 0
+        assert edit(folder, "--first-list", tmp_path / "list.txt") == 0
+        assert files(folder)["a.txt"] == b"sks, low poly, cat\n" and files(folder)["b.txt"] == b"hat, dog\n"
+        assert edit(folder, "--block-list", tmp_path / "list.txt") == 0
+        assert files(folder)["a.txt"] == b"low poly, cat\n" and files(folder)["b.txt"] == b"dog\n"
+
     def test_what_changes_nothing_writes_nothing(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (folder / "a.txt").write_bytes(b"\xef\xbb\xbf odd,  spaces \r\n\r\n")
         before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.txt")}
