@@ -16,7 +16,7 @@ from . import options
 _CHOICES = {"underscores": "spaces|underscores", "case": "lower|upper|title|sentence", "order": "ORDER"}
 
 
-class _Step(argparse.Action):
+class Step(argparse.Action):
     """Adds a step to `args.steps`: what stands first on the command line is done first."""
 
     def __call__(
@@ -31,14 +31,14 @@ class _Step(argparse.Action):
         return [(name, *given)]
 
 
-class _FirstList(_Step):
+class _FirstList(Step):
     """One step for all lines of a file."""
 
     def _steps(self, name: str, given: Sequence[str]) -> list[tuple[str, ...]]:
         return [("first", ", ".join(load_block_list(given[0])))]
 
 
-class _BlockList(_Step):
+class _BlockList(Step):
     """A step for each line of a file."""
 
     def _steps(self, name: str, given: Sequence[str]) -> list[tuple[str, ...]]:
@@ -88,7 +88,7 @@ def _add_steps(group: argparse._ArgumentGroup) -> None:
         if row.arguments:
             nargs["metavar"] = row.arguments if len(row.arguments) > 1 else _CHOICES.get(name, row.arguments[0])
         group.add_argument(
-            f"--{name}", action=_Step, dest=name, default=argparse.SUPPRESS, help=row.help.replace("%", "%%"), **nargs
+            f"--{name}", action=Step, dest=name, default=argparse.SUPPRESS, help=row.help.replace("%", "%%"), **nargs
         )
         if name in _LISTS:
             group.add_argument(
