@@ -50,7 +50,8 @@ def _open(args: argparse.Namespace) -> Run:
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
-    return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size)
+    writes = not (args.stats or args.dry_run)
+    return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes)
 
 
 def _report(args: argparse.Namespace, run: Run, summary: Summary) -> int:

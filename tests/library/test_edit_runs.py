@@ -252,6 +252,8 @@ class TestConversion:
         assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper") == 0
         assert b'"IN A TABLE"' in files(tmp_path / "o")["metadata.jsonl"]
         assert edit(tmp_path / "in" / "x.tar", "--trigger", "sks") == 2
+        for source in (tmp_path / "in" / "x.tar", tmp_path / "in.parquet"):
+            assert edit(source, "--stats") == 0 and edit(source, "--trigger", "sks", "--dry-run") == 0
 
     def test_texts_are_added_from_a_table_with_windows_names(self, folder: Path, tmp_path: Path) -> None:
         rows = [{"file_name": "10_sks dog\\c.png", "tags": ["hat", "1girl"]}, {"file_name": "b", "text": "b!"},

@@ -213,13 +213,17 @@ def _name(name: str) -> str:
     return name.removeprefix("./")
 
 
-def captions_are_in(sources: Sequence[Source], out: object) -> tuple[str, str | None]:
+def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True) -> tuple[str, str | None]:
     """The kind of target where the captions of the sources are, and its file if that has another name than usual.
+
+    writes: whether they are to be written there; else it is enough that they can be read.
 
     Raises RequestError: pictures in tars or tables, whose captions cannot be written where they are.
     """
     first = sources[0]
     if first.kind in ("webdataset", "parquet"):
+        if not writes:
+            return "jsonl", None
         raise RequestError(
             f"{first.uri}: captions inside {'tars' if first.kind == 'webdataset' else 'tables'} stay as they are; "
             "say with --target and --out where the edited ones go"

@@ -43,19 +43,21 @@ class Difference:
 def open_edit(
     sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
     target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
+    writes: bool = True,
 ) -> Run:  # fmt: skip
     """An edit as a run: the one that was begun and not finished, else a new one.
 
     Args:
         target: None is where the captions are, and .txt files where they are read from elsewhere.
         column: of captions, in targets with columns; None is `text`.
+        writes: whether captions are to be written; a run that only shows or counts needs no place for them.
         others: as of `Run`.
 
     Raises RequestError: as `Run`; or the captions are in tars or tables, and no target is named.
     """
     if target is None:
         opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
-        target, file = captions_are_in(opened, out) if not edit.origin and opened else ("txt", None)
+        target, file = captions_are_in(opened, out, writes) if not edit.origin and opened else ("txt", None)
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
