@@ -74,6 +74,8 @@ def open_edit(
 def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[str]) -> Path:
     """Where the table of an edit is, if it is there already."""
     path = Path(source if out is None else out)
+    if out is None and path.is_file():
+        path = path.parent
     return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
 
 
