@@ -75,6 +75,7 @@ WORKS: dict[str, Work] = {
     "rate": Work("the chain beside the machine's matrix-product rate", "rate"),
     "profile": Work("where the time of a step goes", "profile"),
     "truth": Work("how much of a prompt is true, on creatures whose truth is known", "truth", own_models=(DEMO_MODEL,)),
+    "candidates": Work("ways to tell what is true, in three worlds", "candidates", own_models=(DEMO_MODEL,)),
     "claims": Work("wrong attributes found in captions, on creatures", "claims", own_models=(DEMO_MODEL,)),
     "gpu-best": Work(
         "best mode on a GPU, caption given", "gpu_best", pairs=3, one_model=True, on_gpu=True, gpu_only=True

@@ -18,7 +18,8 @@ clip-interrogator installs), and run in turn. Each ratio is followed by its rang
 memory is the highest resident memory of the process while a side ran, in GB of 10^9 bytes. Both sides share one
 process, which holds the model and the data of both; in the end-to-end benchmark, each side has its own process. On a
 GPU, peak memory is the memory allocated there. "Ours" is Interrogator, "the peer" the library it is compared with."""
-_RATE, _DATASET, _BATCHES, _TRUTH = "rate", "dataset", "batches", "truth"
+_RATE, _DATASET, _BATCHES, _TRUTH, _CLAIMS = "rate", "dataset", "batches", "truth", "claims"
+_CANDIDATES = "candidates"
 
 
 def render(results: Sequence[Result]) -> str:
@@ -35,12 +36,13 @@ def render(results: Sequence[Result]) -> str:
 def _machine(results: list[Result]) -> list[str]:
     """The section of one machine."""
     ran = [result for result in results if not result.skipped]
-    alone = (_RATE, _DATASET, _BATCHES, _TRUTH)
+    alone = (_RATE, _DATASET, _BATCHES, _TRUTH, _CLAIMS)
     ratios = [row for result in ran if result.device == "cpu" and result.work not in alone for row in result.rows]
     dataset = [row for result in ran if result.work == _DATASET for row in result.rows]
     batches = [row for result in ran if result.work == _BATCHES for row in result.rows]
     rates = [row for result in ran if result.work == _RATE for row in result.rows]
     truth = [row for result in ran if result.work == _TRUTH for row in result.rows]
+    claims = [row for result in ran if result.work == _CLAIMS for row in result.rows]
     on_gpu = [row for result in ran if result.device == "cuda" for row in result.rows]
     notes = dict.fromkeys(f"{_name(result)}: {note}" for result in ran for note in result.notes)
     checks = [
@@ -55,13 +57,17 @@ def _machine(results: list[Result]) -> list[str]:
         ("An item in a batch compared with one alone", batches),
         ("Dataset runs", dataset),
         ("How much of a prompt is true", truth),
+        ("Wrong attributes found in captions", claims),
         ("On the GPU", on_gpu),
     ):
         if rows:
             parts += [f"### {title}", _rows(rows)]
-    tables = [table for result in ran for table in result.tables]
-    if tables:
-        parts.append("### Where the time of a chain step goes")
+    for title, works in (
+        ("Where the time of a chain step goes", {work for work in WORKS if work != _CANDIDATES}),
+        ("Ways to tell what is true", {_CANDIDATES}),
+    ):
+        tables = [table for result in ran if result.work in works for table in result.tables]
+        parts += [f"### {title}"] if tables else []
         for table in tables:
             parts += [f"{table.title}:", _table(table)]
     for title, lines in (

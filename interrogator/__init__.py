@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .model_pool import ModelPool
     from .models import Captioner, Encoder, Matcher, Tag, Tagger
     from .modes import Mode
-    from .pipeline import Interrogation, Interrogator, RankedPhrase, assemble, load
+    from .pipeline import Compared, Interrogation, Interrogator, RankedPhrase, SharedPhrase, assemble, load
     from .reading import Candidate, Reading
     from .registry import load_captioner, load_encoder, load_matcher, load_tagger
     from .taggers import TagRules, join_tags, select_tags
@@ -57,6 +57,7 @@ __all__ = [
     "CaptionOptions",
     "Captioner",
     "Claim",
+    "Compared",
     "DeviceError",
     "EmbeddingCache",
     "Encoder",
@@ -78,6 +79,7 @@ __all__ = [
     "RunStopped",
     "Sampled",
     "SamplingOptions",
+    "SharedPhrase",
     "Tag",
     "TagRules",
     "Tagger",
@@ -115,7 +117,7 @@ _HOMES = {
     ".model_pool": ("ModelPool",),
     ".models": ("Captioner", "Encoder", "Matcher", "Tag", "Tagger"),
     ".modes": ("Mode",),
-    ".pipeline": ("Interrogation", "Interrogator", "RankedPhrase", "assemble", "load"),
+    ".pipeline": ("Compared", "Interrogation", "Interrogator", "RankedPhrase", "SharedPhrase", "assemble", "load"),
     ".reading": ("Candidate", "Reading"),
     ".registry": ("load_captioner", "load_encoder", "load_matcher", "load_tagger"),
     ".taggers": ("TagRules", "join_tags", "select_tags"),

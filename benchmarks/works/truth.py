@@ -48,8 +48,8 @@ def run(task: Task) -> Result:
         own = {text for bank in demo.banks for text in bank.phrases}
         for captioned in (True, False):
             _add_modes(result, ci, own, drawn, task, captioned, real)
-        if not real:
-            _add_accepted(result, ci, own, drawn)
+        _add_accepted(result, ci, own, drawn, real)
+        _add_stated(result, ci, own, drawn, task.sizes.creatures // (3 if real else 1), real)
     _add_planted(result, task)
     result.notes.append(
         f"Creatures: {task.sizes.creatures} unseen ones and as many of combinations held out of training for each of"
@@ -60,8 +60,8 @@ def run(task: Task) -> Result:
     )
     result.notes.append(
         "A prompt states the likeliest of the phrases that are accepted, at most one of those that say the same or"
-        " exclude each other, and none that is more likely false than true; so it has fewer false ones than the"
-        " strictness, which is the share among those accepted."
+        " exclude each other, and none that is likelier false than four times the strictness, or than true; so it has"
+        " fewer false ones than the strictness, which is the share among those accepted."
     )
     return result
 
@@ -73,7 +73,7 @@ def _add_modes(
     # With thousands of phrases a chain takes seconds a picture.
     most = max(1, task.sizes.best_creatures // (6 if real else 1))
     best = judged(ci, "best", own, [each.first(most) for each in drawn], captioned)
-    world = "demo and real banks" if real else "demo banks"
+    world = _world(real)
     caption = "own caption" if captioned else "no caption"
     for name in FIGURES:
         ours, theirs = estimate(name, precise), estimate(name, best)
@@ -87,7 +87,24 @@ def _add_modes(
         result.raw[f"{name}, {world}, {caption}"] = {"precise": ours.value, "best": theirs.value}
 
 
-def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[Drawn]) -> None:
+def _add_stated(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[Drawn], most: int, real: bool) -> None:
+    """The share of false phrases among those that prompts state at each strictness."""
+    for strictness in STRICTNESS:
+        found = [
+            each for captioned in (True, False)
+            for each in judged(ci, "precise", own, [group.first(most) for group in drawn], captioned, strictness)
+        ]  # fmt: skip
+        share = 1 - estimate("share of true phrases", found).value
+        row = f"share of false phrases in prompts at strictness {strictness}: {_world(real)}"
+        count = sum(each.phrases for each in found)
+        result.rows.append(Row(row, f"at most {strictness:g}", f"{share:.4f} of {count}", bool(share <= strictness)))
+
+
+def _world(real: bool) -> str:
+    return "demo and real banks" if real else "demo banks"
+
+
+def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequence[Drawn], real: bool) -> None:
     """The share of false phrases among those accepted at each strictness, beside the share that was stated."""
     table, evidence = ci.table(), ci.evidence()
     assert evidence is not None
@@ -104,7 +121,7 @@ def _add_accepted(result: Result, ci: Interrogator, own: set[str], drawn: Sequen
                 count += len(texts)
                 wrong += sum(not is_true(text, truth, text in own) for text in texts)
         share = wrong / max(count, 1)
-        row = f"share of false phrases among those accepted at strictness {strictness}: demo banks"
+        row = f"share of false phrases among those accepted at strictness {strictness}: {_world(real)}"
         asked = f"{strictness / 2:g} to {strictness * 2:g}"
         reached = strictness / 2 <= share <= strictness * 2
         result.rows.append(Row(row, f"within {asked}", f"{share:.4f} of {count}", reached))
@@ -124,5 +141,5 @@ def _add_planted(result: Result, task: Task) -> None:
         ours, raw = np.mean(pairs, axis=0)
         asked = "10 points" if hubs else "no loss"
         words = f"evidence {ours:.3f}, similarity {raw:.3f} ({100 * (ours - raw):+.1f} points, {len(pairs)} seeds)"
-        reached = ours - raw >= (0.1 if hubs else 0.0) if task.sizes.creatures >= 100 else None
+        reached = bool(ours - raw >= (0.1 if hubs else 0.0)) if task.sizes.creatures >= 100 else None
         result.rows.append(Row(f"F1 of the first phrases: planted world, hubs {hubs}", asked, words, reached))

@@ -9,10 +9,12 @@
     inputs           files, folders, patterns and standard input as pictures
     answers          pictures in groups through models, for prompt, rank and tag
     captioned        pictures with their captions through models, for check and complete
-    image_captions   the captions that lie beside pictures
-    prompt, rank, tag, check, complete, caption, edit, calibrate, banks, cache, models
+    image_captions   the captions that lie beside pictures, or in them
+    prompt, rank, tag, check, complete, common, caption, edit, calibrate, banks, cache, models
     undo             of caption and edit; run_report, what they say of failures
     demo             and demo_page, its page
+    bench            on pictures; bench_worlds, on what is drawn; bench_page, its page; bench_options
+    tables           tables of figures
     engines          which processes caption a dataset; process_rank, which of several this one is
     download         loading models, and asking before a download
     terminal         lines, bars, a question

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
 from ..dataset.captioning.loader import Loader
+from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
@@ -117,7 +118,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         repetition_penalty=args.repetition_penalty, caption_prefix=args.caption_prefix, score=args.score,
         check=args.check or args.drop_unsupported, drop_unsupported=args.drop_unsupported,
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
-        missing=args.missing, escape=args.escape,
+        missing=args.missing, overview=args.overview,
+        image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
         dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
         tag_rules=tag_rules(args),
         **{name: value for name, value in given.items() if value is not None},
@@ -129,7 +131,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _evidence_options(args: argparse.Namespace) -> tuple[str, ...]:
     """The search options that the template gives a meaning in every mode."""
-    return ("strictness",) if "{missing}" in args.template else ()
+    return ("strictness",) if args.overview or any(f"{{{name}}}" in args.template for name in EVIDENCE_NAMES) else ()
 
 
 def _own_banks(args: argparse.Namespace) -> tuple[str, ...]:

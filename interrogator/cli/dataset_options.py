@@ -8,7 +8,7 @@ from pathlib import Path
 from ..dataset_choices import POLICIES, SOURCE_KINDS, TARGET_KINDS
 from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
-from . import options
+from . import options, text_options
 from .replacements import add_replacement
 from .tag_options import add_tag_options
 
@@ -23,6 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))
+    text_options.add_options(parser, "write texts as this image model reads them")
     add_tag_options(parser)
     options.add_search_options(parser)
     models = parser.add_argument_group("models")
@@ -39,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = options.epilog(
         options.listing("modes", options.help_of(MODES)), options.listing("qualities", options.help_of(QUALITIES)),
         options.listing("presets", options.preset_help()),
+        options.listing("image models", text_options.image_model_help()),
     )  # fmt: skip
 
 
@@ -76,6 +78,9 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--drop-unsupported", action="store_true", help="leave those claims out of the captions; implies --check"
+    )
+    group.add_argument(
+        "--overview", action="store_true", help="report what the pictures share and what each has of its own"
     )
     options.add_caption_options(group)
 
@@ -117,8 +122,8 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
-        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing} "
-        "(default: {prompt})",
+        help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing}, "
+        "{common}, {distinctive} (default: {prompt})",
     )  # fmt: skip
     group.add_argument(
         "--missing", type=int, default=5, metavar="N",

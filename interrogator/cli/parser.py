@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..catalog import ROLES
 from ..modes import MODES, STRICTNESS
 from ..version import __version__
-from . import dataset_options, edit_options, options, text_options
+from . import bench_options, dataset_options, edit_options, options, text_options
 from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -33,7 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("tag", "list the tags of each image", _tag),
         ("check", "say which claims of a caption each image does not support", _check),
         ("complete", "list what each image shows and its caption lacks", _complete),
+        ("common", "list what images share and what each has of its own", _common),
         ("calibrate", "learn from pictures with captions how sure mode precise can be", _calibrate),
+        ("bench", "measure prompts on pictures whose true prompts are known", _bench),
         ("banks", "list, show or check phrase banks", _banks),
         ("cache", "manage the phrase embeddings on disk", _cache),
         ("models", "list known models and where their files are", _models),
@@ -68,7 +70,7 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
     options.add_caption_options(caption)
     caption.add_argument("--trigger", default="", metavar="WORD", help="word for {trigger} in --ask")
     options.add_search_options(parser)
-    text_options.add_options(parser)
+    text_options.add_options(parser, "print the text for each text encoder of this image model, a line each")
     add_tag_options(parser)
     models = parser.add_argument_group("models")
     options.add_preset(models)
@@ -165,6 +167,30 @@ def _complete(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_command("complete", "complete"))
 
 
+def _common(parser: argparse.ArgumentParser) -> None:
+    options.add_images(parser)
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="N", help="at most N phrases in common and per image (default: 10)"
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.9, metavar="X",
+        help="share of the images from which on a phrase is common (default: 0.9)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strictness", type=float, default=STRICTNESS, metavar="X",
+        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
+    )  # fmt: skip
+    options.add_json(parser)
+    models = parser.add_argument_group("models")
+    options.add_preset(models)
+    options.add_encoder(models)
+    options.add_loading_options(models)
+    options.add_cache_dir(models)
+    options.add_bank_options(parser)
+    parser.epilog = options.listing("presets", options.preset_help())
+    parser.set_defaults(run=_command("common", "common"))
+
+
 def _calibrate(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Learn from pictures with captions how sure mode precise can be.\n\nThe caption of a picture is the .txt or"
@@ -181,6 +207,11 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
     options.add_cache_dir(models)
     parser.epilog = options.listing("presets", options.preset_help())
     parser.set_defaults(run=_command("calibrate", "calibrate"))
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    bench_options.add_options(parser)
+    parser.set_defaults(run=_command("bench", "bench"))
 
 
 def _banks(parser: argparse.ArgumentParser) -> None:

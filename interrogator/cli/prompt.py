@@ -103,7 +103,7 @@ def _needs(args: argparse.Namespace, mode: Mode, model: ImageModel | None) -> Ne
         needs.discard("captioner")
     if "captioner" in needs and asks_for_tags(args.ask) or args.json and args.tagger:
         needs.add("tagger")
-    reads_tags = model is not None and any(encoder.form == "tags" for encoder in model.encoders)
+    reads_tags = model is not None and model.reads_tags
     if reads_tags and mode is not Mode.NEGATIVE and (args.tagger or find_preset(args.preset).tagger):
         needs.add("tagger")
     if args.tagger and "tagger" not in needs:

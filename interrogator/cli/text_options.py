@@ -13,12 +13,12 @@ def image_model_help() -> dict[str, str]:
     return {row.name: row.help for row in IMAGE_MODELS}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """--for, --weights and --quality-tags."""
+def add_options(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--for, --weights and --quality-tags. purpose: what --for does."""
     group = parser.add_argument_group("texts for an image model")
     group.add_argument(
         "--for", dest="image_model", choices=tuple(image_model_help()), metavar="MODEL",
-        help="print the text for each text encoder of this image model, a line each; listed below",
+        help=f"{purpose}; listed below",
     )  # fmt: skip
     group.add_argument(
         "--weights",

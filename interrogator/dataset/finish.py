@@ -19,6 +19,7 @@ from .review.thumbnails import Album
 from .state.cleanup import sweep
 from .state.comparison import has_changed_containers
 from .state.originals import Originals
+from .state.overviews import Overviews
 from .state.parts import Placed
 from .state.plan import Shard, mark
 from .targets import Rejected
@@ -140,7 +141,9 @@ def _write_report(context: RunContext, done: Sequence[Shard], watched: Watched) 
     findings = find((record for _, record in _watched(context.parts.placed(done), watched)), context.settings.rules)
     album = Album(context.thumbnails, lambda: _watched(context.parts.placed(done), watched))
     title = ", ".join(source.uri for source in context.sources)
-    write_report(context.files.path, album, findings, context.files.read(), album.thumbnail, title)
+    overview = Overviews(context.files.path, context.revision.number).settled()
+    common = () if overview is None else overview.common
+    write_report(context.files.path, album, findings, context.files.read(), album.thumbnail, title, common)
     return findings
 
 

@@ -68,6 +68,9 @@ class Record:
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
         unsupported: words of the caption that claim what the picture does not support, the worst first; also of one
             that was there before and stays.
+        texts: by name of the text encoder what it is to read, where texts are for an image model that has several; then
+            `caption` is made of the text of the encoder that reads most.
+        distinctive: phrases that hold for the picture and for less than half of the run's; () where nobody asked.
         existing: the text that was in the caption's file, row or column before this run; None if there was none.
         tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
             it is filed, such as its rating; () where no tagger was asked.
@@ -89,6 +92,8 @@ class Record:
     existing: str | None = None
     tags: tuple[Tag, ...] = ()
     unsupported: tuple[str, ...] = ()
+    distinctive: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[int, str]:
@@ -108,14 +113,14 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON holds them; a tag is [text, probability, category]."""
         tags = [[tag.text, tag.probability, tag.category] for tag in self.tags]
-        return {**vars(self), "scores": dict(self.scores), "tags": tags}
+        return {**vars(self), "scores": dict(self.scores), "texts": dict(self.texts), "tags": tags}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
         """A record from `as_dict`, also of the first release; fields that are missing take their defaults."""
         given = {_FIRST_NAMES.get(name, name): value for name, value in values.items()}
         given = {name: value for name, value in given.items() if name in _FIELDS}
-        for name in ("captions", "flags", "unsupported"):
+        for name in ("captions", "flags", "unsupported", "distinctive"):
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**{**given, "tags": tuple(Tag(*tag) for tag in given.get("tags", ()))})

@@ -36,8 +36,9 @@ from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .survey import Surveyor, settled_overview
 from .targets import Rejected, Target, open_target
-from .worker import WRITE, Captions, NullWriter, Worker
+from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
@@ -341,10 +342,8 @@ class Run:
             writer = loader_for(models, WRITE in work)()
             if not self._files.add_models(described(writer)):
                 logger.warning("this run began with other weights; see run.json")
+            if self.settings.compares:
+                overview = settled_overview(self._context, left, writer, watched, threads)
+                if isinstance(writer, Surveyor):
+                    writer.compare_with(overview)
             worker.work(left, writer, threads)
-
-
-def described(writer: Captions) -> dict[str, Any]:
-    """The models of a writer, if it describes them."""
-    describe = getattr(writer, "described", None)
-    return {} if describe is None else dict(describe())

@@ -13,13 +13,14 @@ from ..catalog import known_model
 from ..catalog import preset as find_preset
 from ..dataset_choices import POLICIES
 from ..errors import RequestError
+from ..image_models import TextOptions, image_model
 from ..modes import MIN_PHRASES, STRICTNESS, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
 from .editing.edit import Edit
 from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
-from .text import EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
+from .text import COMPARED_NAMES, EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Settings:
         caption_prefix: words the captioner begins with; they are not in the caption.
         max_phrases: of the prompt in the modes that take phrases; None is the mode's default.
         phrases: how many of each bank or role that the template names.
+        image_model: texts are for the encoders of this image model, see `image_models.table`; "" for none.
+        weights, quality_tags: as in `Interrogation.texts`.
+        overview: report what the pictures share, and what each has of its own.
         missing: how many phrases the field `{missing}` takes at most.
         check: judge the claims of every text by its picture; see `evidence.checking`.
         drop_unsupported: leave out the claims that the picture does not support.
@@ -102,6 +106,10 @@ class Settings:
     check: bool = False
     drop_unsupported: bool = False
     missing: int = 5
+    overview: bool = False
+    image_model: str = ""
+    weights: bool = False
+    quality_tags: bool = False
     strictness: float = STRICTNESS
     edit: Edit | None = None
 
@@ -124,6 +132,7 @@ class Settings:
             raise RequestError(
                 "quality beam takes the likeliest caption and a temperature samples: leave one of them out"
             )
+        self._check_image_model(mode)
         text_of(self.caption_options.ask)  # both say what is wrong with the options
         if self.captioner is not None and is_url(self.captioner):
             Address.parse(self.captioner)  # refuses what must not be in a record, before it gets there
@@ -135,6 +144,15 @@ class Settings:
             raise RequestError("an edit makes a new text of what is there: choose policy overwrite")
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
+
+    def _check_image_model(self, mode: Mode) -> None:
+        options = TextOptions(self.weights, self.quality_tags)
+        if self.image_model:
+            options.check(image_model(self.image_model), negative=mode is Mode.NEGATIVE)
+            if self.captions_per_image > 1:
+                raise RequestError("texts for an image model are made of one caption: keep one per image")
+        elif options != TextOptions():
+            raise RequestError("weights and tags for quality belong to texts for an image model: name one")
 
     def _check_name(self, name: str, known: tuple[str, ...]) -> None:
         if getattr(self, name) not in known:
@@ -159,15 +177,27 @@ class Settings:
         """The roles whose models are needed."""
         needs = needs_of(
             Mode(self.mode), template_fields=self.template_fields, quality=Quality(self.quality),
-            score=self.score or self.check, captioned=not self.asks_captioner, ask=self.ask,
+            score=self.score or self.check or self.overview, captioned=not self.asks_captioner, ask=self.ask,
         )  # fmt: skip
-        return needs if self.tagger is None else needs | {"tagger"}
+        return needs | {"tagger"} if self.tagger is not None or self._reads_tags else needs
+
+    @property
+    def _reads_tags(self) -> bool:
+        """Whether the image model reads tags, and the preset has a tagger to find them."""
+        reads = bool(self.image_model) and image_model(self.image_model).reads_tags
+        return reads and self.mode != Mode.NEGATIVE.value and find_preset(self.preset).tagger is not None
+
+    @property
+    def compares(self) -> bool:
+        """Whether pictures are compared with each other, for which all of them are looked at first."""
+        return self.overview or not self.rules.names.isdisjoint(COMPARED_NAMES)
 
     @property
     def asks_captioner(self) -> bool:
-        """Whether texts may say what a captioner writes: not if they are made of those that are there."""
+        """Whether texts say what a captioner writes: not if they are made of texts that are there or of phrases."""
         names = self.rules.names
-        return self.mode != Mode.CAPTION.value or "existing" not in names or bool(names & {"prompt", "caption"})
+        is_made = not names.isdisjoint({"existing", *EVIDENCE_NAMES}) and names.isdisjoint({"prompt", "caption"})
+        return self.mode != Mode.CAPTION.value or not is_made
 
     @property
     def caption_options(self) -> CaptionOptions:

@@ -8,10 +8,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..errors import RunStopped
+from ..image_models import TextEncoder, image_model
+from ..image_models.token_counts import token_count
 from ..modes import Mode
 from .captioning.images import NullReader, Picture, Prepare, Reader, finish
 from .captioning.loader import CHECKERS
@@ -162,7 +165,8 @@ class Worker:
             return ""
         if not self._context.keeps(existing):
             return WRITE
-        return CHECK if self._context.settings.check and text_of(existing or "") else ""
+        settings = self._context.settings
+        return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
@@ -205,19 +209,26 @@ class Worker:
         return replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=tuple(name for name, is_so in found.items() if is_so),
-            unsupported=result.unsupported,
+            unsupported=result.unsupported, distinctive=_distinctive(result),
         )  # fmt: skip
 
     def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:
         """The record of a picture that was captioned."""
         settings = self._context.settings
-        texts = self._render(picture, result)
+        for_encoders = self._for_encoders(picture, result)
+        texts = (
+            [for_encoders[image_model(settings.image_model).main.name]]
+            if for_encoders
+            else [self._rendered(each.text, picture, result) for each in result.texts]
+        )
         unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
         own_flags = {"animated": picture.animated, "unsupported": bool(unsupported)}
         flags = (*result.flags, *texts[0].flags, *(name for name, is_so in own_flags.items() if is_so))
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,
+            distinctive=_distinctive(result),
+            texts={name: each.text for name, each in for_encoders.items()} if len(for_encoders) > 1 else {},
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")
@@ -241,20 +252,43 @@ class Worker:
             return replace(record, reason="the edit changes nothing")
         return replace(record, status="done", reason="")
 
-    def _render(self, picture: Picture, result: CaptionResult) -> list[RenderedText]:
-        """The texts of a result after the rules, the best first."""
-        settings = self._context.settings
-        return [
-            render(
-                each.text, picture.item, settings.rules, self._count, (picture.width, picture.height),
-                caption=each.text if settings.mode == Mode.CAPTION.value else result.caption,
-                phrases=result.phrases, tags=result.tags, existing=picture.existing or "",
-                by_evidence=result.by_evidence,
-            )
-            for each in result.texts
-        ]  # fmt: skip
+    def _for_encoders(self, picture: Picture, result: CaptionResult) -> dict[str, RenderedText]:
+        """By name of the encoder of an image model its text after the rules, within its limit; {} without a model."""
+        if not result.encoder_texts:
+            return {}
+        found = {}
+        for encoder in image_model(self._context.settings.image_model).encoders:
+            text = self._rendered(result.encoder_texts[encoder.name], picture, result)
+            if token_count(text.text, encoder) > encoder.limit:  # with what the rules put around it
+                text = self._rendered(result.encoder_texts[encoder.name], picture, result, encoder)
+            found[encoder.name] = text
+        return found
+
+    def _rendered(
+        self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None
+    ) -> RenderedText:
+        """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
+        settings, count, rules = self._context.settings, self._count, self._context.settings.rules
+        if encoder is not None:
+            count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)
+        is_caption = settings.mode == Mode.CAPTION.value and not settings.image_model
+        return render(
+            text, picture.item, rules, count, (picture.width, picture.height),
+            caption=text if is_caption else result.caption, phrases=result.phrases, tags=result.tags,
+            existing=picture.existing or "", by_evidence=result.by_evidence,
+        )  # fmt: skip
+
+
+def _distinctive(result: CaptionResult) -> tuple[str, ...]:
+    return tuple(phrase.text for phrase in result.by_evidence.get("distinctive", ()))
 
 
 def failed(record: Record, reason: str) -> Record:
     """The record of a picture that has no caption after all."""
     return replace(record, status="failed", reason=reason)
+
+
+def described(writer: Captions) -> dict[str, Any]:
+    """The models of a writer, if it describes them."""
+    describe = getattr(writer, "described", None)
+    return {} if describe is None else dict(describe())

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from ..banks import PhraseBank, load_banks
 from ..demo.attributes import Creature
 from ..demo.creatures import creature
+from ..modes import STRICTNESS
 from ..pipeline import Interrogator
 from ..progress import Progress
 from ..reading import Candidate, Reading
@@ -84,19 +85,22 @@ def with_banks(demo: Interrogator, real: bool, most: int | None = None) -> Inter
     return Interrogator(None, demo.encoder, [PhraseBank(b.name, tuple(b.phrases)) for b in banks.values()], demo.cache)
 
 
-def judged(ci: Interrogator, mode: str, own: set[str], drawn: Iterable[Drawn], captioned: bool) -> list[Judged]:
+def judged(
+    ci: Interrogator, mode: str, own: set[str], drawn: Iterable[Drawn], captioned: bool, strictness: float = STRICTNESS
+) -> list[Judged]:
     """The prompts of a mode for all creatures.
 
     Args:
         own: the phrases of the demo banks. Those of other banks are false unless they say what a phrase of these says.
         captioned: whether the captioner's words are part of the prompt.
+        strictness: as of `Interrogator.interrogate`.
     """
     found = []
     for group in drawn:
         for reading, truth in zip(group.readings, group.truths, strict=True):
             caption = reading.caption if captioned else ""
             told = Reading((Candidate(caption),), None, reading.embedding)
-            made = ci.compose(told, mode)
+            made = ci.compose(told, mode, strictness=strictness)
             phrases = {phrase.text: phrase.text in own for phrase in made.phrases}
             true = sum(is_true(text, truth, of_demo) for text, of_demo in phrases.items())
             facts = facts_stated(truth, phrases, caption)

@@ -73,9 +73,17 @@ def planted(
 
 def f1_of_top(scores: Values, true: Truth, number: int) -> float:
     """F1 of the `number` highest scores [M, P] of each image."""
+    right, chosen = counts_of_top(scores, true, number)
+    return float(sum(right) / sum(chosen))
+
+
+def counts_of_top(scores: Values, true: Truth, number: int) -> tuple[list[float], list[float]]:
+    """Of each image the two parts of F1: twice the true phrases among the `number` highest, and those plus all true."""
     chosen = np.zeros_like(true)
     np.put_along_axis(chosen, np.argsort(-scores, axis=1, kind="stable")[:, :number], True, axis=1)
-    return float(2 * (chosen & true).sum() / (chosen.sum() + true.sum()))
+    right = 2.0 * (chosen & true).sum(axis=1)
+    every = (chosen.sum(axis=1) + true.sum(axis=1)).astype(np.float64)
+    return right.tolist(), every.tolist()
 
 
 def calibrated(world: Planted) -> Calibration:

@@ -6,9 +6,11 @@ references        References: the embeddings of pictures and of what their capti
 reference_files   references on disk
 logistic          logistic regression, in NumPy
 phrase_evidence   PhraseEvidence: the odds of every phrase of a table, and how many to accept
+overview          Overview: how many pictures each phrase holds for
 selection         which of the phrases that hold a prompt states, and in which order
 additions         which phrases add to a caption, and how much
-words             words that exclude each other, and what a caption says already
+exclusions        words of which one picture has one
+words             colours of one thing, and what a caption says already
 checking          ClaimChecker: which claims of a caption a picture supports
 dropping          a caption without the claims that a picture does not support
 claims            split_claims: a caption, prompt or tag list as claims
@@ -25,6 +27,7 @@ from .checking import SUPPORTED, UNSUPPORTED, Claim, ClaimChecker, Verdict
 from .claims import ClaimText, split_claims
 from .dropping import without_claims
 from .logistic import log_odds
+from .overview import COMMON, Overview
 from .phrase_evidence import USUAL, PhraseEvidence, probabilities
 from .reference_files import ReferenceFolder, clear_references, count_references
 from .references import MOST_CLAIMS, References
@@ -32,6 +35,7 @@ from .selection import SAME_ANGLE, Held, in_order, select
 from .words import claims_of
 
 __all__ = [
+    "COMMON",
     "MAX_REFERENCES",
     "MIN_REFERENCES",
     "MOST_CLAIMS",
@@ -44,6 +48,7 @@ __all__ = [
     "ClaimChecker",
     "ClaimText",
     "Held",
+    "Overview",
     "PhraseEvidence",
     "ReferenceFolder",
     "References",

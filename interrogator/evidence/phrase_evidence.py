@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ModelError
 from ..rows import Positions, Rows
 from .calibration import Calibration, Values, lower_quartile
 from .logistic import log_odds, sigmoid
@@ -48,6 +49,8 @@ class PhraseEvidence:
             groups: positions of the phrases of each bank; other phrases are never accepted.
             own: similarities [N] of one picture, which stands in where the calibration has no references.
             unstated: positions of phrases that are never accepted, but may be asked for by `log_ratio`.
+
+        Raises ModelError: a row is not finite.
         """
         self.calibration = calibration
         self._bias = np.zeros(len(rows), dtype=np.float32)  # [N]
@@ -121,6 +124,8 @@ class PhraseEvidence:
         for start in range(0, len(positions), _CHUNK):
             chunk = positions[start : start + _CHUNK]
             similarity = calibration.similarity(rows.at(chunk))  # [R, n]
+            if not np.isfinite(similarity).all():
+                raise ModelError("the encoder gave an embedding that is not finite, so there is no evidence")
             if calibration.bias_weight:
                 self._bias[chunk] = lower_quartile(similarity)
             ratio = calibration.log_ratio(similarity, self._bias[chunk])

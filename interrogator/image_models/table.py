@@ -73,6 +73,16 @@ class ImageModel:
     negative: bool = True
     quality_tags: tuple[str, ...] = ()
 
+    @property
+    def main(self) -> TextEncoder:
+        """The encoder that reads most, whose text stands for all where there is room for one; else the first."""
+        return max(self.encoders, key=lambda encoder: encoder.limit)
+
+    @property
+    def reads_tags(self) -> bool:
+        """Whether any of its encoders reads a tagger's tags."""
+        return any(encoder.form == "tags" for encoder in self.encoders)
+
 
 _CLIP = 77
 _CLIP_L = TextEncoder("clip_l", "keywords", _CLIP, "clip")

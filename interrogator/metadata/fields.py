@@ -53,11 +53,12 @@ def fields(source: str | PathLike[str] | bytes) -> dict[str, str]:
 def _found(file: Any) -> dict[str, str]:
     with open_quietly(file) as image:
         texts = dict(_chunks(image))
-        for name, text in _exif(image):
-            texts.setdefault(name, text)
-        if image.format == "PNG" and not texts:
-            image.load()  # chunks may follow the pixels
+        if not texts and image.format == "PNG":
+            image.load()  # chunks may follow the pixels, and Pillow reads no EXIF before
             texts = dict(_chunks(image))
+        if not texts or image.format != "PNG":
+            for name, text in _exif(image):
+                texts.setdefault(name, text)
         return {name: text for name, text in texts.items() if len(text) <= _MOST_CHARACTERS}
 
 

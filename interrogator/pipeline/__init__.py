@@ -9,6 +9,7 @@ precise         the mode that states what is most likely true
 negative        the mode that names what is not, and common faults
 completion      the phrases that a caption lacks
 holding         which phrases hold for an image, by evidence
+survey          what many pictures share, and what each has of its own
 calibrations    learning, keeping and using what an encoder's similarities are worth
 remembered      references from the images that are read
 phrase_table    the phrases of all banks with their embeddings
@@ -20,6 +21,7 @@ loader          load an Interrogator by preset
 from .interrogation import Interrogation, RankedPhrase
 from .interrogator import Interrogator
 from .loader import load
+from .survey import Compared, SharedPhrase, Survey
 from .templates import assemble
 
-__all__ = ["Interrogation", "Interrogator", "RankedPhrase", "assemble", "load"]
+__all__ = ["Compared", "Interrogation", "Interrogator", "RankedPhrase", "SharedPhrase", "Survey", "assemble", "load"]

@@ -28,6 +28,17 @@ class Holding:
     positions: Positions
     held: list[Held]
 
+    @classmethod
+    def of(cls, table: PhraseTable, positions: Positions, odds: Sequence[float]) -> Holding:
+        """The phrases at `positions` [n] of a table, with their log odds."""
+        banks = [table.banks[position] for position in positions.tolist()]
+        texts = table.texts_at(positions.tolist())
+        held = [
+            Held(text, bank.name, bank.role, bank.quota, sure)
+            for text, bank, sure in zip(texts, banks, odds, strict=True)
+        ]  # fmt: skip
+        return cls(positions, held)
+
 
 def holding(table: PhraseTable, scores: Scores, evidence: PhraseEvidence | None, strictness: float) -> Holding:
     """The phrases whose evidence passes, the surest `_MOST_COMPARED` of them.
@@ -44,14 +55,7 @@ def holding(table: PhraseTable, scores: Scores, evidence: PhraseEvidence | None,
     odds = evidence.log_odds(scores.at(positions).numpy(), positions)
     order = np.argsort(-odds, kind="stable")[:_MOST_COMPARED]
     order = np.sort(order[odds[order] >= least])  # in bank order, which breaks ties
-    positions, odds = positions[order], odds[order]
-    banks = [table.banks[position] for position in positions.tolist()]
-    texts = table.texts_at(positions.tolist())
-    held = [
-        Held(text, bank.name, bank.role, bank.quota, sure)
-        for text, bank, sure in zip(texts, banks, odds.tolist(), strict=True)
-    ]
-    return Holding(positions, held)
+    return Holding.of(table, positions[order], odds[order].tolist())
 
 
 def evidence_of_picture(table: PhraseTable, scores: Scores, claims: Sequence[float]) -> PhraseEvidence | None:

@@ -33,6 +33,7 @@ from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
 from .prompt_builder import SearchOptions
 from .remembered import are_wanted
+from .survey import Compared, Survey
 
 logger = logging.getLogger("interrogator")
 
@@ -284,7 +285,7 @@ class Interrogator:
         given = list(captions) if captions is not None else [None] * len(images)
         if len(given) != len(images):
             raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
-        table, evidence = self.table(progress), self.evidence(progress)
+        table, evidence = self.table(progress), self._evidence.begin().of_table(self.table(progress), progress)
         needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
         found = []
         for reading in self.read(images, needs, captions=given, progress=progress):
@@ -295,6 +296,41 @@ class Interrogator:
                 complete(table, self.encoder, reading.embedding, reading.caption, evidence, top, strictness, progress)
             )
         return found
+
+    def survey(self, strictness: float = STRICTNESS, progress: Progress | None = None) -> Survey:
+        """Takes in embeddings of pictures, any number, a few at a time, and compares them; see `compare`."""
+        check_numbers(1, strictness)
+        table = self.table(progress)
+        return Survey(table, self.encoder, self._evidence.begin().of_table(table, progress), strictness)
+
+    def compare(
+        self, images: Sequence[ImageSource], captions: Sequence[str] | None = None, top: int = 10,
+        strictness: float = STRICTNESS, progress: Progress | None = None,
+    ) -> Compared:  # fmt: skip
+        """What images share, as a model that is trained on them would learn it, and what each has of its own.
+
+        Phrases hold by evidence. Without a calibration, see `calibrate`, claims of each caption show what is similar
+        enough, and of an image without a caption no phrase is known.
+
+        Args:
+            captions: one for each image, "" for none; their claims are compared, too.
+            top: phrases and claims at most, in common and of each image.
+            strictness: share of the accepted phrases that may be false.
+
+        Raises as `complete`.
+        """
+        check_numbers(top, strictness)
+        texts = list(captions) if captions is not None else [""] * len(images)
+        if len(texts) != len(images):
+            raise RequestError(f"got {len(texts)} captions for {len(images)} images; give one for each")
+        survey = self.survey(strictness, progress)
+        for start in range(0, len(images), _GROUP):
+            group = slice(start, start + _GROUP)
+            readings = self.read(images[group], _ENCODER, progress=share_of(progress, start, len(images)))
+            for reading, caption in zip(readings, texts[group], strict=True):
+                assert reading.embedding is not None
+                survey.add(reading.embedding, caption)
+        return survey.compared(top)
 
     def tag(
         self, image: ImageSource, progress: Progress | None = None, *, rules: TagRules | None = None

@@ -11,11 +11,12 @@ from .server import shown
 
 _BOX = ".interrogator-box"
 _OPTIONS = {
+    "precise": {"max_phrases", "strictness"},
     "best": {"min_phrases", "max_phrases", "beams", "avoid_repeats"},
     "fast": {"max_phrases", "avoid_repeats"},
     "classic": {"max_phrases"},
     "caption": set(),
-    "negative": {"min_phrases", "max_phrases"},
+    "negative": {"max_phrases", "strictness"},
 }
 
 

@@ -359,6 +359,25 @@ test("tags are counted, and a run without any says nothing of them", () => {
   assert.equal(byId("tags-box").hidden, true);
 });
 
+test("what all pictures share is a table, and what one has of its own stands beside it", () => {
+  const own = [{ ...RECORDS[0], distinctive: ["red wings", HOSTILE] }, ...RECORDS.slice(1)];
+  open(own, { common: [{ text: HOSTILE, bank: "mediums", share: 0.975 }] });
+  assert.deepEqual(texts(byId("common"), "th"), [HOSTILE]);
+  assert.deepEqual(texts(byId("common"), "td"), ["mediums", "98 %"]);
+  assert.equal(byId("common-box").hidden, false);
+  assert.ok(texts(byId("pictures"), "li").includes("red wings"));
+  open(RECORDS);
+  assert.equal(byId("common-box").hidden, true);
+  assert.ok(!texts(byId("pictures"), "summary").includes("Its own"));
+});
+
+test("the texts of several encoders can be opened", () => {
+  open([{ ...RECORDS[0], texts: { clip_l: HOSTILE, t5xxl: "A cat." } }]);
+  assert.deepEqual(texts(byId("pictures"), "dt"), ["clip_l", "t5xxl"]);
+  assert.deepEqual(texts(byId("pictures"), "dd"), [HOSTILE, "A cat."]);
+  assert.ok(texts(byId("pictures"), "summary").includes("2 encoders"));
+});
+
 test("a page says that it holds a part of the run", () => {
   open(RECORDS, { total: 12_000 });
   assert.equal(byId("left-out").hidden, false);

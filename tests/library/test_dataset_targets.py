@@ -522,6 +522,7 @@ def test_parquet_is_read_by_arrow_and_datasets(tmp_path: Path, hub: str) -> None
         "tags": [],
         "evidence": None,
         "unsupported": [],
+        "texts": [],
     }
     assert [row["status"] for row in first] == ["done", "failed", "kept", "done"] and first[3]["captions"] == ["1", "2"]
     assert first[1]["reason"] == "is cut short" and first[1]["text"] is None
@@ -543,7 +544,7 @@ def test_a_table_of_the_first_release_is_taken_up(tmp_path: Path) -> None:
     source = pictures(tmp_path, "a.png", "b.png")
     records = [done("a.png", "a cat", existing="old", dhash="0" * 16), done("b.png", "a dog")]
     open_target("parquet", None, [source]).finish(records)
-    table = pq.read_table(tmp_path / "captions.parquet").drop_columns(["tags", "evidence", "unsupported"])
+    table = pq.read_table(tmp_path / "captions.parquet").drop_columns(["tags", "evidence", "unsupported", "texts"])
     first_names = {"dhash": "looks", "existing": "before"}
     pq.write_table(table.rename_columns([first_names.get(name, name) for name in table.column_names]),
                    tmp_path / "captions.parquet")  # fmt: skip

@@ -198,13 +198,13 @@ class TestConversion:
     def test_a_table_beside_the_pictures_is_edited_itself_and_put_back(self, folder: Path) -> None:
         for path in list(folder.rglob("*.txt")):
             path.unlink()
-        rows = [{"mine": 1, "file_name": "b.png", "text": "old"}, {"file_name": "b.png", "text": ["one", "two"]},
+        rows = [{"mine": 1, "file_name": "b.png", "text": ["one", "two"]}, {"file_name": "b.png", "text": ["more"]},
                 {"file_name": "a.png", "text": "other", "mine": 2}]  # fmt: skip
         (folder / "metadata.jsonl").write_bytes("\r\n".join(map(json.dumps, rows)).encode())
         before = files(folder)
         assert edit(folder, "--trigger", "sks") == 0
         found = [json.loads(line) for line in files(folder)["metadata.jsonl"].splitlines()]
-        texts = {row["file_name"]: row["text"] for row in found}
+        texts = {row["file_name"]: row["text"] for row in reversed(found)}
         assert texts["b.png"] == ["sks, one", "sks, two"] and files(folder).keys() == before.keys()
         assert texts["a.png"] in ("sks, other", ["sks, other"])
         undone(folder)

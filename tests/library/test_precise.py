@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,14 @@ import torch
 from PIL import Image
 
 import interrogator
-from interrogator import Interrogator, PhraseBank, Reading, RequestError
+from interrogator import Interrogator, ModelError, PhraseBank, Reading, RequestError
 from interrogator.cli import main
 from interrogator.demo import Creature
 from interrogator.demo.training.words import ALWAYS_TRUE, MEDIUM_NAMES, MOVEMENTS, QUALITIES
 from interrogator.errors import CaptionError
 from interrogator.evidence import Calibration, load_calibration
 from interrogator.evidence.calibration_file import FILE_NAME
+from interrogator.evidence.selection import SAME_ANGLE
 from interrogator.reading import Candidate
 
 pytestmark = pytest.mark.models
@@ -166,6 +168,74 @@ def test_an_embedding_that_is_not_finite_is_an_error_of_its_image(ci: Interrogat
     broken = replace(readings[0], embedding=torch.full_like(readings[0].embedding, float("nan")))
     with pytest.raises(CaptionError, match="not finite"):
         ci.compose(broken, "precise")
+
+
+@pytest.mark.parametrize("gap", [0.0, 1.2])
+def test_only_phrases_that_say_the_same_are_nearer_than_the_angle(ci: Interrogator, gap: float) -> None:
+    """In the demo's own space, and where all texts share a direction, as those of larger encoders do."""
+    groups = [own for words in (MEDIUM_NAMES, MOVEMENTS, QUALITIES) for own in words.values()]
+    texts = [text for own in groups for text in own]
+    home = torch.tensor([number for number, own in enumerate(groups) for _ in own])
+    rows = ci.encoder.encode_texts(texts)
+    common = torch.randn(rows.shape[1], generator=torch.Generator().manual_seed(0))
+    rows = torch.nn.functional.normalize(rows + gap * common / common.norm(), dim=-1)
+    is_near = rows @ rows.T > math.cos(math.radians(SAME_ANGLE))
+    medium = torch.tensor([list(MEDIUM_NAMES).index(name) for words in (MEDIUM_NAMES, MOVEMENTS, QUALITIES)
+                           for name in words for _ in words[name]])  # fmt: skip
+    assert not is_near[medium[:, None] != medium[None]].any()
+    assert is_near[home[:, None] == home[None]].float().mean() > 0.9
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("caption", "claims"),
+        [
+            ("一只红色的龙，蓝色的翅膀。", 2),
+            ("рыжий кот с синими крыльями", 1),
+            ("قطة حمراء بأجنحة زرقاء، على الشاطئ", 2),
+            ("🐉🔥", 0),
+            ("\u202eabc", 1),
+            (",,,,", 0),
+        ],
+    )
+    def test_captions_in_other_scripts(
+        self, ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], caption: str, claims: int
+    ) -> None:
+        image, truth = drawn[0]
+        result = ci.interrogate(image, "precise", caption=caption)
+        assert result.prompt.startswith(caption.rstrip("。")) and f"{truth.color} body" in result.prompt
+        assert len(ci.check(image, caption)) == claims
+
+    def test_a_caption_of_two_thousand_words(
+        self, ci: Interrogator, drawn: list[tuple[Image.Image, Creature]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        image, truth = drawn[0]
+        caption = ", ".join([truth.caption, *(f"a number {number} in a corner" for number in range(400))])
+        assert len(caption.split()) > 2000
+        with caplog.at_level(logging.WARNING):
+            result = ci.interrogate(image, "precise", caption=caption)
+        assert ci.encoder.fits(result.prompt) and result.prompt.startswith(truth.caption) and "was cut" in caplog.text
+        verdicts = [claim.verdict for claim in ci.check(image, caption)]
+        assert len(verdicts) > 400 and verdicts[0] == "supported"
+
+    def test_an_encoder_that_gives_nan_for_texts_is_named_as_the_cause(
+        self, ci: Interrogator, readings: list[Reading], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encode = type(ci.encoder).encode_texts
+
+        def broken(*args: object, **options: object) -> torch.Tensor:
+            return encode(*args, **options) * float("nan")  # type: ignore[arg-type]
+
+        monkeypatch.setattr(type(ci.encoder), "encode_texts", broken)
+        with pytest.raises(ModelError, match="not finite"):
+            Interrogator(None, ci.encoder, ci.banks).compose(readings[0], "precise")
+        cached = Interrogator(None, ci.encoder, [PhraseBank.from_phrases("mine", ["a new phrase"])], ci.cache)
+        with pytest.raises(ModelError, match="not finite"):
+            cached.compose(readings[0], "precise")
+
+    def test_no_bank_at_all(self, ci: Interrogator, readings: list[Reading]) -> None:
+        result = Interrogator(None, ci.encoder, []).compose(readings[0], "precise")
+        assert result.prompt == readings[0].caption and result.remarks == ("no_phrases",)
 
 
 class TestCalibrating:

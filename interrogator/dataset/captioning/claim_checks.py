@@ -49,10 +49,13 @@ class ClaimChecks:
             return replace(result, texts=(Candidate(""),), error="the picture supports no claim of the caption")
         return replace(result, texts=[each for each in left if each.text] or left[:1], caption=caption)
 
-    def of_text(self, text: str, embedding: Tensor, picture: Picture, progress: Progress | None) -> CaptionResult:
-        """A text that stays as it is, with its evidence."""
-        (claims,) = self._claims([text], embedding, picture, progress)
-        return CaptionResult((_scored(Candidate(text), claims),), unsupported=_unsupported((text, claims)))
+    def of_text(
+        self, result: CaptionResult, embedding: Tensor, picture: Picture, progress: Progress | None
+    ) -> CaptionResult:  # fmt: skip
+        """The result of a text that stays as it is, with its evidence."""
+        text = result.texts[0]
+        (claims,) = self._claims([text.text], embedding, picture, progress)
+        return replace(result, texts=(_scored(text, claims),), unsupported=_unsupported((text.text, claims)))
 
     def _claims(
         self, texts: Sequence[str], embedding: Tensor, picture: Picture, progress: Progress | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,19 +18,19 @@ from ...models import Captioner, Encoder, Matcher, Tag, Tagger
 from ...modes import Mode
 from ...needs import Needs
 from ...pipeline import Interrogation, Interrogator, RankedPhrase
-from ...pipeline.completion import complete
 from ...pipeline.loader import embedding_cache, locate_all
-from ...pipeline.precise import UNCALIBRATED
 from ...progress import Progress
-from ...prompts import join
 from ...qualities import QUALITIES, Quality
 from ...reading import Candidate, Reading
 from ...taggers import join_tags, label_tags
 from ..progress import share
 from ..settings import Settings
 from ..state.fingerprints import described
+from ..state.overviews import RunOverview
 from ..text import choose
 from .claim_checks import ClaimChecks
+from .encoder_texts import with_encoder_texts
+from .evidence_fields import EvidenceFields
 from .images import Picture
 from .result import CaptionResult
 from .roles import Roles, held_tags, prepared
@@ -73,6 +74,7 @@ class Models:
         self.prepare = self.roles.prepare
         self.banks = list(banks)
         self._interrogator = Interrogator(captioner, encoder, self.banks, cache, matcher=matcher, references=references)
+        self._evidence = EvidenceFields(settings, self.roles, self._interrogator)
 
     @classmethod
     def load(
@@ -129,6 +131,8 @@ class Models:
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
             results = [checks.of(*each, composing) for each in zip(results, readings, pictures, strict=True)]
+        if self.settings.image_model:
+            results = [with_encoder_texts(result, self.settings) for result in results]
         if any(reading.embedding is not None for reading in readings):
             self.roles.use("encoder")
             self._interrogator.remember(readings)
@@ -137,11 +141,31 @@ class Models:
     def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:
         """The texts that pictures have, `Picture.existing`, with what their claims are worth."""
         rows = self.roles.use("encoder").embed(prepared("encoder", pictures), progress)  # [B, D]
-        checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
+        results = [CaptionResult((Candidate(picture.existing or ""),)) for picture in pictures]
+        if self.settings.check:
+            checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
+            results = [checks.of_text(*each, progress) for each in zip(results, rows, pictures, strict=True)]
+        found = []
+        for result, row, picture in zip(results, rows, pictures, strict=True):
+            by_evidence, _ = self._evidence.of(row, {"existing": picture.existing or ""}, progress)
+            found.append(replace(result, by_evidence=by_evidence))
+        return found
+
+    def survey(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[list[str]]:
+        """The phrases that hold for each picture."""
+        rows = self.roles.use("encoder").embed(prepared("encoder", pictures), progress)  # [B, D]
         return [
-            checks.of_text(picture.existing or "", row, picture, progress)
-            for picture, row in zip(pictures, rows, strict=True)
+            self._evidence.held(row, picture.existing or "", progress)
+            for row, picture in zip(rows, pictures, strict=True)
         ]
+
+    def common(self, overview: RunOverview) -> list[tuple[str, str, float]]:
+        """What nearly all pictures share, in the order in which people write prompts: text, bank and share."""
+        return self._evidence.common(overview)
+
+    def compare_with(self, overview: RunOverview) -> None:
+        """Fill `{common}` and `{distinctive}` by what the pictures of a run share."""
+        self._evidence.compare_with(overview)
 
     def _each(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Reading]:
         """What the models say of pictures; one without a caption does not cost the others theirs."""
@@ -202,12 +226,11 @@ class Models:
             texts, phrases = (Candidate(composed.prompt, scores),), list(composed.phrases)
             remarks = composed.remarks
         phrases += self._template_phrases(reading, phrases, progress)
-        missing, others = self._missing(reading, texts[0].text, tags, existing, progress)
+        parts = {"existing": existing, "prompt": texts[0].text, "caption": reading.caption, "tags": join_tags(tags)}
+        by_evidence, others = self._evidence.of(reading.embedding, parts, progress)
         labels = label_tags(reading.tags or (), self.settings.tag_rules)
         flags = tuple(dict.fromkeys((*reading.flags, *remarks, *others)))
-        return CaptionResult(
-            texts, reading.caption, phrases, tags, flags, labels=labels, by_evidence={"missing": missing}
-        )
+        return CaptionResult(texts, reading.caption, phrases, tags, flags, labels=labels, by_evidence=by_evidence)
 
     def _compose(self, reading: Reading, progress: Progress | None) -> Interrogation:
         """The prompt of a mode that takes phrases."""
@@ -234,20 +257,3 @@ class Models:
                     known.add(table.texts[index])
                     found.append(RankedPhrase(table.texts[index], table.banks[index].name, scores[index]))
         return found
-
-    def _missing(
-        self, reading: Reading, prompt: str, tags: Sequence[Tag], existing: str, progress: Progress | None
-    ) -> tuple[list[RankedPhrase], tuple[str, ...]]:
-        """What the picture shows and the other fields of the template lack, and remarks on it."""
-        names = self.settings.rules.names
-        if "missing" not in names or reading.embedding is None:
-            return [], ()
-        self.roles.use("encoder")
-        parts = {"existing": existing, "prompt": prompt, "caption": reading.caption, "tags": join_tags(tags)}
-        said = join(*(text for name, text in parts.items() if name in names))
-        evidence = self._interrogator.evidence(progress)
-        settings, table = self.settings, self._interrogator.table(progress)
-        found = complete(
-            table, self._interrogator.encoder, reading.embedding, said, evidence, settings.missing, settings.strictness,
-        )  # fmt: skip
-        return found, () if evidence is not None else (UNCALIBRATED,)

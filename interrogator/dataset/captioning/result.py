@@ -28,6 +28,7 @@ class CaptionResult:
         flags: findings about it; see `Record.flags`.
         error: why there is no text, one sentence; "" where there is.
         by_evidence: by name of the template's field, such as `missing`, the phrases for it.
+        encoder_texts: by name of the encoder the text for it, where texts are for an image model.
         unsupported: what the first text claims and the picture does not support, in its own words, the worst first.
         labels: tags that say how the picture is filed, such as its rating, which texts leave out.
     """
@@ -41,6 +42,7 @@ class CaptionResult:
     labels: Sequence[Tag] = ()
     unsupported: tuple[str, ...] = ()
     by_evidence: Mapping[str, Sequence[RankedPhrase]] = field(default_factory=dict)
+    encoder_texts: Mapping[str, str] = field(default_factory=dict)
 
     def escaped(self) -> CaptionResult:
         """The same with a backslash before each bracket in what the models say."""

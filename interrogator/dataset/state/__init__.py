@@ -3,6 +3,7 @@
 run_folder    the folder of a run
 plan          which pictures, in which shards
 parts         what is done, one file a shard
+overviews     what holds for how many of the pictures
 revision      the plan after the sources changed
 comparison    what the sources hold now against what was planned
 originals     the files of a target before the run, for an undo

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Rows(Protocol):
-    """Rows by name, without the column of the name itself."""
+    """Rows by name, without the column of the name itself. Of several rows of one name the first is meant."""
 
     columns: list[str]
     """Of any row, in the order they were met."""
@@ -29,7 +29,7 @@ class Rows(Protocol):
     def get(self, name: str) -> Row | None: ...
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
-        """All but the named ones, in their order; also those without a name ("")."""
+        """All but the named ones, in their order; also further rows of one name, and those without a name ("")."""
 
     def close(self) -> None:
         """Lets go of the file; `get` opens it again."""
@@ -40,7 +40,7 @@ class MemoryRows:
 
     def __init__(self, rows: Iterator[tuple[str, Row]]) -> None:
         self._rows = list(rows)
-        self._by_name = dict(self._rows)
+        self._by_name = dict(reversed(self._rows))
         self.columns = list(dict.fromkeys(column for _, row in self._rows for column in row))
         self.lists = frozenset(column for _, row in self._rows for column in row if isinstance(row[column], list))
 
@@ -51,7 +51,11 @@ class MemoryRows:
         return self._by_name.get(name) if name else None
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
-        return ((name, row) for name, row in self._rows if name not in used)
+        seen: set[str] = set()
+        for name, row in self._rows:
+            if name not in used or name in seen:
+                yield name, row
+            seen.add(name)
 
     def close(self) -> None:
         pass
@@ -76,7 +80,7 @@ class LineRows:
             lists.update(column for column, cell in row.items() if isinstance(cell, list))
             name = row.get(name_column)
             if isinstance(name, str):
-                self._offsets[name] = (offset, number)
+                self._offsets.setdefault(name, (offset, number))
         columns.pop(name_column, None)
         self.columns = list(columns)
         self.lists = frozenset(lists)
@@ -102,9 +106,7 @@ class LineRows:
                 continue  # without parsing it again
             row = json_row(line, str(self._path), number)
             name = row.pop(self._name_column, None)
-            name = name if isinstance(name, str) else ""
-            if name not in used:
-                yield name, row
+            yield name if isinstance(name, str) else "", row
 
     def close(self) -> None:
         if self._file is not None:

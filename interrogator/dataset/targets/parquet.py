@@ -17,11 +17,11 @@ from .target import Names, Rejected, is_utf8, item_of, reject
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability", "evidence")
 _BEFORE_CAPTION = ("key", "path", "sha256", "width", "height", "status", "reason")
-_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "dhash", "existing", "tags", "unsupported")
+_BEHIND_CAPTION = ("captions", *_SCORES, "flags", "tokens", "dhash", "existing", "tags", "unsupported", "texts")
 COLUMNS = (*_BEFORE_CAPTION, *_BEHIND_CAPTION)
 # What the first release called columns; it had none of the later ones.
 _FIRST_NAMES = {"looks": "dhash", "before": "existing"}
-_LATER = frozenset({"tags", "evidence", "unsupported"})
+_LATER = frozenset({"tags", "evidence", "unsupported", "texts"})
 
 Row = dict[str, Any]
 
@@ -117,7 +117,8 @@ class ParquetTarget:
             if record.status != "done" and name in old:
                 continue  # it stays
             path = self._names.source(item).path(item)
-            texts = (record.caption, *record.captions, record.reason, *record.flags, *record.unsupported)
+            words = (record.reason, *record.flags, *record.unsupported, *record.texts.values())
+            texts = (record.caption, *record.captions, *words)
             if problem or not is_utf8(*texts):
                 rejected.append(reject(record, problem or "its caption is not UTF-8"))
                 continue
@@ -146,6 +147,7 @@ class ParquetTarget:
                 "existing": record.existing if record.existing is not None and is_utf8(record.existing) else None,
                 "tags": [tag.as_dict() for tag in record.tags],
                 "unsupported": list(record.unsupported),
+                "texts": [{"encoder": name, "text": text} for name, text in record.texts.items()],
             }
 
     def _edited(self, record: Record) -> Row:
@@ -166,6 +168,7 @@ class ParquetTarget:
             "captions": pa.list_(pa.string()),
             "flags": pa.list_(pa.string()),
             "unsupported": pa.list_(pa.string()),
+            "texts": pa.list_(pa.struct([("encoder", pa.string()), ("text", pa.string())])),
             "tags": pa.list_(
                 pa.struct([("text", pa.string()), ("probability", pa.float32()), ("category", pa.string())])
             ),

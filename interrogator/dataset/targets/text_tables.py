@@ -17,8 +17,8 @@ from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 Value = str | list[str] | None
-_TAGS = "tags"
-_PEEKED = 1000  # records that are looked through for tags
+_TAGS, _TEXTS = "tags", "texts"
+_PEEKED = 1000  # records that are looked through for tags and texts
 
 
 class TextTable:
@@ -31,7 +31,7 @@ class TextTable:
 
     name_column = "file_name"
     lists = False  # whether several captions are a list; else one per line
-    has_tags = False  # whether rows get the tags of their records
+    has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
     def __init__(self, kind: str, path: Path, names: Names, column: str, several: bool) -> None:
         self.kind = kind
@@ -54,12 +54,17 @@ class TextTable:
         return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
+        odd: list[Rejected] = []
+
         def written(record: Record, row: Row) -> Row:
+            if record.status == "done" and self._has_other_texts(record, row):
+                odd.append(reject(record, "its row has other texts for encoders, which stay; write to another folder"))
+                return row
             if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
-                return {**row, self._column: self._value(record, row), **self._tags(record, row)}
+                return {**row, self._column: self._value(record, row), **self._cells(record, row)}
             return row
 
-        return self._rewrite(records, written)
+        return self._rewrite(records, written) + odd
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
         changed: list[Rejected] = []
@@ -74,6 +79,8 @@ class TextTable:
             restored = dict(row)
             if self.has_tags and row.get(_TAGS) == record.tag_texts:
                 restored.pop(_TAGS, None)
+            if self.has_tags and row.get(_TEXTS) == dict(record.texts):
+                restored.pop(_TEXTS, None)
             if record.existing is None:
                 del restored[self._column]
             else:
@@ -89,7 +96,8 @@ class TextTable:
         old = self._old = self._current()
         rest = iter(records)
         peeked = list(islice(rest, _PEEKED)) if self.has_tags else []
-        columns = [self._column, *([_TAGS] if any(record.tags for record in peeked) else ()), *old.columns]
+        more = {_TAGS: any(record.tags for record in peeked), _TEXTS: any(record.texts for record in peeked)}
+        columns = [self._column, *(name for name, is_there in more.items() if is_there), *old.columns]
         rows = self._merged(chain(peeked, rest), old, row_of, rejected)
         first = next(rows, None)
         if first is None:  # readers take no file without rows
@@ -124,7 +132,7 @@ class TextTable:
         for record in records:
             item = item_of(record)
             name, problem = self._name(item)
-            if problem or not is_utf8(record.caption, *record.captions):
+            if problem or not is_utf8(record.caption, *record.captions, *record.texts.values()):
                 if record.status != "failed":
                     rejected.append(reject(record, problem or "its caption is not UTF-8"))
                 continue
@@ -155,9 +163,16 @@ class TextTable:
             return captions if isinstance(row.get(self._column), list) and len(captions) > 1 else record.caption
         return captions if self.lists else "\n".join(captions)
 
-    def _tags(self, record: Record, row: Row) -> Row:
-        """The cell for the record's tags; none where a row has tags already, which may be somebody's own."""
-        return {_TAGS: record.tag_texts} if self.has_tags and record.tags and row.get(_TAGS) is None else {}
+    def _cells(self, record: Record, row: Row) -> Row:
+        """The cells for tags and texts; none where a row has tags already, which may be somebody's own."""
+        if not self.has_tags:
+            return {}
+        tags = {_TAGS: record.tag_texts} if record.tags and row.get(_TAGS) is None else {}
+        return {**tags, _TEXTS: dict(record.texts)} if record.texts else tags
+
+    def _has_other_texts(self, record: Record, row: Row) -> bool:
+        """Whether a row has texts that a run would replace, though nothing could put them back."""
+        return self.has_tags and bool(record.texts) and row.get(_TEXTS) not in (None, dict(record.texts))
 
     def _load(self) -> Rows:
         raise NotImplementedError
@@ -170,7 +185,8 @@ class MetadataJsonl(TextTable):
     """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
 
     With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
-    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger.
+    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
+    those for the encoders of an image model, where it has several.
     """
 
     lists = True

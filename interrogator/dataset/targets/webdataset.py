@@ -22,7 +22,7 @@ from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
 from .target import Names, Rejected, inside, is_utf8, item_of, reject
 
 _SAMPLES = 10_000  # a shard, where the source has none
-_CAPTION, _CAPTIONS, _TAGS, _FAILED = "txt", "captions.json", "tags.json", "failed.txt"
+_CAPTION, _CAPTIONS, _TAGS, _TEXTS, _FAILED = "txt", "captions.json", "tags.json", "texts.json", "failed.txt"
 _OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
 
 
@@ -33,7 +33,8 @@ class WebdatasetTarget:
     """For each tar of the source one of the same name; for other sources `captions-000000.tar` and so on.
 
     A sample is `key.txt` with the caption, with `several` also `key.captions.json` with all of them, and
-    `key.tags.json` with the tags if the run had a tagger; where a picture
+    `key.tags.json` with the tags if the run had a tagger, and `key.texts.json` with the texts for the encoders of an
+    image model that has several; where a picture
     failed and nothing was there before, `key.failed.txt` says why, so that no sample is missing. Other sources'
     keys are their names with `_` for the dots that webdataset would split at. The same records give the same bytes.
     Raises RequestError: the folder is that of the source's own tars, or a tar of ours that is there is damaged.
@@ -126,7 +127,7 @@ class WebdatasetTarget:
         for record in records:
             item = item_of(record)
             address = self._locate(item, count)
-            if address is None or not is_utf8(record.caption, *record.captions) or self._key_of(address) in used:
+            if address is None or not _is_utf8(record) or self._key_of(address) in used:
                 if record.status != "failed":
                     rejected.append(reject(record, self._why_not(address, record)))
                 continue
@@ -140,7 +141,7 @@ class WebdatasetTarget:
     def _why_not(self, address: tuple[str, str] | None, record: Record) -> str:
         if address is None:
             return "no tar can hold it"
-        if not is_utf8(record.caption, *record.captions):
+        if not _is_utf8(record):
             return "its caption is not UTF-8"
         return f"another picture also has the key {address[1]}"
 
@@ -168,6 +169,8 @@ class WebdatasetTarget:
             sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
         if record.tags:
             sample[_TAGS] = json.dumps(record.tag_texts, ensure_ascii=False)
+        if record.texts:
+            sample[_TEXTS] = json.dumps(dict(record.texts), ensure_ascii=False)
         return sample
 
     def _old(self, shard: str) -> dict[str, Sample]:
@@ -205,6 +208,10 @@ class WebdatasetTarget:
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
                 tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+
+
+def _is_utf8(record: Record) -> bool:
+    return is_utf8(record.caption, *record.captions, *record.texts.values())
 
 
 def _own_shard(number: int) -> str:

@@ -11,10 +11,11 @@ Importing this loads no torch; a template and a strip list do when they are used
 
 from .policy import Policy, apply_policy
 from .rendering import FLAGS, RenderedText, choose, render
-from .rules import EVIDENCE_NAMES, OWN_NAMES, CaptionRules
+from .rules import COMPARED_NAMES, EVIDENCE_NAMES, OWN_NAMES, CaptionRules
 from .words import holds, repeated, split_words, tidy
 
 __all__ = [
+    "COMPARED_NAMES",
     "EVIDENCE_NAMES",
     "FLAGS",
     "OWN_NAMES",

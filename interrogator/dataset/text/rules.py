@@ -12,7 +12,9 @@ from .words import holds, tidy, whole
 
 OWN_NAMES = ("trigger", "key", "stem", "folder", "width", "height", "existing")
 """Names of a template beside those of `interrogator.assemble`, which no model is asked for."""
-EVIDENCE_NAMES = ("missing",)
+COMPARED_NAMES = ("common", "distinctive")
+"""Names of a template for what all pictures share, and for what one has of its own."""
+EVIDENCE_NAMES = ("missing", *COMPARED_NAMES)
 """Names of a template for phrases by evidence."""
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
@@ -30,7 +32,8 @@ class CaptionRules:
             caption), caption, tags, phrases, roles and banks (see `interrogator.assemble`), trigger, key, stem,
             folder (the last one of the key), width and height, existing (the text that was there, without a full stop
             at its end), and missing (phrases that are true of the picture and that existing, prompt, caption and tags
-            lack, as far as the template names these).
+            lack, as far as the template names these), common (phrases that hold for nearly all pictures of the run) and
+            distinctive (those that hold for this one and for less than half of all).
         trigger: a word for the thing that is trained. A template without `{trigger}` gets it in front, unless the
             caption has it.
         prefix: put in front of all, with a space between; with a comma if it ends in one.

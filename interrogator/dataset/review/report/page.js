@@ -57,6 +57,13 @@
       append(byId("scores"), append(row, ...values.map((value) => create("td", value.toFixed(3)))));
     }
     byId("scores-box").hidden = !Object.keys(run.scores).length;
+    for (const { text, bank, share } of run.common || []) {
+      const row = append(create("tr"), createText("th", text), createText("td", bank));
+      append(row, create("td", `${Math.round(100 * share)} %`));
+      row.firstChild.scope = "row";
+      append(byId("common"), row);
+    }
+    byId("common-box").hidden = !(run.common || []).length;
     for (const { text, category, count } of run.tags || []) {
       const row = append(create("tr"), createText("th", text), create("td", category), create("td", number(count)));
       row.firstChild.scope = "row";
@@ -116,7 +123,7 @@
     const text = append(create("div"), createText("h3", record.key), caption(record));
     text.firstChild.title = record.key;
     if (record.reason) append(text, createText("p", record.reason, "reason"));
-    append(text, marks(record), others(record), tags(record), previous(record));
+    append(text, marks(record), others(record), forEncoders(record), own(record), tags(record), previous(record));
     const long = (record.caption || "").length > LONG;
     if (long) append(text, unfold(item));
     item.classList.toggle("long", long);
@@ -184,6 +191,22 @@
     return append(create("details"), create("summary", `${record.captions.length} captions`), list);
   }
 
+  // The text of each text encoder of an image model.
+  function forEncoders(record) {
+    if (!record.texts) return null;
+    const list = create("dl", undefined, "settings");
+    for (const [encoder, text] of Object.entries(record.texts))
+      append(list, create("dt", encoder), createText("dd", text));
+    return append(create("details"), create("summary", `${Object.keys(record.texts).length} encoders`), list);
+  }
+
+  // What holds for this picture and for few others.
+  function own(record) {
+    if (!record.distinctive) return null;
+    const list = record.distinctive.map((text) => createText("li", text));
+    return append(create("details"), create("summary", "Its own"), append(create("ul"), ...list));
+  }
+
   function tags(record) {
     if (!record.tags) return null;
     const list = record.tags.map(([text, probability]) => createText("li", `${text} ${probability.toFixed(2)}`));
@@ -221,6 +244,7 @@
         record.existing,
         ...(record.flags || []).map(plain),
         ...(record.captions || []),
+        ...(record.distinctive || []),
         ...(record.tags || []).map(([text]) => text),
       ];
       record.searched = parts.filter(Boolean).join("\n").toLowerCase();

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +35,10 @@ MOST_SHOWN = 50_000
 _PICTURES = "report_pictures_"
 _PICTURES_FOLDER = re.compile(_PICTURES + "[0-9a-f]{12}")
 _PER_FOLDER = 1000  # as in page.js
-_SHOWN = ("key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing", "unsupported")
+_SHOWN = (
+    "key", "status", "reason", "caption", "flags", "tokens", "width", "height", "existing", "unsupported",
+    "distinctive", "texts",
+)  # fmt: skip
 
 Thumbnails = Callable[[Record], "bytes | None"]
 Numbers = npt.NDArray[np.int64]
@@ -48,6 +51,7 @@ def write_report(
     settings: Mapping[str, Any],
     thumbnails: Thumbnails,
     title: str = "Captions",
+    common: Sequence[tuple[str, str, float]] = (),
 ) -> Path:
     """Write `report.html` and `summary.json`, each whole or not at all; what stood there is replaced.
 
@@ -59,6 +63,7 @@ def write_report(
         settings: what the run was asked for and the versions it ran with, for people to read; may nest.
         thumbnails: a small JPEG of a record's picture, or None; called when the record was
             given, once, and only for those on the page.
+        common: phrases that nearly all pictures share: text, bank, and share of the pictures.
 
     Returns:
         The path of the page.
@@ -68,7 +73,8 @@ def write_report(
     """
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    summary = {"title": title, **findings.as_dict(), "settings": dict(settings)}
+    shared = [{"text": text, "bank": bank, "share": share} for text, bank, share in common]
+    summary = {"title": title, **findings.as_dict(), "common": shared, "settings": dict(settings)}
     with tempfile.TemporaryFile() as rows:
         pictures = None if findings.total <= INLINE_PICTURES else _Pictures(home)
         try:
