@@ -35,7 +35,7 @@ class _FirstList(Step):
     """One step for all lines of a file."""
 
     def _steps(self, name: str, given: Sequence[str]) -> list[tuple[str, ...]]:
-        return [("first", ", ".join(load_block_list(given[0])))]
+        return [("tags-first", ", ".join(load_block_list(given[0])))]
 
 
 class _BlockList(Step):
@@ -45,7 +45,7 @@ class _BlockList(Step):
         return [("block", words) for words in load_block_list(given[0])]
 
 
-_LISTS = {"block": _BlockList, "first": _FirstList}
+_LISTS = {"block": _BlockList, "tags-first": _FirstList}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

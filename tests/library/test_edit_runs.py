@@ -74,8 +74,8 @@ class TestInPlace:
 
     def test_words_to_block_and_tags_to_put_first_come_from_files(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "list.txt").write_text("# words\nhat\nsks\n", encoding="utf-8")
-        assert edit(folder, "--first-list", tmp_path / "list.txt", "--dry-run") == 0
-        assert edit(folder, "--first-list", tmp_path / "list.txt") == 0
+        assert edit(folder, "--tags-first-list", tmp_path / "list.txt", "--dry-run") == 0
+        assert edit(folder, "--tags-first-list", tmp_path / "list.txt") == 0
         assert files(folder)["a.txt"] == b"sks, low poly, cat\n" and files(folder)["b.txt"] == b"hat, dog\n"
         assert edit(folder, "--block-list", tmp_path / "list.txt") == 0
         assert files(folder)["a.txt"] == b"low poly, cat\n" and files(folder)["b.txt"] == b"dog\n"

@@ -55,7 +55,7 @@ def do(line: str, *steps: tuple[str, ...]) -> str:
         ("a cat", ("text-prefix", "photo of"), "photo of a cat"),
         ("photo of a cat", ("text-prefix", "photo of"), "photo of a cat"),
         ("a cat", ("text-suffix", "."), "a cat."),
-        ("c, b, a, d", ("first", "a, b"), "a, b, c, d"),
+        ("c, b, a, d", ("tags-first", "a, b"), "a, b, c, d"),
         ("zoo, smile, solo", ("order", "frequency"), "solo, smile, zoo"),
         ("b, A, c ||| z, y", ("order", "alphabet"), "A, b, c ||| y, z"),
         ("smile, miku (vocaloid), 1girl, solo", ("order", "characters"), "1girl, solo, miku (vocaloid), smile"),
@@ -104,7 +104,7 @@ def test_a_template_has_the_names_of_file_and_folder_and_leaves_wildcards() -> N
 _HARMLESS = [
     ("replace", "no such", "x"), ("replace-text", "no such", "x"), ("replace-regex", "no such", "x"),
     ("replace-tag", "no such", "x"), ("delete", "no such"), ("delete-tag", "no such*"), ("block", "no such"),
-    ("first", "no such"), ("token-limit", "10000"), ("add", ""), ("text-prefix", ""), ("text-suffix", ""),
+    ("tags-first", "no such"), ("token-limit", "10000"), ("add", ""), ("text-prefix", ""), ("text-suffix", ""),
 ]  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_what_finds_nothing_changes_no_letter(text: str, step: tuple[str, ...]) 
 _ARGUMENTS = {
     "replace": ("solo", "duo"), "replace-text": ("o", "u"), "replace-regex": (r"\bsolo\b", "x"),
     "replace-tag": ("long*", "short"), "delete": ("dog",), "delete-tag": ("s*",), "block": ("hair",), "add": ("new",),
-    "text-prefix": ("begin",), "text-suffix": (".",), "trigger": ("sks",), "first": ("smile, solo",),
+    "text-prefix": ("begin",), "text-suffix": (".",), "trigger": ("sks",), "tags-first": ("smile, solo",),
     "order": ("frequency",), "underscores": ("spaces",), "case": ("upper",), "token-limit": ("9",),
 }  # fmt: skip
 _LINE_STEPS = [name for name, row in OPERATIONS.items() if not row.of_whole]
