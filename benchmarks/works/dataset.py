@@ -20,8 +20,10 @@ from benchmarks.timing import peak_memory
 from benchmarks.works import sides
 from benchmarks.works.captions import WORDS
 from interrogator.dataset import Models, Run, Settings, count_tokens
+from interrogator.dataset.editing.edit import Edit
+from interrogator.dataset.editing.runs import open_edit, work
 
-_PLAN_SECONDS, _RESUME_SECONDS, _GROWTH = 10.0, 5.0, 1.05
+_PLAN_SECONDS, _RESUME_SECONDS, _GROWTH, _EDIT_GROWTH = 10.0, 5.0, 1.05, 1.3
 _SIDE, _IN_A_FOLDER, _DIFFERENT = 32, 1000, 64
 _TOKENS = 8
 
@@ -41,6 +43,12 @@ def run(task: Task) -> Result:
     first_peak = results[few][2]
     again = [taken_up(folders[many], task.scratch / f"out-{many}", blip) for _ in range(3)]
     resumed = [seconds for seconds, _ in again]
+    edits = {}
+    for count, folder in folders.items():
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            edits[count] = fresh.submit(edited, folder, task.scratch / f"out-{count}", task.scratch / f"edit-{count}")
+    (_, few_edited, few_peak), (edit_seconds, many_edited, many_peak) = edits[few].result(), edits[many].result()
+    edit_growth = many_peak / few_peak if many_peak and few_peak else float("nan")
     growth = peak / first_peak if peak and first_peak else float("nan")
     result = sides.empty(task)
     result.rows = [
@@ -55,7 +63,13 @@ def run(task: Task) -> Result:
             f"{growth:.2f}x ({(first_peak or 0) / 1e6:.0f} to {(peak or 0) / 1e6:.0f} MB at the most)",
             growth < _GROWTH,
         ),
+        _row(
+            f"edit {many:,} captions and convert them to metadata.jsonl", "flat memory",
+            f"{edit_seconds:.1f} s, {edit_growth:.2f}x the memory of {few:,} ({(many_peak or 0) / 1e6:.0f} MB)",
+            edit_growth < _EDIT_GROWTH,
+        ),
     ]  # fmt: skip
+    result.checks.append(Check("all of them were edited", (few_edited, many_edited) == (few, many)))
     result.checks.append(Check(f"all {few + many:,} pictures were captioned", done + results[few][1] == few + many))
     result.checks.append(Check("the command found them all done", {count for _, count in again} == {many}))
     result.notes.append(
@@ -63,7 +77,13 @@ def run(task: Task) -> Result:
         " captioner. Memory is that of a process that plans, captions and reports, including torch. The goals are"
         " absolute times, so these are times, not ratios."
     )
-    result.raw = {"plan": plan_seconds, "resumed": resumed, "peaks": [first_peak, peak]}
+    result.raw = {
+        "edit": edit_seconds,
+        "edit peaks": [few_peak, many_peak],
+        "plan": plan_seconds,
+        "resumed": resumed,
+        "peaks": [first_peak, peak],
+    }
     return result
 
 
@@ -76,6 +96,14 @@ def captioned(folder: Path, out: Path, blip: Path) -> tuple[float, int, int | No
     plan_seconds = time.perf_counter() - began
     done = run.work(lambda: Models.load(settings, "cpu"), count_tokens).counts["done"]
     return plan_seconds, done, peak_memory()
+
+
+def edited(folder: Path, captions: Path, out: Path) -> tuple[float, int, int | None]:
+    """Edit captions in this process: seconds, captions edited, peak memory in bytes."""
+    began = time.perf_counter()
+    steps = (("trigger", "sks"), ("unique",), ("order", "frequency"), ("token-limit", "75"))
+    done = work(open_edit([folder], Edit(steps, origin=str(captions)), out, "jsonl")).counts["done"]
+    return time.perf_counter() - began, done, peak_memory()
 
 
 def taken_up(folder: Path, out: Path, blip: Path) -> tuple[float, int]:

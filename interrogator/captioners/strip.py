@@ -13,6 +13,7 @@ DEFAULT_STRIP: tuple[str, ...] = (
 )  # fmt: skip
 """Non-words that BLIP-large tends to put before nouns: "there is an arafed cat on a bed"."""
 
+_ARTICLE_AT_START = re.compile(r"(?:an?|the)\s", re.IGNORECASE)
 _ARTICLE_AT_END = re.compile(r"(?:^|\s)(?:an?|the)$", re.IGNORECASE)
 
 
@@ -56,7 +57,9 @@ def _joined(before: str, after: str) -> str:
     if before.endswith((",", ";")) and (not after or after.startswith((",", ";", "."))):
         before = before[:-1]  # "a cat, [arafed], on a mat": keep one comma
     article = re.search(r"(?:^|(?<=\s))(an?)$", before, re.IGNORECASE)
-    if article and after[:1].isalpha():
+    if article and _ARTICLE_AT_START.match(after):
+        before = before[: article.start(1)].rstrip()  # "a [low poly render of] a cat": the second is the cat's
+    elif article and after[:1].isalpha():
         # By letter, not by sound: good enough for the nouns in captions.
         right = "an" if after[0].lower() in "aeiou" else "a"
         is_capital = article.group(1)[0].isupper()

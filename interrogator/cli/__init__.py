@@ -1,15 +1,17 @@
 """The command line: `interrogator COMMAND …`. Data goes to stdout, everything else to stderr.
 
     parser           the commands
-    options          options that several commands share; dataset_options, those of caption
+    options          options that several commands share; dataset_options, those of caption; edit_options, those of edit
     tag_options      which tags hold, and the rules that the options come to
     text_options     texts for the encoders of an image model
+    replacements     --replace OLD NEW
     choices          what options come to; refuses those that would have no effect
     inputs           files, folders, patterns and standard input as pictures
     answers          pictures in groups through models, for prompt, rank and tag
     captioned        pictures with their captions through models, for check and complete
     image_captions   the captions that lie beside pictures, or in them
-    prompt, rank, tag, check, complete, common, caption, calibrate, banks, cache, models
+    prompt, rank, tag, check, complete, common, caption, edit, calibrate, banks, cache, models
+    undo             of caption and edit; run_report, what they say of failures
     demo             and demo_page, its page
     bench            on pictures; bench_worlds, on what is drawn; bench_page, its page; bench_options
     tables           tables of figures

@@ -14,21 +14,21 @@ from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
+from .run_report import name_failed
 from .tag_options import check_tag_options, tag_rules
 from .terminal import PictureBar, printable, put, put_json, say
+from .undo import undo
 
 if TYPE_CHECKING:
     from ..dataset.captioning.models import Models
-
-# Failures that are named at the end; the report names all.
-_NAMED = 20
 
 
 def caption(args: argparse.Namespace) -> int:
     """Caption what is left of the sources, say how the run stands, and name what failed."""
     if args.undo:
-        return _undo(args)
-    run = Run(args.sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+        return undo(args)
+    sources = [*args.sources, *args.more_sources]
+    run = Run(sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -69,18 +69,6 @@ def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
     return run.work(Loader(load), count_tokens, bar, args.retry_failed, process.rank, process.world_size, args.threads)
 
 
-def _undo(args: argparse.Namespace) -> int:
-    left = Run.reopened(args.undo).undo()
-    if args.json:
-        rows = [{"key": printable(each.key), "reason": each.reason} for each in left]
-        put_json({"run": printable(args.undo), "left": rows})
-        return 1 if left else 0
-    for each in left:
-        say(f"interrogator: {printable(each.key)}: {each.reason}")
-    say(f"undone, except for {len(left)} captions" if left else "undone: every caption is as it was before the run")
-    return 1 if left else 0
-
-
 def _preview(args: argparse.Namespace, run: Run) -> int:
     counts = run.preview(args.retry_failed)
     if args.json:
@@ -93,12 +81,7 @@ def _preview(args: argparse.Namespace, run: Run) -> int:
 
 def _report(args: argparse.Namespace, run: Run, summary: Summary) -> int:
     """Say how the run stands. Returns the exit status."""
-    failed = 0
-    for failed, record in enumerate(run.parts.failed(run.parts.done(run.plan)), start=1):
-        if failed <= _NAMED:
-            say(f"interrogator: {printable(record.key)}: {record.reason}")
-    if failed > _NAMED:
-        say(f"and {failed - _NAMED} more, listed in the report")
+    failed = name_failed(run)
     counts = summary.counts
     if args.json:
         report = None if summary.report is None else printable(summary.report)

@@ -9,6 +9,7 @@ from ..dataset_choices import POLICIES, SOURCE_KINDS, TARGET_KINDS
 from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options, text_options
+from .replacements import add_replacement
 from .tag_options import add_tag_options
 
 
@@ -130,13 +131,8 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--text-prefix", default="", metavar="TEXT", help="begin every text with this")
     group.add_argument("--text-suffix", default="", metavar="TEXT", help="end every text with this")
-    group.add_argument(
-        "--replace", action="append", default=[], type=_pair, metavar="OLD=NEW", help="replace words; repeatable"
-    )
-    group.add_argument(
-        "--replace-regex", action="append", default=[], type=_pair, metavar="REGEX=NEW",
-        help="replace what a regular expression matches; repeatable",
-    )  # fmt: skip
+    add_replacement(group, "--replace", "OLD", "replace words; repeatable")
+    add_replacement(group, "--replace-regex", "REGEX", "replace what a regular expression matches; repeatable")
     group.add_argument("--forbid", action="append", default=[], metavar="WORDS", help="never write WORDS; repeatable")
     group.add_argument(
         "--require", action="append", default=[], metavar="WORDS",
@@ -145,10 +141,3 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--token-limit", type=int, default=0, metavar="N", help="cut texts to N CLIP tokens (default: 0, no limit)"
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    old, equals, new = text.partition("=")
-    if not equals or not old:
-        raise argparse.ArgumentTypeError(f"expected OLD=NEW, not {text!r}")
-    return old, new

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..catalog import ROLES
 from ..modes import MODES, STRICTNESS
 from ..version import __version__
-from . import bench_options, dataset_options, options, text_options
+from . import bench_options, dataset_options, edit_options, options, text_options
 from .tag_options import add_tag_options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text, fill in (
         ("prompt", "write a prompt for each image", _prompt),
         ("caption", "caption a whole dataset", _caption),
+        ("edit", "edit, merge, convert or count the captions of a dataset, without a model", _edit),
         ("rank", "list the phrases most like each image", _rank),
         ("tag", "list the tags of each image", _tag),
         ("check", "say which claims of a caption each image does not support", _check),
@@ -92,6 +93,11 @@ def _prompt(parser: argparse.ArgumentParser) -> None:
 def _caption(parser: argparse.ArgumentParser) -> None:
     dataset_options.add_options(parser)
     parser.set_defaults(run=_command("caption", "caption"))
+
+
+def _edit(parser: argparse.ArgumentParser) -> None:
+    edit_options.add_options(parser)
+    parser.set_defaults(run=_command("edit", "edit"))
 
 
 def _rank(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ progress         how far a run is
 sources          where pictures come from
 captioning       from pictures to the models' texts
 text             rules for texts
+editing          captions that are there, edited without a model
 targets          where captions go
 state            what a run keeps on disk
 engines          runs in several processes

@@ -18,6 +18,7 @@ from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
 from .state.comparison import has_changed_containers
+from .state.originals import Originals
 from .state.overviews import Overviews
 from .state.parts import Placed
 from .state.plan import Shard, mark
@@ -103,7 +104,10 @@ def finish(context: RunContext, is_changed: bool, began: float, watched: Watched
 def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
     """Give the target all records; those that it rejects have failed."""
     placed = _watched(context.parts.placed(done), watched)
+    originals = Originals(context.files.path)
+    originals.keep(context.target.files())
     left = context.target.finish(_for_target(context, placed))
+    originals.seal(context.target.files())
     if left:
         _amend(context, done, left)
 

@@ -101,6 +101,11 @@ class Record:
         return self.source, self.key
 
     @property
+    def is_text_only(self) -> bool:
+        """Whether all that it knows of the picture is its text, for nobody looked at it."""
+        return not (self.sha256 or self.width or self.scores or self.tags)
+
+    @property
     def tag_texts(self) -> list[str]:
         """The tags that describe the picture, for files that have no room for categories."""
         return [tag.text for tag in self.tags if tag.category not in LABELS]

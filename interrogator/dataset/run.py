@@ -13,6 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -30,13 +31,14 @@ from .sources import Source, open_source
 from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
 from .state.locks import RunLock
+from .state.originals import Originals
 from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import Rejected, Target, open_target
-from .worker import WRITE, Captions, NullWriter, Worker
+from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
 
@@ -65,6 +67,7 @@ class Run:
     Attributes:
         folder: its own, under `.interrogator` where the captions go.
         plan, parts: what is to do, and what is done.
+        column: of captions, in targets with columns.
     """
 
     def __init__(
@@ -94,7 +97,9 @@ class Run:
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
-        self.target: Target = open_target(target, out, self.sources, column, settings.captions_per_image > 1)
+        several = settings.captions_per_image > 1
+        self._open_target = partial(open_target, target, out, self.sources, column, several)
+        self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
@@ -102,6 +107,7 @@ class Run:
         self._home = home_of(self.sources, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
+        self.column = column
         self._shard_size = shard_size
         self._beside = out is None
         self._read()
@@ -226,7 +232,10 @@ class Run:
             self._read()
             self._files.begin_undo()
             self._context.revision.withdraw(self.target)
-            left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            left: list[Rejected] = []
+            if not self.target.files() or not Originals(self.folder).put_back(self.target.files()):
+                left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            self.target = self._open_target()
             self._files.end_undo()
             self._read()
         return left
@@ -338,9 +347,3 @@ class Run:
                 if isinstance(writer, Surveyor):
                     writer.compare_with(overview)
             worker.work(left, writer, threads)
-
-
-def described(writer: Captions) -> dict[str, Any]:
-    """The models of a writer, if it describes them."""
-    describe = getattr(writer, "described", None)
-    return {} if describe is None else dict(describe())

@@ -18,6 +18,7 @@ from ..modes import MIN_PHRASES, STRICTNESS, Mode
 from ..needs import FIELDS, Needs, needs_of
 from ..qualities import QUALITIES, Quality
 from ..taggers import DEFAULT_RULES, TagRules
+from .editing.edit import Edit
 from .stored_settings import FIRST_LENGTH, digest, from_stored, swap_caption, to_stored
 from .text import COMPARED_NAMES, EVIDENCE_NAMES, OWN_NAMES, CaptionRules, Policy
 
@@ -60,6 +61,8 @@ class Settings:
         ask, system, temperature, top_p, max_pixels: as in `CaptionOptions`; the trigger is that of the rules, and
             `{tags}` in the question are the tagger's.
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
+        edit: what is done to the texts that are there, by a run that edits them and has no models; most other settings
+            mean nothing to it.
     """
 
     preset: str = "sd15"
@@ -108,6 +111,7 @@ class Settings:
     weights: bool = False
     quality_tags: bool = False
     strictness: float = STRICTNESS
+    edit: Edit | None = None
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -136,6 +140,8 @@ class Settings:
             raise RequestError("drop_unsupported needs check: without it no claim is judged")
         if "existing" in self.rules.names and self.policy != "overwrite":
             raise RequestError("a template with {existing} makes a new text of what is there: choose policy overwrite")
+        if self.edit is not None and self.policy != "overwrite":
+            raise RequestError("an edit makes a new text of what is there: choose policy overwrite")
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
 
@@ -240,6 +246,8 @@ class Settings:
         given["rules"] = CaptionRules(**{name: _tuples(value) for name, value in given["rules"].items()})
         if "tag_rules" in given:
             given["tag_rules"] = TagRules(**{name: _tuples(value) for name, value in given["tag_rules"].items()})
+        if given.get("edit") is not None:
+            given["edit"] = Edit(**{name: _tuples(value) for name, value in given["edit"].items()})
         return cls(**given)
 
     def digest(self, asked: Mapping[str, Any]) -> str:

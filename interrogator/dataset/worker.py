@@ -16,7 +16,7 @@ from ..errors import RunStopped
 from ..image_models import TextEncoder, image_model
 from ..image_models.token_counts import token_count
 from ..modes import Mode
-from .captioning.images import Picture, Prepare, Reader, finish
+from .captioning.images import NullReader, Picture, Prepare, Reader, finish
 from .captioning.loader import CHECKERS
 from .captioning.result import CaptionResult
 from .context import RunContext
@@ -43,7 +43,9 @@ class Captions(Protocol):
     their texts.
     """
 
-    prepare: Prepare
+    @property
+    def prepare(self) -> Prepare | None:
+        """What is wanted of each picture; None where nobody looks at it, so that its file is not read."""
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> Sequence[CaptionResult]:
         """The result for each picture. `progress(done, total)` counts pictures; may raise to stop."""
@@ -115,10 +117,9 @@ class Worker:
 
         Raises OSError, and whatever the writer or the watcher raises.
         """
-        prepare = {**writer.prepare, "thumbnail": thumbnail}
         if not shards:
             return
-        with Reader(self._context.sources, prepare, threads or os.cpu_count() or 1) as reader:
+        with self._reader(writer.prepare, threads) as reader:
             begun = deque([self._open(shards[0], reader)])
             for following in (*shards[1:], None):
                 began = time.monotonic()
@@ -126,13 +127,22 @@ class Worker:
                     begun.append(self._open(following, reader))
                 now = begun.popleft()
                 pictures = [
-                    replace(picture, existing=_text(now.existing[picture.item.name]))
+                    replace(picture, existing=self._text(now.existing[picture.item.name]))
                     for picture in finish(now.reading, self._watched.again)
                 ]
                 records = self._records(now, pictures, writer)
                 self._keep_thumbnails(now, pictures)
                 self._context.parts.write(now.shard, records)
                 self.deliver(now.shard, records, began)
+
+    def _reader(self, prepare: Prepare | None, threads: int | None) -> Reader:
+        if prepare is None:
+            return NullReader()
+        return Reader(self._context.sources, {**prepare, "thumbnail": thumbnail}, threads or os.cpu_count() or 1)
+
+    def _text(self, existing: str | None) -> str | None:
+        """The text that was there, without what belongs to its file; an edit decides that by itself."""
+        return existing if existing is None or self._context.settings.edit is not None else text_of(existing)
 
     def _open(self, shard: Shard, reader: Reader) -> _Opened:
         """Look up existing texts, and begin to read the pictures that are to be captioned."""
@@ -187,6 +197,8 @@ class Worker:
         if picture.error or result is None or result.error:
             reason = picture.error or (result.error if result is not None else "")
             return failed(replace(record, sha256=picture.sha256), reason)
+        if self._context.settings.edit is not None:
+            return self._edited(record, result)
         return self._captioned(record, picture, result)
 
     def _kept(self, record: Record, picture: Picture | None, result: CaptionResult | None) -> Record:
@@ -229,6 +241,17 @@ class Worker:
             record, status="done", reason="", caption=caption, captions=captions, tokens=self._count(caption)
         )
 
+    def _edited(self, record: Record, result: CaptionResult) -> Record:
+        """The record of a picture whose text was edited: the new text as it is."""
+        if not result.texts:
+            return replace(record, reason="it has no caption")
+        caption = result.texts[0].text
+        lines = tuple(line for line in caption.splitlines() if line.strip())
+        record = replace(record, caption=caption, captions=lines or (caption,), tokens=self._count(caption))
+        if record.existing is not None and text_of(record.existing) == caption:
+            return replace(record, reason="the edit changes nothing")
+        return replace(record, status="done", reason="")
+
     def _for_encoders(self, picture: Picture, result: CaptionResult) -> dict[str, RenderedText]:
         """By name of the encoder of an image model its text after the rules, within its limit; {} without a model."""
         if not result.encoder_texts:
@@ -260,11 +283,12 @@ def _distinctive(result: CaptionResult) -> tuple[str, ...]:
     return tuple(phrase.text for phrase in result.by_evidence.get("distinctive", ()))
 
 
-def _text(existing: str | None) -> str | None:
-    """The text that was there, without what belongs to its file."""
-    return None if existing is None else text_of(existing)
-
-
 def failed(record: Record, reason: str) -> Record:
     """The record of a picture that has no caption after all."""
     return replace(record, status="failed", reason=reason)
+
+
+def described(writer: Captions) -> dict[str, Any]:
+    """The models of a writer, if it describes them."""
+    describe = getattr(writer, "described", None)
+    return {} if describe is None else dict(describe())

@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 import interrogator
 from interrogator import catalog
 from interrogator.cli import main
+from interrogator.cli.edit_options import Step
 from interrogator.cli.parser import build_parser
 from interrogator.cli.terminal import Bar
 from interrogator.hub import FileSet
@@ -468,13 +469,18 @@ def test_an_unknown_dtype_is_refused_with_those_there_are(folder: Path, capsys: 
 
 
 def test_an_option_means_the_same_in_every_command() -> None:
-    found: dict[str, set[object]] = {}
+    found: dict[str, set[Any]] = {}
+    steps: dict[str, object] = {}
     for command, action in every_option(build_parser()):
         for flag in action.option_strings:
             kind = (type(action), action.type, action.metavar, action.nargs, action.const)
-            found.setdefault(flag, set()).add(kind)
+            if isinstance(action, Step):  # an edit remembers the order of such options, and is told the same in them
+                steps[flag] = action.metavar
+            else:
+                found.setdefault(flag, set()).add(kind)
         assert action.help or command == "", f"{command} does not say what {action.option_strings or action.dest} is"
     assert {flag for flag, kinds in found.items() if len(kinds) > 1} == set()
+    assert {flag for flag in steps.keys() & found.keys() if {kind[2] for kind in found[flag]} != {steps[flag]}} == set()
     assert {"--strip", "--strip-list", "--no-bank", "--beams"} <= found.keys()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -47,6 +47,9 @@ class ParquetTarget:
         self._captions: dict[str, str | None] | None = None
         self._check_old()
 
+    def files(self) -> list[Path]:
+        return [self._file]
+
     def existing(self, item: Item) -> str | None:
         if self._captions is None:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
@@ -58,7 +61,8 @@ class ParquetTarget:
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         rejected: list[Rejected] = []
         used: set[str] = set()
-        self._rewrite(self._rows_of(records, used, rejected), used)
+        edits: dict[str, Row] = {}
+        self._rewrite(self._rows_of(records, used, rejected, edits), used, edits)
         return rejected
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
@@ -83,20 +87,29 @@ class ParquetTarget:
             self._rewrite(rows, put_back.keys())
         return rejected
 
-    def _rewrite(self, rows: Iterable[Row], used: Set[str]) -> None:
-        """Write `rows`, then the existing rows whose keys are not `used` by then."""
+    def _rewrite(self, rows: Iterable[Row], used: Set[str], edits: Mapping[str, Row] | None = None) -> None:
+        """Write `rows`, then the existing rows whose keys are not `used` by then, with the cells of `edits` in them."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         schema = self._schema()
-        others = (row for row in self._old_rows() if row["key"] not in used)
+        edits = {} if edits is None else edits
+        others = ({**row, **edits.get(row["key"], {})} for row in self._old_rows() if row["key"] not in used)
+        first = next(rows := chain(rows, others), None)
+        if first is None:  # nothing is left of what the runs wrote
+            self._file.unlink(missing_ok=True)
+            self._captions = None
+            return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file, pq.ParquetWriter(file, schema) as writer:
-            for batch in _batches(chain(rows, others)):
+            for batch in _batches(chain([first], rows)):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         self._captions = None
 
-    def _rows_of(self, records: Iterable[Record], used: set[str], rejected: list[Rejected]) -> Iterator[Row]:
+    def _rows_of(
+        self, records: Iterable[Record], used: set[str], rejected: list[Rejected], edits: dict[str, Row]
+    ) -> Iterator[Row]:
+        """The rows of records; `edits` gets the cells of those whose pictures nobody looked at and that have a row."""
         old = {row["key"] for row in self._old_rows(["key"])}
         for record in records:
             item = item_of(record)
@@ -111,6 +124,9 @@ class ParquetTarget:
                 continue
             if name in used:
                 rejected.append(reject(record, f"another picture is also called {name}"))
+                continue
+            if name in old and record.is_text_only:
+                edits[name] = self._edited(record)
                 continue
             used.add(name)
             has_caption = record.status == "done" or bool(record.caption)
@@ -133,6 +149,14 @@ class ParquetTarget:
                 "unsupported": list(record.unsupported),
                 "texts": [{"encoder": name, "text": text} for name, text in record.texts.items()],
             }
+
+    def _edited(self, record: Record) -> Row:
+        existing = record.existing if record.existing is not None and is_utf8(record.existing) else None
+        return {
+            self._column: record.caption, "captions": list(record.captions or (record.caption,)), "status": "done",
+            "reason": None, "existing": existing, "flags": list(record.flags), "tokens": record.tokens or None,
+            "unsupported": [],
+        }  # fmt: skip
 
     def _schema(self) -> Any:
         import pyarrow as pa

@@ -32,6 +32,9 @@ class SidecarTarget:
         self._out = out
         self._several = several
 
+    def files(self) -> list[Path]:
+        return []
+
     def existing(self, item: Item) -> str | None:
         path = self._path(item)
         try:

@@ -34,6 +34,9 @@ class Target(Protocol):
 
     kind: str
 
+    def files(self) -> list[Path]:
+        """The files of many captions each that are there or that it would write; none where each has its own."""
+
     def existing(self, item: Item) -> str | None:
         """The text that stands there now, as exactly as `restore` needs it; None if nothing does. See `text_of`.
 

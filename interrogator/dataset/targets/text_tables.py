@@ -40,11 +40,15 @@ class TextTable:
         self._column = column
         self._several = several
         self._state: tuple[int, ...] | None = None
-        self._old = self._current()  # now, for a file that cannot be read should stop the run before it begins
+        self._old: Rows | None = None
+        self._rows()  # now, for a file that cannot be read should stop the run before it begins
+
+    def files(self) -> list[Path]:
+        return [self._file]
 
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
-        return None if problem else _as_text(self._find(self._old, name, item)[1].get(self._column))
+        return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -57,7 +61,7 @@ class TextTable:
                 odd.append(reject(record, "its row has other texts for encoders, which stay; write to another folder"))
                 return row
             if record.status == "done" or record.status == "kept" and record.caption and row.get(self._column) is None:
-                return {**row, self._column: self._value(record), **self._cells(record, row)}
+                return {**row, self._column: self._value(record, row), **self._cells(record, row)}
             return row
 
         return self._rewrite(records, written) + odd
@@ -69,7 +73,7 @@ class TextTable:
             now = _as_text(row.get(self._column))
             if record.status != "done" or now == record.existing:
                 return row
-            if now != _as_text(self._value(record)):
+            if (now or "") != (_as_text(self._value(record, row)) or ""):  # csv has no word for an empty text
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
                 return row
             restored = dict(row)
@@ -80,7 +84,7 @@ class TextTable:
             if record.existing is None:
                 del restored[self._column]
             else:
-                as_list = isinstance(row[self._column], list)
+                as_list = isinstance(row.get(self._column), list)
                 restored[self._column] = record.existing.split("\n") if as_list else record.existing
             return restored
 
@@ -96,13 +100,19 @@ class TextTable:
         columns = [self._column, *(name for name, is_there in more.items() if is_there), *old.columns]
         rows = self._merged(chain(peeked, rest), old, row_of, rejected)
         first = next(rows, None)
-        if first is None and not self._file.exists():
+        if first is None:  # readers take no file without rows
+            self._file.unlink(missing_ok=True)
+            self._old = self._state = None
             return rejected
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._file) as file:
-            self._dump(file, () if first is None else chain([first], rows), columns)
-        self._old = self._current()
+            self._dump(file, chain([first], rows), columns)
+        self._old = self._state = None  # read again only if somebody asks
         return rejected
+
+    def _rows(self) -> Rows:
+        """The rows that were there when they were read last."""
+        return self._current() if self._old is None else self._old
 
     def _current(self) -> Rows:
         """The rows that are there now; read again only if the file is another than before."""
@@ -111,7 +121,7 @@ class TextTable:
             state: tuple[int, ...] = (status.st_ino, status.st_size, status.st_mtime_ns)
         except FileNotFoundError:
             state = ()
-        if state != self._state:
+        if self._old is None or state != self._state:
             self._old, self._state = self._load(), state
         return self._old
 
@@ -147,10 +157,10 @@ class TextTable:
         """What the picture's row was called, and what it holds so far."""
         return name, old.get(name) or {}
 
-    def _value(self, record: Record) -> Value:
-        if not self._several:
-            return record.caption
+    def _value(self, record: Record, row: Row) -> Value:
         captions = list(record.captions or (record.caption,))
+        if not self._several:
+            return captions if isinstance(row.get(self._column), list) and len(captions) > 1 else record.caption
         return captions if self.lists else "\n".join(captions)
 
     def _cells(self, record: Record, row: Row) -> Row:
@@ -186,7 +196,7 @@ class MetadataJsonl(TextTable):
         return LineRows(self._file, self.name_column)
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        as_lists = self._several or self._column in self._old.lists
+        as_lists = self._several or self._column in self._rows().lists
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):

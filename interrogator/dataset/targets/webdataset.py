@@ -54,6 +54,9 @@ class WebdatasetTarget:
                     )
         self._cache: tuple[str | None, dict[str, Sample]] = (None, {})  # the shard read last; "": all of our own
 
+    def files(self) -> list[Path]:
+        return sorted(self._out.rglob("*.tar"))
+
     def existing(self, item: Item) -> str | None:
         address = self._locate(item, 0)
         if address is None:
@@ -67,7 +70,7 @@ class WebdatasetTarget:
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
             if record.status == "done" or record.status == "kept" and record.caption and old is None:
-                return self._sample(record)
+                return self._sample(record, old or {})
             return old or {_FAILED: record.reason or record.status}
 
         return self._rewrite(records, sample)
@@ -158,9 +161,10 @@ class WebdatasetTarget:
         label = self._names.labels[item.source]
         return (f"{label}/{shard}" if label else shard, key[0]) if key else None
 
-    def _sample(self, record: Record) -> Sample:
-        sample = {_CAPTION: record.caption}
-        if self._several:
+    def _sample(self, record: Record, old: Sample) -> Sample:
+        """The record's, and of what was there before what this run has not made itself."""
+        sample = {_CAPTION: record.caption, **{end: old[end] for end in old if end not in (_CAPTION, _FAILED)}}
+        if self._several or _CAPTIONS in old:
             captions = list(record.captions or (record.caption,))
             sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
         if record.tags:

@@ -69,7 +69,7 @@ class CaptionRules:
                 if any(holds(text, word) for text in ([value] if isinstance(value, str) else value)):
                     raise RequestError(f"{word!r} is forbidden, but {name} contains it")
         for pattern, replacement in self.replace_regex:
-            _check_regex(pattern, replacement)
+            check_regex(pattern, replacement)
         self._check_template()
 
     def _check_types(self) -> None:
@@ -132,7 +132,8 @@ def _is_pair(entry: object) -> bool:
     return all(isinstance(part, str) for part in entry) and bool(entry[0].strip())
 
 
-def _check_regex(pattern: str, replacement: str) -> None:
+def check_regex(pattern: str, replacement: str) -> None:
+    """Raises RequestError: no regular expression, or no replacement for what it finds."""
     try:
         re.compile(pattern)
         re.sub(pattern + "\n|", replacement, "")  # that finds the empty text, so the replacement is read

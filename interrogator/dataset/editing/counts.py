@@ -1,0 +1,40 @@
+"""How often each tag is there in a dataset, counted once for a run: what is edited later counts as it was."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ...files import write_whole
+from .tags import sections_of, tag_key
+
+_FILE = "tag_counts.json"
+_MOST = 1_000_000
+"""So many different tags are kept at the most; of more, those that were there once are forgotten now and then."""
+
+
+def count_tags(texts: Iterable[str]) -> Counter[str]:
+    """By `tag_key`, in how many places a tag stands."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for line in text.splitlines():
+            counts.update(tag_key(tag) for tags in sections_of(line) for tag in tags)
+        if len(counts) > _MOST:
+            counts = Counter({tag: count for tag, count in counts.items() if count > 1})
+    return counts
+
+
+def counts_of_run(folder: Path, texts: Iterable[str]) -> Mapping[str, int]:
+    """The counts that a run began with; written down the first time. Those that are there once are left out.
+
+    Raises OSError.
+    """
+    file = folder / _FILE
+    if not file.exists():
+        counts = {tag: count for tag, count in count_tags(texts).items() if count > 1}
+        if not file.exists():  # another process may have begun to edit meanwhile
+            write_whole(file, json.dumps(counts).encode())
+    found: dict[str, int] = json.loads(file.read_bytes())
+    return found

@@ -1,0 +1,143 @@
+"""Editor: stands where a run has its models, and makes new texts of those that are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...reading import Candidate
+from ..captioning.images import Picture
+from ..captioning.result import CaptionResult
+from ..records import Item
+from ..sources import Source, stem
+from .edit import Edit
+from .operations import EXISTING, OPERATIONS, added, filled, line_edit
+from .origins import Origin, UnreadableTextError, decoded, open_origin
+
+_BREAK = re.compile(r"(\r\n|\r|\n)")
+_REPEATS = re.compile(r"\A\d+_(?=.)")  # kohya's folders say how often their pictures are repeated: 10_sks dog
+
+TextEdit = Callable[[str | None, Item], "str | None"]
+
+
+class Editor:
+    """What a run of edits has in place of models: a `Captions` that looks at no picture."""
+
+    prepare = None
+
+    def __init__(
+        self, edit: Edit, sources: Sequence[Source], column: str = "", counts: Callable[[], Mapping[str, int]] = dict
+    ) -> None:
+        """Open where the texts are.
+
+        Args:
+            column: of the texts in tables; "" finds it.
+            counts: how often tags are there, by `tag_key`; called if a step asks for it.
+
+        Raises RequestError: nothing is there, or it cannot be read.
+        """
+        self._edit = edit
+        self._sources = sources
+        self._column = column
+        self._counts = counts
+        self._origin: Origin = open_origin(edit.origin, sources, column)
+        self._steps = [self._text_edit(name, given) for name, *given in edit.steps]
+
+    def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
+        """The new text of each picture, from `Picture.existing` or elsewhere; no text where there is none to edit."""
+        results = []
+        for number, picture in enumerate(pictures, start=1):
+            results.append(self._result(picture))
+            if progress is not None:
+                progress(number, len(pictures))
+        return results
+
+    def before(self, item: Item, there: str | None) -> str | None:
+        """The text of a picture before the edit; see `Origin.text`. Raises UnreadableTextError."""
+        raw = self._origin.text(item, there)
+        return None if raw is None else decoded(raw, self._edit.encoding)
+
+    def after(self, item: Item, text: str | None) -> str | None:
+        """The text of a picture after the edit; None if it has none. Raises UnreadableTextError, of a text that is
+        added."""
+        for step in self._steps:
+            text = step(text, item)
+        return text
+
+    def _result(self, picture: Picture) -> CaptionResult:
+        try:
+            text = self.after(picture.item, self.before(picture.item, picture.existing))
+        except UnreadableTextError as error:
+            return CaptionResult((), error=str(error))
+        return CaptionResult(() if text is None else [Candidate(text)])
+
+    def _text_edit(self, name: str, given: Sequence[str]) -> TextEdit:
+        if name == "template":
+            return lambda text, item: self._filled(given[0], text, item)
+        if name == "with":
+            other = open_origin(given[0], self._sources, self._column)
+            return lambda text, item: self._with(text, other.text(item, None))
+        if OPERATIONS[name].of_whole:
+            raise AssertionError(f"{name} is not done here")
+        if (name, *given) == ("order", "frequency"):  # the texts are counted when the first is to be edited
+            return lambda text, item: None if text is None else by_line(text, self._by_frequency)
+        each = line_edit(name, given, self._edit.separator, {})
+        return lambda text, item: None if text is None else by_line(text, each)
+
+    def _with(self, text: str | None, raw: str | None) -> str | None:
+        if raw is None:
+            return text
+        more = decoded(raw, self._edit.encoding)
+        if text is None or not text.strip():
+            return more or text
+        return by_line(text, lambda line: added(line, more.replace("\n", ", "), self._edit.separator))
+
+    def _filled(self, template: str, text: str | None, item: Item) -> str | None:
+        def fill(line: str) -> str:
+            return filled(template, self._values(line, item))
+
+        return by_line(text, fill) if text and EXISTING in template else fill(text or "") or None
+
+    def _values(self, text: str, item: Item) -> dict[str, str]:
+        path = PurePosixPath(item.key)
+        source = self._sources[item.source]
+        folder, container = path.parent.name, source.container(item)
+        if container and path.parent in (PurePosixPath(container), PurePosixPath()):
+            folder = PurePosixPath(container).stem
+        elif not folder and source.folder is not None:
+            folder = source.folder.resolve().name
+        return {
+            "existing": text, "stem": PurePosixPath(stem(item.key)).name, "folder": _REPEATS.sub("", folder, 1),
+            "key": item.key,
+        }  # fmt: skip
+
+    @cached_property
+    def _by_frequency(self) -> Callable[[str], str]:
+        return line_edit("order", ("frequency",), self._edit.separator, self._counts())
+
+
+def by_line(text: str, edit: Callable[[str], str]) -> str:
+    """Edit a text line by line: each may be a caption of its own. Breaks stay; a line of which nothing is left goes."""
+    if "\n" not in text and "\r" not in text:
+        return edit(text)
+    pieces = _BREAK.split(text)
+    kept: list[str] = []
+    for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        new = edit(line) if line.strip() else line
+        if new.strip() or not line.strip():
+            kept += [new, end]
+    return "".join(kept[:-1] if len(kept) < len(pieces) else kept)
+
+
+def texts_before(editor: Editor, items: Iterator[Item], there: Callable[[Item], str | None]) -> Iterator[str]:
+    """The texts that pictures have before an edit, those that can be read."""
+    for item in items:
+        try:
+            text = editor.before(item, there(item))
+        except UnreadableTextError:
+            continue
+        if text is not None:
+            yield text

@@ -1,0 +1,127 @@
+"""An edit as a run, and what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..progress import Watch
+from ..records import Item
+from ..run import SHARD_SIZE, Run
+from ..settings import Settings
+from ..sources import open_source
+from ..state.revision import Revision
+from ..state.run_folder import RunFolder
+from ..targets import text_of
+from ..text.token_count import count_tokens
+from .counts import count_tags, counts_of_run
+from .edit import Edit
+from .editor import Editor, texts_before
+from .origins import UnreadableTextError, caption_column, captions_are_in
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an edit would do to a picture's text.
+
+    Attributes:
+        before, after: the texts; None where there is none.
+        problem: why it cannot be edited, one sentence; "" if it can.
+        is_written: whether the target would get another text than it has.
+    """
+
+    key: str
+    before: str | None = None
+    after: str | None = None
+    problem: str = ""
+    is_written: bool = False
+
+
+def open_edit(
+    sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
+    target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
+    writes: bool = True,
+) -> Run:  # fmt: skip
+    """An edit as a run: the one that was begun and not finished, else a new one.
+
+    Args:
+        target: None is where the captions are, and .txt files where they are read from elsewhere.
+        column: of captions, in targets with columns; None is `text`.
+        writes: whether captions are to be written; a run that only shows or counts needs no place for them.
+        others: as of `Run`.
+
+    Raises RequestError: as `Run`; or the captions are in tars or tables, and no target is named.
+    """
+    if target is None:
+        opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        target, file = captions_are_in(opened, out, writes) if not edit.origin and opened else ("txt", None)
+        out = file if out is None else out
+    if column is None and target in ("jsonl", "csv"):
+        column = caption_column(_table(target, out, sources[0]) if sources else Path())
+    while True:
+        settings = Settings(edit=edit, policy="overwrite")
+        run = Run(sources, settings, out, target, column or "text", kind, shard_size)
+        done = run.parts.done(run.plan)
+        finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
+        if not done or not len(done) == len(run.plan.shards) <= finished:
+            return run
+        edit = replace(edit, round=edit.round + 1)
+
+
+def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[str]) -> Path:
+    """Where the table of an edit is, if it is there already."""
+    path = Path(source if out is None else out)
+    if out is None and path.is_file():
+        path = path.parent
+    return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
+
+
+def editor_of(run: Run) -> Editor:
+    """The editor of a run; see `open_edit`. Raises RequestError: the texts cannot be found."""
+    edit, column = _edit(run), run.column if run.column != "text" else ""
+
+    def counts() -> Mapping[str, int]:
+        return counts_of_run(run.folder, texts_before(editor, run.items(), run.target.existing))
+
+    editor = Editor(edit, run.sources, column, counts)
+    return editor
+
+
+def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> Any:
+    """Edit what is left of a run, and report; see `Run.work`. Raises RequestError also as `editor_of`."""
+    editor = editor_of(run)  # now: what is wrong with it should be known before anything is written
+    return run.work(lambda: editor, count_tokens, watch, retry_failed)
+
+
+def differences(run: Run) -> Iterator[Difference]:
+    """What an edit would do to each picture of its sources, of which it writes nothing."""
+    edit = _edit(run)
+    editor = Editor(edit, run.sources, run.column if run.column != "text" else "", lambda: _counted(editor, run))
+    for item in run.items():
+        yield difference(editor, item, run.target.existing(item))
+
+
+def difference(editor: Editor, item: Item, there: str | None) -> Difference:
+    """What an edit would do to a picture. there: what its target has, as `Target.existing` gives it."""
+    if item.problem:
+        return Difference(item.key, problem=item.problem)
+    try:
+        before = editor.before(item, there)
+        after = editor.after(item, before)
+    except UnreadableTextError as error:
+        return Difference(item.key, problem=str(error))
+    is_written = after is not None and (there is None or text_of(there) != after)
+    return Difference(item.key, before, after, is_written=is_written)
+
+
+def _counted(editor: Editor, run: Run) -> dict[str, int]:
+    return dict(count_tags(texts_before(editor, run.items(), run.target.existing)))
+
+
+def _edit(run: Run) -> Edit:
+    if run.settings.edit is None:
+        raise AssertionError("the run is no edit")
+    return run.settings.edit
