@@ -1,6 +1,7 @@
 """From an image to a prompt: models, banks and search combined.
 
 interrogator    Interrogator: read images, compose prompts
+image_reader    what the models say of images
 composer        a prompt out of a reading, in the way of a mode
 interrogation   Interrogation and RankedPhrase: the result
 checks          captions checked against images

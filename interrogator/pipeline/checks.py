@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import RequestError
 from ..evidence import MAX_REFERENCES, Claim, ClaimChecker
 from ..images import ImageSource, as_image
 from ..progress import Progress, StickyProgress, share_of
 from ..reading import Reading
-
-# Images decoded and held at a time.
-_GROUP = 16
+from .image_reader import GROUP, one_each
 
 Read = Callable[[Sequence[ImageSource], Progress | None], list[Reading]]
 """Embeds images."""
@@ -22,13 +19,12 @@ def check_images(
     images: Sequence[ImageSource], captions: Sequence[str], checker: ClaimChecker, read: Read, progress: Progress | None
 ) -> list[list[Claim]]:
     """The claims of each caption, judged by its image. Raises RequestError: not one caption for each image."""
-    if len(captions) != len(images):
-        raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+    one_each(captions, images)
     steps = StickyProgress(progress) if progress else None
     inside = steps.again if steps else None
     found: list[list[Claim]] = []
-    for start in range(0, len(images), _GROUP):
-        group = slice(start, start + _GROUP)
+    for start in range(0, len(images), GROUP):
+        group = slice(start, start + GROUP)
         opened = [as_image(image) for image in images[group]]
         readings = read(opened, share_of(steps, start, len(images)))
         prepared: list[Any] | None = None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..errors import CaptionError, RequestError
+from ..errors import RequestError
 from ..evidence import PhraseEvidence, additions, claims_of, probabilities
 from ..models import Encoder
 from ..progress import Progress
 from ..ranking import similarities
-from .holding import evidence_of_picture, holding
+from .holding import check_finite, holding
 from .interrogation import RankedPhrase
 from .phrase_table import PhraseTable
 
@@ -41,14 +40,12 @@ def complete(
         CaptionError: the embedding is not finite.
     """
     check_numbers(top, strictness)
-    if not bool(torch.isfinite(embedding).all()):
-        raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
+    check_finite(embedding)
     claims = claims_of(caption)
     claim_rows = encoder.encode_texts(claims, progress) if claims else table.embeddings([])  # [C, D]
     scores = table.scores(embedding)
-    if evidence is None and claims:
-        evidence = evidence_of_picture(table, scores, similarities(embedding, claim_rows).tolist())
-    found = holding(table, scores, evidence, strictness)
+    own = similarities(embedding, claim_rows).tolist()  # [C]
+    found = holding(table, scores, evidence, strictness, own)
     taken = additions(found.held, table.embeddings(found.positions), caption, claims, claim_rows, top)
     sure = probabilities(np.array([found.held[index].odds for index in taken], dtype=np.float32))
     similarity = scores.at(found.positions[taken]).tolist() if taken else []

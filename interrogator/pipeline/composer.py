@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from ..errors import CaptionError, RequestError
@@ -18,6 +17,7 @@ from ..prompts import cut_at_word, without_stop
 from ..ranking import Scores, similarities
 from ..reading import Reading
 from ..taggers import TagRules, join_tags, select_tags
+from .holding import check_finite
 from .interrogation import Interrogation, RankedPhrase
 from .negative import negative
 from .phrase_table import PhraseTable
@@ -64,8 +64,8 @@ class Composer:
             return self._captioned(reading)
         if reading.embedding is None:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
-        if mode in _BY_EVIDENCE and not bool(torch.isfinite(reading.embedding).all()):
-            raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
+        if mode in _BY_EVIDENCE:
+            check_finite(reading.embedding)
         opening = self._fitting(without_stop(caption))
         builder = PromptBuilder(self._encoder(), self._table(progress), reading.embedding, opening, progress)
         if mode is Mode.PRECISE:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from ..errors import CaptionError
 from ..evidence import Calibration, Held, PhraseEvidence
 from ..ranking import Scores
 from ..rows import Positions
@@ -40,14 +43,26 @@ class Holding:
         return cls(positions, held)
 
 
-def holding(table: PhraseTable, scores: Scores, evidence: PhraseEvidence | None, strictness: float) -> Holding:
+def check_finite(embedding: Tensor) -> None:
+    """Raises CaptionError: an image's embedding is not finite, so there is no evidence."""
+    if not bool(torch.isfinite(embedding).all()):
+        raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
+
+
+def holding(
+    table: PhraseTable, scores: Scores, evidence: PhraseEvidence | None, strictness: float, own: Sequence[float]
+) -> Holding:
     """The phrases whose evidence passes, the surest `_MOST_COMPARED` of them.
 
     Args:
         scores: of the image.
-        evidence: of the phrases of the table; None knows of none that holds.
+        evidence: of the phrases of the table; None where there are no reference images. Then the claims of the image's
+            caption show what is similar enough, and without a caption no phrase holds.
         strictness: share of the accepted phrases that may be false.
+        own: similarities [C] of the image and the claims of its caption.
     """
+    if evidence is None and len(own):
+        evidence = _evidence_of_picture(table, scores, own)
     if evidence is None:
         return Holding(np.zeros(0, dtype=np.int64), [])
     least = evidence.least(strictness)
@@ -58,7 +73,7 @@ def holding(table: PhraseTable, scores: Scores, evidence: PhraseEvidence | None,
     return Holding.of(table, positions[order], odds[order].tolist())
 
 
-def evidence_of_picture(table: PhraseTable, scores: Scores, claims: Sequence[float]) -> PhraseEvidence | None:
+def _evidence_of_picture(table: PhraseTable, scores: Scores, own: Sequence[float]) -> PhraseEvidence | None:
     """Evidence from an image alone, given the similarities [C] of the claims of its caption, at least one.
 
     None where the claims are no more similar than the phrases of the table.
@@ -66,6 +81,6 @@ def evidence_of_picture(table: PhraseTable, scores: Scores, claims: Sequence[flo
     groups = table.groups()
     if not groups:
         return None
-    own, others = np.asarray(claims, dtype=np.float32), scores.rough[np.concatenate(groups)]
-    calibration = Calibration.of_picture(own, others, table.rows.width)
+    others = scores.rough[np.concatenate(groups)]
+    calibration = Calibration.of_picture(np.asarray(own, dtype=np.float32), others, table.rows.width)
     return None if calibration is None else PhraseEvidence(calibration, table.rows, groups, scores.rough)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor
+from collections.abc import Sequence
 
 from ..banks import PhraseBank
 from ..captioners import DEFAULT_OPTIONS, CaptionOptions
@@ -16,19 +11,19 @@ from ..embeddings import EmbeddingCache, ListRows, PhraseList
 from ..errors import CaptionError, RequestError
 from ..evidence import Calibration, Claim, ClaimChecker, PhraseEvidence
 from ..images import ImageSource, as_image
-from ..models import Captioner, Encoder, Matcher, Tag, Tagger
+from ..models import Captioner, Encoder, Matcher, Tagger
 from ..modes import STRICTNESS, Mode
 from ..needs import needs_of
 from ..progress import Progress, StickyProgress, share_of
-from ..ranking import similarities
-from ..reading import Models, Reading, read
+from ..reading import Models, Reading
 from ..rows import Rows
-from ..taggers import DEFAULT_RULES, TagRules, select_tags
+from ..taggers import DEFAULT_RULES, TagRules
 from ..threads import Lazy
 from .calibrations import EncoderEvidence, Evidence
 from .checks import check_images, learned_checker
 from .completion import check_numbers, complete
 from .composer import Composer, ranked_phrases
+from .image_reader import ENCODER, GROUP, TAGGER, ImageReader, one_each
 from .interrogation import Interrogation, RankedPhrase
 from .phrase_table import PhraseTable
 from .prompt_builder import SearchOptions
@@ -37,13 +32,8 @@ from .survey import Compared, Survey
 
 logger = logging.getLogger("interrogator")
 
-# Images decoded and held at a time by `interrogate_many`.
-_GROUP = 16
-_ENCODER = frozenset({"encoder"})
-_TAGGER = frozenset({"tagger"})
 
-
-class Interrogator:
+class Interrogator(ImageReader):
     """Turns images into prompts with models and phrase banks.
 
     The table of phrase embeddings is built, or opened from the cache, when it is first needed. Several threads may
@@ -81,29 +71,11 @@ class Interrogator:
                 cached embeddings, to learn from where there is no calibration; see `remember`. None is yes, unless the
                 environment variable INTERROGATOR_REFERENCES is `off`.
         """
-        self.models = Models(captioner, tagger, encoder, matcher)
+        super().__init__(Models(captioner, tagger, encoder, matcher), caption_options, tag_rules)
         self.banks = list(banks)
         self.cache = cache
-        self.caption_options = caption_options
-        self.tag_rules = tag_rules
         self._table: Lazy[PhraseTable] = Lazy()
         self._evidence = EncoderEvidence(lambda: self.encoder, cache, matcher, calibration, are_wanted(references))
-
-    @property
-    def captioner(self) -> Captioner | None:
-        """The captioner, or None."""
-        return self.models.captioner
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder.
-
-        Raises:
-            RequestError: this interrogator has no encoder.
-        """
-        self.models.check(_ENCODER)
-        assert self.models.encoder is not None
-        return self.models.encoder
 
     def interrogate(
         self,
@@ -166,49 +138,23 @@ class Interrogator:
         """
         chosen = Mode.of(mode)
         search = SearchOptions.of(chosen, min_phrases, max_phrases, beams, avoid_repeats, min_angle, strictness)
-        captions = [caption] * len(images) if caption is None or isinstance(caption, str) else list(caption)
-        if len(captions) != len(images):
-            raise RequestError(f"got {len(captions)} captions for {len(images)} images; give one for each")
+        if caption is None or isinstance(caption, str):
+            caption = [caption] * len(images)
+        captions = one_each(caption, images)
         if chosen is Mode.CAPTION and "" in captions:
             raise RequestError("mode caption needs a caption that is not empty")
         score = chosen is Mode.CAPTION and self.models.encoder is not None
         needs = needs_of(chosen, score=score, ask=self.caption_options.ask)
         if self.models.tagger is not None:
-            needs |= _TAGGER
+            needs |= TAGGER
         composer = self._composer(self._evidence.begin())
         results: list[Interrogation] = []
-        for start in range(0, len(images), _GROUP):
-            group = slice(start, start + _GROUP)
+        for start in range(0, len(images), GROUP):
+            group = slice(start, start + GROUP)
             readings = self.read(images[group], needs, captions=captions[group], progress=progress)
             results += [composer.compose(reading, chosen, search, progress) for reading in readings]
             self.remember(readings)
         return results
-
-    def read(
-        self,
-        images: Sequence[ImageSource],
-        needs: Iterable[str],
-        *,
-        captions: Sequence[str | None] | None = None,
-        progress: Progress | None = None,
-    ) -> list[Reading]:
-        """Run the models on images, once per image, whatever is composed from the results; see `reading.read`.
-
-        needs: roles, such as {"captioner", "encoder"}; `needs.needs_of` lists those of a mode.
-
-        Images are opened, prepared and read a few at a time, so a call may pass thousands.
-        """
-        roles = frozenset(needs)
-        texts = [None] * len(images) if captions is None else list(captions)
-        readings: list[Reading] = []
-        for start in range(0, len(images), _GROUP):
-            group = slice(start, start + _GROUP)
-            readings += read(
-                [as_image(image) for image in images[group]], roles, self.models, captions=texts[group],
-                caption_options=_of_images(self.caption_options, group), tag_rules=self.tag_rules,
-                progress=share_of(progress, start, len(images)),
-            )  # fmt: skip
-        return readings
 
     def compose(
         self,
@@ -247,7 +193,7 @@ class Interrogator:
         table = self.table(progress)
         positions = table.merged if bank is None else table.bank(bank)
         ranked = []
-        for reading in self.read(images, _ENCODER, progress=progress):
+        for reading in self.read(images, ENCODER, progress=progress):
             assert reading.embedding is not None
             scores = table.scores(reading.embedding)  # [N]
             chosen = table.candidates(scores, positions, top)
@@ -282,11 +228,10 @@ class Interrogator:
     ) -> list[list[RankedPhrase]]:  # fmt: skip
         """`complete` for many images, captioned and embedded in batches; captions: one for each image, or None."""
         check_numbers(top, strictness)
-        given = list(captions) if captions is not None else [None] * len(images)
-        if len(given) != len(images):
-            raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
-        table, evidence = self.table(progress), self._evidence.begin().of_table(self.table(progress), progress)
-        needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
+        given = [None] * len(images) if captions is None else one_each(captions, images)
+        table = self.table(progress)
+        evidence = self._evidence.begin().of_table(table, progress)
+        needs = ENCODER if None not in given else ENCODER | {"captioner"}
         found = []
         for reading in self.read(images, needs, captions=given, progress=progress):
             if reading.error:
@@ -320,35 +265,15 @@ class Interrogator:
         Raises as `complete`.
         """
         check_numbers(top, strictness)
-        texts = list(captions) if captions is not None else [""] * len(images)
-        if len(texts) != len(images):
-            raise RequestError(f"got {len(texts)} captions for {len(images)} images; give one for each")
+        texts = [""] * len(images) if captions is None else one_each(captions, images)
         survey = self.survey(strictness, progress)
-        for start in range(0, len(images), _GROUP):
-            group = slice(start, start + _GROUP)
-            readings = self.read(images[group], _ENCODER, progress=share_of(progress, start, len(images)))
+        for start in range(0, len(images), GROUP):
+            group = slice(start, start + GROUP)
+            readings = self.read(images[group], ENCODER, progress=share_of(progress, start, len(images)))
             for reading, caption in zip(readings, texts[group], strict=True):
                 assert reading.embedding is not None
                 survey.add(reading.embedding, caption)
         return survey.compared(top)
-
-    def tag(
-        self, image: ImageSource, progress: Progress | None = None, *, rules: TagRules | None = None
-    ) -> list[Tag]:  # fmt: skip
-        """The tags that hold for an image, in the order of `select_tags`.
-
-        rules: None are the interrogator's own.
-
-        Raises RequestError: this interrogator has no tagger, or the tagger no category that the rules name.
-        """
-        return self.tag_many([image], progress, rules=rules)[0]
-
-    def tag_many(
-        self, images: Sequence[ImageSource], progress: Progress | None = None, *, rules: TagRules | None = None
-    ) -> list[list[Tag]]:
-        """`tag` for many images, tagged in batches."""
-        readings = self.read(images, _TAGGER, progress=progress)
-        return [select_tags(reading.tags or (), rules or self.tag_rules) for reading in readings]
 
     def check(self, image: ImageSource, caption: str, progress: Progress | None = None) -> list[Claim]:
         """The claims of a caption in order, each with its evidence and a verdict; [] where it claims nothing.
@@ -385,27 +310,6 @@ class Interrogator:
         """What checks captions with this encoder and, where there is one, this matcher; made once."""
         return self._evidence.now.checker()
 
-    def similarity(self, image: ImageSource, texts: str | Sequence[str]) -> npt.NDArray[np.float32]:
-        """Cosine similarity between an image and each text: float32 [n_texts]; a str is one text."""
-        row: npt.NDArray[np.float32] = self.similarity_many([image], [texts] if isinstance(texts, str) else texts)[0]
-        return row
-
-    def similarity_many(
-        self, images: Sequence[ImageSource], texts: Sequence[str], progress: Progress | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Cosine similarity between images and texts: float32 [n_images, n_texts]."""
-        rows = self.encoder.encode_texts(list(texts), progress)  # [N, D]
-        readings = self.read(images, _ENCODER, progress=progress)
-        embeddings = [reading.embedding for reading in readings if reading.embedding is not None]
-        matrix: npt.NDArray[np.float32] = np.stack([_numpy(similarities(row, rows)) for row in embeddings])
-        return matrix
-
-    def image_embedding(self, image: ImageSource) -> npt.NDArray[np.float32]:
-        """The encoder's embedding of an image: float32 [D], unit length."""
-        (reading,) = self.read([image], _ENCODER)
-        assert reading.embedding is not None
-        return _numpy(reading.embedding)
-
     def table(self, progress: Progress | None = None) -> PhraseTable:
         """The phrases of all banks with their embeddings; built once, from the cache as far as possible.
 
@@ -435,10 +339,8 @@ class Interrogator:
             RequestError: too few images have captions, or these claim the same or do not belong to the images.
             ImageReadError: an image cannot be read.
         """
-        given = list(captions) if captions is not None else [None] * len(images)
-        if len(given) != len(images):
-            raise RequestError(f"got {len(given)} captions for {len(images)} images; give one for each")
-        needs = _ENCODER if None not in given else _ENCODER | {"captioner"}
+        given = [None] * len(images) if captions is None else one_each(captions, images)
+        needs = ENCODER if None not in given else ENCODER | {"captioner"}
         readings = self.read(images, needs, captions=given, progress=progress)
         if self.cache is not None:
             self.table(progress)  # the store has a folder once it holds a row
@@ -464,7 +366,7 @@ class Interrogator:
         self._evidence.hold()
 
     def _embedded(self, images: Sequence[ImageSource], progress: Progress | None) -> list[Reading]:
-        return self.read(images, _ENCODER, progress=progress)
+        return self.read(images, ENCODER, progress=progress)
 
     def _composer(self, evidence: Evidence) -> Composer:
         def of_table(progress: Progress | None) -> PhraseEvidence | None:
@@ -482,12 +384,3 @@ class Interrogator:
         store = self.cache.open(self.encoder.identity())
         embedded = store.embed_list(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
         return ListRows(embedded.rows.to(self.encoder.device), embedded.notes)
-
-
-def _of_images(options: CaptionOptions, group: slice) -> CaptionOptions:
-    """The options for a part of the images: what they say of each image goes along with it."""
-    return replace(options, tags=options.tags[group]) if options.tags else options
-
-
-def _numpy(tensor: Tensor) -> npt.NDArray[np.float32]:
-    return np.asarray(tensor.float().cpu().numpy(), dtype=np.float32)

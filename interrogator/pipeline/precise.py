@@ -11,7 +11,7 @@ from ..errors import CaptionError
 from ..evidence import Held, PhraseEvidence, claims_of, in_order, probabilities, select
 from ..prompts import join
 from ..ranking import similarities
-from .holding import evidence_of_picture, holding
+from .holding import holding
 from .prompt_builder import PromptBuilder, ScoredPrompt, SearchOptions
 
 NO_PHRASES, UNCALIBRATED = "no_phrases", "uncalibrated"
@@ -36,10 +36,8 @@ def precise(
     remarks = () if evidence is not None else (UNCALIBRATED,)
     claims = claims_of(caption)
     claim_rows = encode(claims) if claims else table.embeddings([])  # [C, D]
-    if evidence is None and claims:
-        similar = similarities(builder.embedding, claim_rows).tolist()
-        evidence = evidence_of_picture(table, builder.scores, similar)
-    found = holding(table, builder.scores, evidence, search.strictness)
+    own = similarities(builder.embedding, claim_rows).tolist()  # [C]
+    found = holding(table, builder.scores, evidence, search.strictness, own)
     held, positions = found.held, found.positions
     taken = select(held, table.embeddings(positions), caption, claims, claim_rows)[: search.max_phrases]
     while taken and not builder.encoder.fits(_prompt(caption, held, taken)):

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..errors import CaptionError
 from ..evidence import COMMON, Overview, PhraseEvidence, claims_of, in_order, probabilities, select
 from ..models import Encoder
 from ..ranking import similarities
 from ..rows import Positions
-from .holding import Holding, evidence_of_picture, holding
+from .holding import Holding, check_finite, holding
 from .interrogation import RankedPhrase
 from .phrase_table import PhraseTable
 
@@ -68,13 +66,10 @@ def held_by(
 
     Raises CaptionError: the embedding is not finite.
     """
-    if not bool(torch.isfinite(embedding).all()):
-        raise CaptionError("the encoder gave an embedding that is not finite: use another dtype or encoder")
-    scores = table.scores(embedding)
-    if evidence is None and (claims := claims_of(caption)):
-        similar = similarities(embedding, encoder.encode_texts(claims)).tolist()
-        evidence = evidence_of_picture(table, scores, similar)
-    return holding(table, scores, evidence, strictness)
+    check_finite(embedding)
+    claims = claims_of(caption) if evidence is None else []
+    own = similarities(embedding, encoder.encode_texts(claims)).tolist() if claims else []
+    return holding(table, table.scores(embedding), evidence, strictness, own)
 
 
 def common_phrases(table: PhraseTable, overview: Overview, top: int, least: float = COMMON) -> list[SharedPhrase]:
