@@ -16,6 +16,7 @@
     bench            on pictures; bench_worlds, on what is drawn; bench_page, its page; bench_options
     tables           tables of figures
     engines          which processes caption a dataset; process_rank, which of several this one is
+    interrogators    an interrogator as the options say
     download         loading models, and asking before a download
     terminal         lines, bars, a question
 

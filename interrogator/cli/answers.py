@@ -40,16 +40,42 @@ def answer_images(
     Returns:
         The exit status.
     """
+
+    def answered(loaded: Loaded, group: Group, bar: Bar) -> dict[int, Answer | CaptionError]:
+        return _answered(partial(answer, loaded), group.images, bar)
+
     inputs = find_inputs(args.images)
+    return answer_inputs(args, inputs, load, answered, write, group_size)
+
+
+def answer_inputs(
+    args: argparse.Namespace,
+    inputs: Sequence[Input],
+    load: Callable[[], Loaded],
+    answer: Callable[[Loaded, Group, Bar], Mapping[int, Answer | CaptionError]],
+    write: Callable[[Input, Answer], None],
+    group_size: int = GROUP_SIZE,
+    failed: int = 0,
+) -> int:
+    """Write an answer for each input that can be read, in their order; name the others.
+
+    Args:
+        load: called once, and only if a picture can be read.
+        answer: for each image of a group, by index, an answer or why there is none.
+        failed: how many images have been named as failed before; they are not among `inputs`.
+
+    Returns:
+        The exit status.
+    """
+    total = len(inputs) + failed
     loaded: Loaded | None = None
-    failed = 0
     for group in read_groups(inputs, group_size):
         answers: dict[int, Answer] = {}
         errors: dict[int, InterrogatorError] = dict(group.errors)
         if group.images:
             loaded = load() if loaded is None else loaded
             with Bar(label(group)) as bar:
-                found = _answered(partial(answer, loaded), group.images, bar)
+                found = answer(loaded, group, bar)
             errors |= {index: each for index, each in found.items() if isinstance(each, CaptionError)}
             answers = {index: each for index, each in found.items() if not isinstance(each, CaptionError)}
         for index, each in enumerate(group.inputs):
@@ -58,8 +84,8 @@ def answer_images(
             else:
                 write(each, answers[index])
         failed += len(errors)
-    if failed and len(inputs) > 1:
-        say(f"{failed} of {len(inputs)} images failed")
+    if failed and total > 1:
+        say(f"{failed} of {total} images failed")
     return 1 if failed else 0
 
 

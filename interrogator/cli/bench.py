@@ -17,7 +17,7 @@ from ..evaluation.picture_bench import DEFAULT_MODES, Comparison, Measured, Pict
 from ..evaluation.reference import Reference
 from ..metadata import true_prompt
 from ..modes import MODES, Mode
-from ..pipeline import Interrogator, load
+from ..pipeline import Interrogator
 from ..pipeline.loader import NONE
 from ..registry import load_encoder
 from .answers import prepare_table
@@ -26,6 +26,7 @@ from .bench_worlds import bench_worlds
 from .choices import captioner_name, check_model_options, chosen_banks
 from .download import load_with_consent
 from .inputs import STDIN, Input, find_inputs
+from .interrogators import load_interrogator
 from .tables import Table, shown
 from .terminal import Bar, put, put_json, say
 
@@ -128,14 +129,7 @@ def _load(args: argparse.Namespace, modes: Sequence[Mode]) -> Interrogator:
     banks = chosen_banks(args)
     captioner = captioner_name(args) if "captioner" in needs else NONE
     encoder = args.encoder if "encoder" in needs else NONE
-    ci = load_with_consent(
-        args,
-        lambda download, bar: load(
-            args.preset, captioner=captioner, tagger=NONE, encoder=encoder, matcher=NONE, banks=banks,
-            device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint, references=args.references,
-        ),
-    )  # fmt: skip
+    ci = load_interrogator(args, captioner=captioner, encoder=encoder, banks=banks, references=args.references)
     if "encoder" in needs:
         prepare_table(ci)
     if ci.captioner is None:

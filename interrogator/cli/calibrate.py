@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import ImageReadError
 from ..evidence import MAX_REFERENCES
-from ..pipeline import Interrogator, load
 from ..pipeline.loader import NONE
 from .choices import captioner_name
-from .download import load_with_consent
 from .image_captions import caption_of
 from .inputs import find_inputs
+from .interrogators import load_interrogator
 from .terminal import Bar, put, put_json, say
 
 if TYPE_CHECKING:
@@ -36,14 +35,7 @@ def calibrate(args: argparse.Namespace) -> int:
         else:
             captions.append(caption_of(source.name))
     captioner = captioner_name(args) if None in captions else NONE
-
-    def load_models(download: bool, bar: Bar) -> Interrogator:
-        return load(
-            args.preset, captioner=captioner, tagger=NONE, encoder=args.encoder, matcher=NONE, device=args.device,
-            dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
-        )  # fmt: skip
-
-    ci = load_with_consent(args, load_models)
+    ci = load_interrogator(args, captioner=captioner, encoder=args.encoder)
     with Bar("calibrating") as bar:
         found = ci.calibrate(images, captions, bar)
     if args.json:

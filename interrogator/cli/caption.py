@@ -14,7 +14,7 @@ from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
-from .run_report import name_failed
+from .run_report import report
 from .tag_options import check_tag_options, tag_rules
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
@@ -37,7 +37,11 @@ def caption(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say("stopped; finished captions are kept, and the same command continues from there")
         return 130
-    return _report(args, run, summary)
+    counts = summary.counts
+    left = summary.total - sum(counts.values())
+    remaining = f", {left} left" if left else ""
+    sentence = f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed{remaining}"
+    return report(args, run, summary, sentence)
 
 
 def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
@@ -77,22 +81,6 @@ def _preview(args: argparse.Namespace, run: Run) -> int:
     finished = f", {counts['done']} already done" if counts["done"] else ""
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
-
-
-def _report(args: argparse.Namespace, run: Run, summary: Summary) -> int:
-    """Say how the run stands. Returns the exit status."""
-    failed = name_failed(run)
-    counts = summary.counts
-    if args.json:
-        report = None if summary.report is None else printable(summary.report)
-        put_json({"run": printable(summary.run), "total": summary.total, **counts, "report": report})
-        return 1 if failed else 0
-    left = summary.total - sum(counts.values())
-    remaining = f", {left} left" if left else ""
-    say(f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed{remaining}")
-    if summary.report:
-        put(printable(summary.report))
-    return 1 if failed else 0
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import InterrogatorError, RequestError
-from .answers import GROUP_SIZE, label, report_error
+from ..errors import CaptionError, RequestError
+from .answers import answer_inputs, report_error
 from .image_captions import ImageCaptions
-from .inputs import STDIN, Input, find_inputs, read_groups
-from .terminal import Bar, say
+from .inputs import STDIN, Group, Input, find_inputs
+from .terminal import Bar
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,28 +37,18 @@ def answer_captioned_images(
     inputs = find_inputs(args.images)
     captions = _captions_of(args, inputs)
     wanted = [each for each in inputs if each.name in captions or each.problem]
-    failed = len(inputs) - len(wanted)
-    for each in inputs:
-        if each not in wanted:
-            report_error(args, each, RequestError(_no_caption(each)))
-    loaded: Loaded | None = None
-    for group in read_groups(wanted, GROUP_SIZE):
-        errors: dict[int, InterrogatorError] = dict(group.errors)
-        found: dict[int, Answer] = {}
-        if group.images:
-            loaded = load(wanted, captions) if loaded is None else loaded
-            texts = [captions[group.inputs[index].name] for index in group.images]
-            with Bar(label(group)) as bar:
-                found = dict(zip(group.images, answer(loaded, [*group.images.values()], texts, bar), strict=True))
-        for index, each in enumerate(group.inputs):
-            if index in errors:
-                report_error(args, each, errors[index])
-            else:
-                write(each, captions[each.name], found[index])
-        failed += len(errors)
-    if failed and len(inputs) > 1:
-        say(f"{failed} of {len(inputs)} images failed")
-    return 1 if failed else 0
+    bare = [each for each in inputs if each.name not in captions and not each.problem]
+    for each in bare:
+        report_error(args, each, RequestError(_no_caption(each)))
+
+    def answered(loaded: Loaded, group: Group, bar: Bar) -> dict[int, Answer | CaptionError]:
+        texts = [captions[group.inputs[index].name] for index in group.images]
+        return dict(zip(group.images, answer(loaded, [*group.images.values()], texts, bar), strict=True))
+
+    return answer_inputs(
+        args, wanted, lambda: load(wanted, captions), answered,
+        lambda each, found: write(each, captions[each.name], found), failed=len(bare),
+    )  # fmt: skip
 
 
 def _captions_of(args: argparse.Namespace, inputs: Sequence[Input]) -> dict[str, str]:

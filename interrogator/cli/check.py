@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import RequestError
 from ..evidence import MAX_REFERENCES, MIN_REFERENCES, Claim, ClaimChecker
-from ..pipeline import Interrogator, load
+from ..pipeline import Interrogator
 from ..pipeline.loader import NONE
 from .answers import GROUP_SIZE, row_prefix
 from .captioned import answer_captioned_images
-from .download import load_with_consent
 from .inputs import STDIN, Input, read_groups
+from .interrogators import load_interrogator
 from .terminal import Bar, put, put_json, say
 
 if TYPE_CHECKING:
@@ -44,13 +44,8 @@ def _load(
     args: argparse.Namespace, inputs: Sequence[Input], captions: Mapping[str, str]
 ) -> tuple[Interrogator, ClaimChecker]:
     """The models, and a checker that knows what their similarities are worth, as far as that can be known."""
-    ci = load_with_consent(
-        args,
-        lambda download, bar: load(
-            args.preset, captioner=NONE, tagger=NONE, encoder=args.encoder, matcher=args.matcher or NONE, banks=(),
-            device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint, references=args.references,
-        ),
+    ci = load_interrogator(
+        args, encoder=args.encoder, matcher=args.matcher or NONE, banks=(), references=args.references
     )  # fmt: skip
     checker = ci.claim_checker()
     if args.caption is None and checker.can_learn_from([each.name for each in inputs]):

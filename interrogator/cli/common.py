@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ..errors import RequestError
-from ..pipeline import Compared, Interrogator, Survey, load
+from ..pipeline import Compared, Interrogator, Survey
 from ..pipeline.completion import check_numbers
-from ..pipeline.loader import NONE
-from .answers import GROUP_SIZE, label, prepare_table, report_error
+from .answers import GROUP_SIZE, label, report_error
 from .choices import chosen_banks
-from .download import load_with_consent
 from .image_captions import ImageCaptions
 from .inputs import Input, find_inputs, read_groups
+from .interrogators import load_with_table
 from .terminal import Bar, put, put_json, say
 
 _ENCODER = frozenset({"encoder"})
@@ -50,7 +49,7 @@ def _surveyed(args: argparse.Namespace, inputs: Sequence[Input]) -> tuple[list[I
         if not group.images:
             continue
         if ci is None or survey is None:
-            ci = _load(args)
+            ci = load_with_table(args, chosen_banks(args))
             survey = ci.survey(args.strictness)
         with Bar(label(group)) as bar:
             readings = ci.read([*group.images.values()], _ENCODER, progress=bar)
@@ -59,19 +58,6 @@ def _surveyed(args: argparse.Namespace, inputs: Sequence[Input]) -> tuple[list[I
             survey.add(reading.embedding, beside.of(group.inputs[index].name) or "")
             read.append(group.inputs[index])
     return read, survey
-
-
-def _load(args: argparse.Namespace) -> Interrogator:
-    ci = load_with_consent(
-        args,
-        lambda download, bar: load(
-            args.preset, captioner=NONE, tagger=NONE, encoder=args.encoder, matcher=NONE, banks=chosen_banks(args),
-            device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-            checkpoint=args.checkpoint,
-        ),
-    )  # fmt: skip
-    prepare_table(ci)
-    return ci
 
 
 def _write(args: argparse.Namespace, inputs: Sequence[Input], found: Compared) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
-from ..pipeline import Interrogator, RankedPhrase, load
+from ..pipeline import Interrogator, RankedPhrase
 from ..pipeline.completion import check_numbers
-from ..pipeline.loader import NONE
 from ..prompts import join, without_stop
-from .answers import prepare_table, row_prefix
+from .answers import row_prefix
 from .captioned import answer_captioned_images
 from .choices import chosen_banks
-from .download import load_with_consent
 from .inputs import Input
+from .interrogators import load_with_table
 from .terminal import Bar, put, put_json
 
 if TYPE_CHECKING:
@@ -32,18 +31,6 @@ def complete(args: argparse.Namespace) -> int:
         raise RequestError("choose one of --text and --json; with --json, the field text has the completed caption")
     check_numbers(args.top, args.strictness)
     banks = chosen_banks(args)
-
-    def load_encoder(inputs: Sequence[Input], captions: Mapping[str, str]) -> Interrogator:
-        ci = load_with_consent(
-            args,
-            lambda download, bar: load(
-                args.preset, captioner=NONE, tagger=NONE, encoder=args.encoder, matcher=NONE, banks=banks,
-                device=args.device, dtype=args.dtype, cache_dir=args.cache_dir, download=download, progress=bar,
-                checkpoint=args.checkpoint,
-            ),
-        )  # fmt: skip
-        prepare_table(ci)
-        return ci
 
     def complete_images(
         ci: Interrogator, images: Sequence[Image.Image], captions: Sequence[str], bar: Bar
@@ -61,4 +48,4 @@ def complete(args: argparse.Namespace) -> int:
             for phrase in phrases:
                 put(f"{row_prefix(args, source)}{phrase.evidence:.4f}\t{phrase.bank}\t{phrase.text}")
 
-    return answer_captioned_images(args, load_encoder, complete_images, write)
+    return answer_captioned_images(args, lambda *_: load_with_table(args, banks), complete_images, write)

@@ -6,14 +6,14 @@ import argparse
 import os
 import sys
 
-from ..dataset import Run, Summary
+from ..dataset import Run
 from ..dataset.editing.edit import Edit
 from ..dataset.editing.runs import Difference, differences, open_edit, work
 from ..dataset.editing.statistics import Statistics, statistics_of
 from ..dataset.text.token_count import count_tokens
 from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
-from .run_report import name_failed
+from .run_report import report
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -37,7 +37,9 @@ def edit(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say("stopped; finished captions are kept, and the same command continues from there")
         return 130
-    return _report(args, run, summary)
+    counts = summary.counts
+    sentence = f"{counts['done']} edited, {counts['kept']} as they were, {counts['failed']} failed"
+    return report(args, run, summary, sentence)
 
 
 def _open(args: argparse.Namespace) -> Run:
@@ -52,20 +54,6 @@ def _open(args: argparse.Namespace) -> Run:
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
     writes = not (args.stats or args.dry_run)
     return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes)
-
-
-def _report(args: argparse.Namespace, run: Run, summary: Summary) -> int:
-    """Say how the run stands. Returns the exit status."""
-    failed = name_failed(run)
-    counts = summary.counts
-    if args.json:
-        report = None if summary.report is None else printable(summary.report)
-        put_json({"run": printable(summary.run), "total": summary.total, **counts, "report": report})
-        return 1 if failed else 0
-    say(f"{counts['done']} edited, {counts['kept']} as they were, {counts['failed']} failed")
-    if summary.report:
-        put(printable(summary.report))
-    return 1 if failed else 0
 
 
 def _show(args: argparse.Namespace, run: Run) -> int:

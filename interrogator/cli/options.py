@@ -106,6 +106,14 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     add_escape(group)
 
 
+def add_strictness(parser: argparse.ArgumentParser) -> None:
+    """--strictness of the commands that list phrases by evidence."""
+    parser.add_argument(
+        "--strictness", type=float, default=STRICTNESS, metavar="X",
+        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
+    )  # fmt: skip
+
+
 def add_escape(group: argparse._ActionsContainer) -> None:
     """--escape."""
     group.add_argument("--escape", action="store_true", help="escape brackets, which image generators read as weights")
@@ -172,6 +180,17 @@ def add_model(
     group.add_argument(
         f"--{name}", metavar="MODEL", required=required, help=f"{purpose}: name, folder, or hub id{note}"
     )
+
+
+def add_encoder_and_banks(parser: argparse.ArgumentParser) -> None:
+    """What the commands take that compare images with phrases, and the list of presets at the end of their help."""
+    models = parser.add_argument_group("models")
+    add_preset(models)
+    add_encoder(models)
+    add_loading_options(models)
+    add_cache_dir(models)
+    add_bank_options(parser)
+    parser.epilog = listing("presets", preset_help())
 
 
 def add_captioner(group: argparse._ActionsContainer, note: str = "") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..catalog import ROLES
-from ..modes import MODES, STRICTNESS
+from ..modes import MODES
 from ..version import __version__
 from . import bench_options, dataset_options, edit_options, options, text_options
 from .tag_options import add_tag_options
@@ -104,13 +104,7 @@ def _rank(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
     parser.add_argument("--top", type=int, default=10, metavar="N", help="number of phrases per image (default: 10)")
     options.add_json(parser)
-    models = parser.add_argument_group("models")
-    options.add_preset(models)
-    options.add_encoder(models)
-    options.add_loading_options(models)
-    options.add_cache_dir(models)
-    options.add_bank_options(parser)
-    parser.epilog = options.listing("presets", options.preset_help())
+    options.add_encoder_and_banks(parser)
     parser.set_defaults(run=_command("rank", "rank"))
 
 
@@ -149,21 +143,12 @@ def _complete(parser: argparse.ArgumentParser) -> None:
     options.add_images(parser)
     options.add_caption_beside(parser, "complete this caption of every image; '' lists all that an image shows")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="at most N phrases per image (default: 10)")
-    parser.add_argument(
-        "--strictness", type=float, default=STRICTNESS, metavar="X",
-        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
-    )  # fmt: skip
+    options.add_strictness(parser)
     parser.add_argument(
         "--text", action="store_true", help="print each caption with the phrases added, separated by commas"
     )
     options.add_json(parser)
-    models = parser.add_argument_group("models")
-    options.add_preset(models)
-    options.add_encoder(models)
-    options.add_loading_options(models)
-    options.add_cache_dir(models)
-    options.add_bank_options(parser)
-    parser.epilog = options.listing("presets", options.preset_help())
+    options.add_encoder_and_banks(parser)
     parser.set_defaults(run=_command("complete", "complete"))
 
 
@@ -176,18 +161,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--share", type=float, default=0.9, metavar="X",
         help="share of the images from which on a phrase is common (default: 0.9)",
     )  # fmt: skip
-    parser.add_argument(
-        "--strictness", type=float, default=STRICTNESS, metavar="X",
-        help=f"share of the accepted phrases that may be false (default: {STRICTNESS})",
-    )  # fmt: skip
+    options.add_strictness(parser)
     options.add_json(parser)
-    models = parser.add_argument_group("models")
-    options.add_preset(models)
-    options.add_encoder(models)
-    options.add_loading_options(models)
-    options.add_cache_dir(models)
-    options.add_bank_options(parser)
-    parser.epilog = options.listing("presets", options.preset_help())
+    options.add_encoder_and_banks(parser)
     parser.set_defaults(run=_command("common", "common"))
 
 

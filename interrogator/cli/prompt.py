@@ -12,7 +12,7 @@ from ..catalog import preset as find_preset
 from ..errors import RequestError
 from ..modes import MODES, Mode
 from ..needs import Needs
-from ..pipeline import Interrogation, Interrogator, load
+from ..pipeline import Interrogation, Interrogator
 from ..pipeline.loader import NONE
 from ..pipeline.prompt_builder import SearchOptions
 from .answers import GROUP_SIZE, answer_images, prepare_table, row_prefix
@@ -24,8 +24,8 @@ from .choices import (
     search_options,
     stripped_words,
 )
-from .download import load_with_consent
 from .inputs import Input
+from .interrogators import load_interrogator
 from .tag_options import check_tag_options, tag_rules, tagger_name
 from .terminal import Bar, put, put_json
 from .text_options import chosen_model
@@ -52,13 +52,8 @@ def prompt(args: argparse.Namespace) -> int:
     def load_models() -> Interrogator:
         names = {"captioner": captioner_name(args), "tagger": args.tagger, "encoder": args.encoder}
         models: dict[str, Any] = {role: name if role in needs else NONE for role, name in names.items()}
-        ci = load_with_consent(
-            args,
-            lambda download, bar: load(
-                args.preset, **models, matcher=NONE, banks=banks, device=args.device, dtype=args.dtype,
-                cache_dir=args.cache_dir, download=download, progress=bar, checkpoint=args.checkpoint,
-                caption_options=caption_options, tag_rules=rules, references=args.references,
-            ),
+        ci = load_interrogator(
+            args, **models, banks=banks, caption_options=caption_options, tag_rules=rules, references=args.references
         )  # fmt: skip
         ci.hold_evidence()
         if "encoder" in MODES[mode].needs:

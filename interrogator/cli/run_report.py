@@ -1,15 +1,33 @@
-"""What commands say of a run's failures."""
+"""What commands say of how a run stands."""
 
 from __future__ import annotations
 
-from ..dataset import Run
-from .terminal import printable, say
+import argparse
+
+from ..dataset import Run, Summary
+from .terminal import printable, put, put_json, say
 
 # Failures that are named at the end; the report names all.
 _NAMED = 20
 
 
-def name_failed(run: Run) -> int:
+def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) -> int:
+    """Name what failed and say how the run stands; a sentence for people, the numbers with --json.
+
+    Returns the exit status.
+    """
+    failed = _name_failed(run)
+    if args.json:
+        page = None if summary.report is None else printable(summary.report)
+        put_json({"run": printable(summary.run), "total": summary.total, **summary.counts, "report": page})
+        return 1 if failed else 0
+    say(sentence)
+    if summary.report:
+        put(printable(summary.report))
+    return 1 if failed else 0
+
+
+def _name_failed(run: Run) -> int:
     """Name the first pictures that failed; how many did in all."""
     failed = 0
     for failed, record in enumerate(run.parts.failed(run.parts.done(run.plan)), start=1):
