@@ -12,7 +12,7 @@ from .tags import sections_of, tag_key
 
 _FILE = "tag_counts.json"
 _MOST = 1_000_000
-"""So many different tags are kept at the most; of more, those that were there once are forgotten now and then."""
+"""So many different tags or words are kept; of more, those that were there once are forgotten now and then."""
 
 
 def count_tags(texts: Iterable[str]) -> Counter[str]:
@@ -21,9 +21,15 @@ def count_tags(texts: Iterable[str]) -> Counter[str]:
     for text in texts:
         for line in text.splitlines():
             counts.update(tag_key(tag) for tags in sections_of(line) for tag in tags)
-        if len(counts) > _MOST:
-            counts = Counter({tag: count for tag, count in counts.items() if count > 1})
+        counts = bounded(counts)
     return counts
+
+
+def bounded(counts: Counter[str]) -> Counter[str]:
+    """The counts, without what was there once if they are of too many different things to keep."""
+    if len(counts) <= _MOST:
+        return counts
+    return Counter({each: count for each, count in counts.items() if count > 1})
 
 
 def counts_of_run(folder: Path, texts: Iterable[str]) -> Mapping[str, int]:

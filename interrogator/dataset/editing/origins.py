@@ -15,8 +15,9 @@ from ..sources import Source
 from ..sources.io.storage import storage_of
 from ..sources.io.tables import read_rows
 from ..sources.source import stem
-from ..targets import Target, open_target
+from ..targets import Target, open_target, text_of
 from ..targets.existing_rows import json_object_rows
+from ..targets.sidecars import read_sidecar
 from ..targets.target import is_utf8
 
 PLACES = ", ".join(TARGETS)
@@ -122,14 +123,6 @@ def caption_column(path: Path) -> str:
     return next((name for name in _CAPTIONS if name in row), _CAPTIONS[0])
 
 
-def read_sidecar(path: Path) -> str | None:
-    """A file's exact text, as a target of such files gives it; None if it cannot be read."""
-    try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:
-        return None
-
-
 def decoded(raw: str, encoding: str) -> str:
     """What somebody wrote in a file: without byte order mark and the white space around it.
 
@@ -140,17 +133,17 @@ def decoded(raw: str, encoding: str) -> str:
     Raises UnreadableTextError.
     """
     if is_utf8(raw) and "\0" not in raw:
-        return raw.removeprefix("\ufeff").strip()
+        return text_of(raw)
     data = raw.encode("utf-8", "surrogateescape") if _is_bytes(raw) else b""
     try:
         if data.startswith(_UTF16):
             return data.decode("utf-16").strip()
         if encoding and data:
-            return data.decode(encoding).removeprefix("\ufeff").strip()
+            return text_of(data.decode(encoding))
     except ValueError as error:
         raise UnreadableTextError(f"its caption cannot be read ({error})") from error
     if is_utf8(raw):
-        return raw.removeprefix("\ufeff").strip()
+        return text_of(raw)
     raise UnreadableTextError("its caption is not UTF-8; say what it is with --encoding, such as cp1252")
 
 

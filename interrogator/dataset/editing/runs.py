@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,7 @@ def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[
 
 def editor_of(run: Run) -> Editor:
     """The editor of a run; see `open_edit`. Raises RequestError: the texts cannot be found."""
-    edit, column = _edit(run), run.column if run.column != "text" else ""
-
-    def counts() -> Mapping[str, int]:
-        return counts_of_run(run.folder, texts_before(editor, run.items(), run.target.existing))
-
-    editor = Editor(edit, run.sources, column, counts)
-    return editor
+    return _editor(run, partial(counts_of_run, run.folder))
 
 
 def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> Any:
@@ -98,8 +93,7 @@ def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> An
 
 def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
-    edit = _edit(run)
-    editor = Editor(edit, run.sources, run.column if run.column != "text" else "", lambda: _counted(editor, run))
+    editor = _editor(run, count_tags)
     for item in run.items():
         yield difference(editor, item, run.target.existing(item))
 
@@ -117,11 +111,13 @@ def difference(editor: Editor, item: Item, there: str | None) -> Difference:
     return Difference(item.key, before, after, is_written=is_written)
 
 
-def _counted(editor: Editor, run: Run) -> dict[str, int]:
-    return dict(count_tags(texts_before(editor, run.items(), run.target.existing)))
-
-
-def _edit(run: Run) -> Edit:
+def _editor(run: Run, count: Callable[[Iterator[str]], Mapping[str, int]]) -> Editor:
+    """The editor of a run. count: how often tags are in texts; called if a step asks for it."""
     if run.settings.edit is None:
         raise AssertionError("the run is no edit")
-    return run.settings.edit
+
+    def counts() -> Mapping[str, int]:
+        return count(texts_before(editor, run.items(), run.target.existing))
+
+    editor = Editor(run.settings.edit, run.sources, run.column if run.column != "text" else "", counts)
+    return editor

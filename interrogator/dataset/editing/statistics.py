@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..text.words import split_words
+from .counts import bounded
 from .tags import as_trained, sections_of, tag_key
 
-_MOST = 1_000_000  # different tags or words, as in counts.py
 _NAMED = 20
 WINDOW = 75
 """Tokens that CLIP reads at once, beside start and end."""
@@ -69,7 +69,7 @@ def statistics_of(
             lengths.append(count(as_trained(line)))
             tags.update(tag_key(tag) for section in sections_of(line) for tag in section)
             words.update(split_words(line))
-        tags, words = _bounded(tags), _bounded(words)
+        tags, words = bounded(tags), bounded(words)
     found.tags, found.words = tags.most_common(top), words.most_common(top)
     if lengths:
         ordered = sorted(lengths)
@@ -78,9 +78,3 @@ def statistics_of(
             "most": ordered[-1], "over_75": sum(length > WINDOW for length in ordered),
         }  # fmt: skip
     return found
-
-
-def _bounded(counts: Counter[str]) -> Counter[str]:
-    if len(counts) <= _MOST:
-        return counts
-    return Counter({each: number for each, number in counts.items() if number > 1})

@@ -37,10 +37,7 @@ class SidecarTarget:
 
     def existing(self, item: Item) -> str | None:
         path = self._path(item)
-        try:
-            return None if path is None else _read(path)
-        except OSError:
-            return None  # `write` looks again, and rejects it
+        return None if path is None else read_sidecar(path)  # where it cannot be, `write` looks again and rejects it
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
@@ -102,6 +99,14 @@ class SidecarTarget:
         if self._several and record.captions:
             return "".join(one_line(caption) + "\n" for caption in record.captions)
         return record.caption.rstrip("\n") + "\n"
+
+
+def read_sidecar(path: Path) -> str | None:
+    """A file's exact text, bytes that are no UTF-8 as lone surrogates; None if it cannot be read."""
+    try:
+        return _read(path)
+    except OSError:
+        return None
 
 
 def _read(path: Path) -> str | None:
