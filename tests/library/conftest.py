@@ -16,6 +16,18 @@ def home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def creature_folder(tmp_path: Path) -> Path:
+    """A folder with the creatures 1 and 2 as `1.png` and `2.png`."""
+    from interrogator.demo.creatures import creature
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in (1, 2):
+        creature(seed)[0].save(folder / f"{seed}.png")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small models are fastest on one thread, and tests that run beside others should not fight for cores."""

@@ -202,14 +202,6 @@ class TestCommand:
     """`interrogator check`."""
 
     @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        folder = tmp_path / "pictures"
-        folder.mkdir()
-        for seed in (1, 2):
-            creature(seed)[0].save(folder / f"{seed}.png")
-        return folder
-
-    @pytest.fixture
     def uncalibrated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The demo's encoder comes calibrated; most others do not."""
         monkeypatch.setattr(calibrations, "stored", lambda *known: None)
@@ -223,34 +215,34 @@ class TestCommand:
 
         return run
 
-    def test_claims_come_with_verdict_and_evidence(self, folder: Path, checked: Any) -> None:
+    def test_claims_come_with_verdict_and_evidence(self, creature_folder: Path, checked: Any) -> None:
         _, truth = creature(1)
         wrong = replace(truth, color="red" if truth.color != "red" else "blue")
-        status, lines, err = checked(folder / "1.png", "--caption", wrong.caption)
+        status, lines, err = checked(creature_folder / "1.png", "--caption", wrong.caption)
         assert status == 0 and "not calibrated" not in err
         assert [line[2] for line in lines] == [claim.text for claim in split_claims(wrong.caption)]
         assert [line[0] for line in lines][1] == "unsupported" and float(lines[1][1]) <= 0.4
 
     @pytest.mark.usefixtures("uncalibrated")
-    def test_an_encoder_that_is_not_calibrated_is_said(self, folder: Path, checked: Any) -> None:
-        status, lines, err = checked(folder / "1.png", "--caption", "a red cat with wings")
+    def test_an_encoder_that_is_not_calibrated_is_said(self, creature_folder: Path, checked: Any) -> None:
+        status, lines, err = checked(creature_folder / "1.png", "--caption", "a red cat with wings")
         assert status == 0 and "interrogator calibrate" in err and len(lines) == 2
 
-    def test_captions_lie_beside_or_in_a_metadata_file(self, folder: Path, checked: Any) -> None:
-        (folder / "1.txt").write_text("\ufeffa red cat\n", encoding="utf-8")
+    def test_captions_lie_beside_or_in_a_metadata_file(self, creature_folder: Path, checked: Any) -> None:
+        (creature_folder / "1.txt").write_text("\ufeffa red cat\n", encoding="utf-8")
         rows = [{"file_name": "1.png", "text": "a dog"}, {"file_name": "2.png", "text": "a blue dog, a beach"}]
-        (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-        status, lines, _ = checked(folder)
+        (creature_folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        status, lines, _ = checked(creature_folder)
         assert status == 0
         assert [(Path(line[0]).name, line[3]) for line in lines] == [
             ("1.png", "a red cat"), ("2.png", "a blue dog"), ("2.png", "a beach"),
         ]  # fmt: skip
 
     def test_a_picture_without_a_caption_is_named_and_does_not_stop_the_others(
-        self, folder: Path, capsys: pytest.CaptureFixture[str]
+        self, creature_folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        (folder / "2.txt").write_text("a red cat", encoding="utf-8")
-        assert main(["check", str(folder), "--preset", "demo", "--json"]) == 1
+        (creature_folder / "2.txt").write_text("a red cat", encoding="utf-8")
+        assert main(["check", str(creature_folder), "--preset", "demo", "--json"]) == 1
         out, err = capsys.readouterr()
         first, second = map(json.loads, out.splitlines())
         assert "no caption" in first["error"] and "1 of 2 images failed" in err
@@ -271,5 +263,5 @@ class TestCommand:
         assert status == 1 and "not calibrated" not in err and "broken.jpg" in err
         assert sum(line[1] == "supported" for line in lines) >= 0.9 * len(lines)
 
-    def test_an_empty_caption_is_refused(self, folder: Path, checked: Any) -> None:
-        assert checked(folder / "1.png", "--caption", " ")[0] == 2
+    def test_an_empty_caption_is_refused(self, creature_folder: Path, checked: Any) -> None:
+        assert checked(creature_folder / "1.png", "--caption", " ")[0] == 2

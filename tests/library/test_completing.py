@@ -142,14 +142,6 @@ class TestCommand:
     """`interrogator complete`."""
 
     @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        folder = tmp_path / "pictures"
-        folder.mkdir()
-        for seed in (1, 2):
-            creature(seed)[0].save(folder / f"{seed}.png")
-        return folder
-
-    @pytest.fixture
     def completed(self, ci: Interrogator, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
         assert ci.cache is not None
 
@@ -159,30 +151,32 @@ class TestCommand:
 
         return run
 
-    def test_phrases_come_with_evidence_and_bank(self, folder: Path, completed: Any) -> None:
+    def test_phrases_come_with_evidence_and_bank(self, creature_folder: Path, completed: Any) -> None:
         _, truth = creature(1)
-        status, out, _ = completed(folder / "1.png", "--caption", f"a {truth.kind}", "--top", 3)
+        status, out, _ = completed(creature_folder / "1.png", "--caption", f"a {truth.kind}", "--top", 3)
         rows = [line.split("\t") for line in out.splitlines()]
         assert status == 0 and len(rows) == 3
         assert all(0.5 <= float(evidence) <= 1 for evidence, _, _ in rows)
         assert f"{truth.background} background" in [row[2] for row in rows]
 
-    def test_captions_beside_the_pictures_are_completed(self, folder: Path, completed: Any) -> None:
-        (folder / "1.txt").write_text("a small\ncat.", encoding="utf-8")
-        status, out, err = completed(folder, "--text")
+    def test_captions_beside_the_pictures_are_completed(self, creature_folder: Path, completed: Any) -> None:
+        (creature_folder / "1.txt").write_text("a small\ncat.", encoding="utf-8")
+        status, out, err = completed(creature_folder, "--text")
         (line,) = out.splitlines()
         assert status == 1 and "no caption" in err
-        assert line.startswith(f"{folder / '1.png'}\ta small cat, ")
+        assert line.startswith(f"{creature_folder / '1.png'}\ta small cat, ")
 
-    def test_json_has_the_phrases_and_the_text(self, folder: Path, completed: Any) -> None:
-        _, out, _ = completed(folder / "1.png", "--caption", "", "--json", "--strictness", 0.01)
+    def test_json_has_the_phrases_and_the_text(self, creature_folder: Path, completed: Any) -> None:
+        _, out, _ = completed(creature_folder / "1.png", "--caption", "", "--json", "--strictness", 0.01)
         found = json.loads(out)
         assert set(found) == {"image", "caption", "phrases", "text"}
         assert found["text"] == ", ".join(phrase["text"] for phrase in found["phrases"])
 
     @pytest.mark.parametrize("wrong", [["--text", "--json"], ["--top", "0"], ["--strictness", "2"]])
-    def test_what_does_not_go_together_is_refused(self, folder: Path, completed: Any, wrong: list[str]) -> None:
-        assert completed(folder / "1.png", "--caption", "x", *wrong)[0] == 2
+    def test_what_does_not_go_together_is_refused(
+        self, creature_folder: Path, completed: Any, wrong: list[str]
+    ) -> None:
+        assert completed(creature_folder / "1.png", "--caption", "x", *wrong)[0] == 2
 
 
 class TestRuns:
