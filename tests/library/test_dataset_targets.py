@@ -584,6 +584,20 @@ def test_tars_have_the_tags_of_a_sample(tmp_path: Path) -> None:
         assert extracted is not None and json.loads(extracted.read()) == ["cat"]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet"])
+def test_a_table_that_another_process_replaces_never_gives_the_row_of_another_picture(
+    tmp_path: Path, kind: str
+) -> None:
+    source = pictures(tmp_path, "a.png", "b.png", "c.png")
+    open_target(kind, None, [source]).finish(iter([done("a.png", "first a"), done("b.png", "b"), done("c.png", "c")]))
+    ours, theirs = open_target(kind, None, [source]), open_target(kind, None, [source])
+    theirs.finish(iter([done("c.png", "a new caption, longer than the others")]))
+    # As it was when it was read or as it is now, but of this picture.
+    found = [text_of(ours.existing(item) or "") for item in source.items()]
+    assert found[:2] == ["first a", "b"]
+    assert found[2] in ("c", "a new caption, longer than the others")
+
+
 # --- tars ------------------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ class Rows(Protocol):
         """All but the named ones, in their order; also further rows of one name, and those without a name ("")."""
 
     def close(self) -> None:
-        """Lets go of the file; `get` opens it again."""
+        """Let go of the file; the rows cannot be asked for again."""
 
 
 class MemoryRows:
@@ -64,13 +64,16 @@ class MemoryRows:
 class LineRows:
     """The rows of a file with one JSON object a line; only their names and offsets are in memory.
 
+    The file stays open: should another process put a new one in its place, the rows are still those of the old one,
+    and an offset never meets lines that it was not taken from.
+
     Raises RequestError, which names the line that is none.
     """
 
     def __init__(self, path: Path, name_column: str) -> None:
         self._path = path
         self._name_column = name_column
-        self._file: IO[bytes] | None = None
+        self._file = _opened(path)
         self._offsets: dict[str, tuple[int, int]] = {}
         columns: dict[str, None] = {}
         lists: set[str] = set()
@@ -91,8 +94,6 @@ class LineRows:
     def get(self, name: str) -> Row | None:
         if name not in self._offsets:
             return None
-        if self._file is None:
-            self._file = open(self._path, "rb")  # noqa: SIM115
         offset, number = self._offsets[name]
         self._file.seek(offset)
         row = json_row(self._file.readline(), str(self._path), number)
@@ -109,20 +110,23 @@ class LineRows:
             yield name if isinstance(name, str) else "", row
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.close()
 
     def _lines(self) -> Iterator[tuple[int, int, bytes]]:
-        try:
-            with open(self._path, "rb") as file:
-                offset = 0
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        yield offset, number, line
-                    offset += len(line)
-        except FileNotFoundError:
-            return
+        offset = 0
+        self._file.seek(0)
+        for number, line in enumerate(self._file, 1):
+            if line.strip():
+                yield offset, number, line
+            offset += len(line)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file; an empty one if there is none."""
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        return io.BytesIO()
 
 
 def json_object_rows(path: Path) -> MemoryRows:

@@ -99,15 +99,16 @@ class TextTable:
         more = {_TAGS: any(record.tags for record in peeked), _TEXTS: any(record.texts for record in peeked)}
         columns = [self._column, *(name for name, is_there in more.items() if is_there), *old.columns]
         rows = self._merged(chain(peeked, rest), old, row_of, rejected)
-        first = next(rows, None)
-        if first is None:  # readers take no file without rows
-            self._file.unlink(missing_ok=True)
-            self._old = self._state = None
-            return rejected
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self._file) as file:
-            self._dump(file, chain([first], rows), columns)
-        self._old = self._state = None  # read again only if somebody asks
+        try:
+            first = next(rows, None)
+            if first is None:  # readers take no file without rows
+                self._file.unlink(missing_ok=True)
+                return rejected
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._file) as file:
+                self._dump(file, chain([first], rows), columns)
+        finally:
+            self._old = self._state = None  # read again only if somebody asks
         return rejected
 
     def _rows(self) -> Rows:
@@ -122,6 +123,8 @@ class TextTable:
         except FileNotFoundError:
             state = ()
         if self._old is None or state != self._state:
+            if self._old is not None:
+                self._old.close()
             self._old, self._state = self._load(), state
         return self._old
 
@@ -146,8 +149,8 @@ class TextTable:
             used |= {name, spelling}
             if any(cell is not None for cell in row.values()):
                 yield name, row
-        old.close()
         yield from old.others(used)
+        old.close()  # where files are locked while they are open, a new one could not take its place
 
     def _name(self, item: Item) -> tuple[str, str]:
         """What the picture's row is to be called, and why it cannot have one ("" if it can)."""
