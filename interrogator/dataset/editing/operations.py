@@ -12,7 +12,7 @@ from ...prompts import join
 from ...taggers.wording import Patterns
 from ..text.rules import check_regex
 from ..text.token_count import count_tokens
-from ..text.words import holds, tidy, whole
+from ..text.words import glued, holds, tidy, whole
 from . import wording
 from .tags import Change, changed, put_together, sections_of, tag_key
 
@@ -110,8 +110,8 @@ def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[s
         "delete": lambda line: wording.without_words(line, first),
         "block": lambda line: wording.without_tags_of(line, first),
         "add": lambda line: added(line, first, separator),
-        "text-prefix": lambda line: line if line.startswith(first.strip()) else _glued(first, line),
-        "text-suffix": lambda line: line if line.endswith(first.strip()) else _glued(line, first),
+        "text-prefix": lambda line: line if line.startswith(first.strip()) else glued(first, line),
+        "text-suffix": lambda line: line if line.endswith(first.strip()) else glued(line, first),
         "trigger": lambda line: _with_trigger(line, first, separator),
         "tags-first": partial(changed, change=_first(first), separator=separator),
         "unique": lambda line: _unique(line, separator),
@@ -170,12 +170,6 @@ def added(line: str, more: str, separator: str) -> str:
     if not new:
         return line
     return separator.join([*([line.rstrip().rstrip(",").rstrip()] if line.strip(" ,") else []), *new])
-
-
-def _glued(before: str, after: str) -> str:
-    """Two texts with a space between them, unless one brings its own or is punctuation."""
-    is_close = before[-1:].isspace() or after[:1].isspace() or after[:1] in tuple(".,;:!?") or not (before and after)
-    return before + after if is_close else f"{before} {after}"
 
 
 def _with_trigger(line: str, trigger: str, separator: str) -> str:
