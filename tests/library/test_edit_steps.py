@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from interrogator.cli.parser import build_parser
 from interrogator.dataset.editing.edit import Edit
-from interrogator.dataset.editing.editor import by_line
 from interrogator.dataset.editing.operations import OPERATIONS, filled, line_edit
-from interrogator.dataset.editing.tags import as_trained, sections_of, spans, tag_key
+from interrogator.dataset.text.lines import by_line
+from interrogator.dataset.text.tags import as_trained, sections_of, spans, tag_key
 from interrogator.dataset.text.token_count import count_tokens
 from interrogator.errors import RequestError
 
