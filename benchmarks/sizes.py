@@ -30,7 +30,8 @@ class Sizes:
         few_pictures: pictures captioned by a chat model, or tagged.
         answer_tokens: length of an answer of a chat model, which with random weights never ends by itself.
         samples: captions of one picture.
-        creatures: pictures of each draw whose prompts are judged, in mode precise.
+        draws: seeds that creatures whose prompts are judged are drawn with.
+        creatures: pictures of each draw, in mode precise.
         best_creatures: of these, in mode best.
         few, many: pictures in two runs whose memory is compared.
         processes: whether each benchmark, and each side where memory is compared, gets its own process.
@@ -51,6 +52,7 @@ class Sizes:
     few_pictures: int = 8
     answer_tokens: int = 64
     samples: int = 40
+    draws: int = 3
     creatures: int = 300
     best_creatures: int = 60
     few: int = 1000
@@ -63,5 +65,5 @@ TINY = Sizes(
     models=(TINY_MODEL,), end_to_end_model=TINY_MODEL, list_lines=30, table_phrases=40, candidates=24, top=20,
     padded_texts=24, caption_tokens=4, peer_steps=2, batch=3, rate_seconds=0.01,
     pictures=6, few_pictures=4, answer_tokens=6, samples=3,
-    creatures=3, best_creatures=1, few=20, many=150, processes=False,
+    draws=1, creatures=3, best_creatures=1, few=20, many=150, processes=False,
 )  # fmt: skip

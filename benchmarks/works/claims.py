@@ -22,7 +22,9 @@ def run(task: Task) -> Result:
     ci = load("demo", captioner="none", tagger="none", banks=(), device="cpu", cache_dir=task.scratch)
     bare = ClaimChecker(ci.encoder)
     for held_out in (False, True):
-        drawn = [Altered.of(ci, seed, task.sizes.creatures, held_out=held_out) for seed in FIRST_SEEDS]
+        drawn = [
+            Altered.of(ci, seed, task.sizes.creatures, held_out=held_out) for seed in FIRST_SEEDS[: task.sizes.draws]
+        ]
         ways = {
             "calibrated encoder": [ci.claim_checker()] * len(drawn),
             "calibrated by these captions": [bare.learned(each.rows, each.captions) for each in drawn],
@@ -39,7 +41,7 @@ def run(task: Task) -> Result:
             _add(result, f"wrong attributes found: {where}", false, _FOUND, True)
             _add(result, f"false alarms a claim: {where}", true, _ALARMS, False)
     result.notes.append(
-        f"Creatures: {task.sizes.creatures} for each of {len(FIRST_SEEDS)} seeds, each with its true caption in which"
+        f"Creatures: {task.sizes.creatures} for each of {task.sizes.draws} seeds, each with its true caption in which"
         " one attribute was replaced by another value, all equally likely. Captions are split by the product. A claim"
         " is found if its verdict is unsupported; unknown is not counted as found. 95 % intervals by"
         f" {RESAMPLES} bootstrap samples of claims."

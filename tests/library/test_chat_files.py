@@ -290,30 +290,32 @@ def test_shards_are_fetched_and_other_copies_of_the_weights_are_not(tmp_path: Pa
     )  # fmt: skip
     files |= {name: b"another copy" for name in extra}
     with SmallHub({"maker/tiny": files}) as server:
-        kind, message = fetched(tmp_path, server.address, "captioner", "maker/tiny")
+        ((kind, message),) = fetched(tmp_path, server.address, ("captioner", "maker/tiny"))
     assert kind == "", message
     sent = {name.removeprefix("maker/tiny/") for name in server.sent}
     assert parts <= sent and not sent & set(extra)
     assert {"chat_template.json", "preprocessor_config.json", "tokenizer.json", "config.json"} <= sent
 
 
-@pytest.mark.parametrize(
-    ("config", "says"),
-    [
+def test_a_repository_that_cannot_be_loaded_is_refused_before_its_weights_are_fetched(tmp_path: Path) -> None:
+    quantised = {"quant_method": "nvfp9"}
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"model_type": "qwen9_vl"}, "needs a newer transformers"),
         ({"model_type": "x", "auto_map": {"AutoModel": "m.M"}}, "needs code from its repository"),
         ({"model_type": "qwen2"}, "reads no images"),
-        ({"model_type": "llava", "quantization_config": {"quant_method": "nvfp9"}}, "quantised by nvfp9, which is not"),
-    ],
-)
-def test_a_repository_that_cannot_be_loaded_is_refused_before_its_weights_are_fetched(
-    tmp_path: Path, config: dict[str, Any], says: str
-) -> None:
-    files = {"config.json": json.dumps(config).encode(), "model.safetensors": b"weights", "tokenizer.json": b"{}"}
-    with SmallHub({"maker/tiny": files}) as server:
-        kind, message = fetched(tmp_path, server.address, "captioner", "maker/tiny")
-    assert kind == "ModelLoadError" and says in message
-    assert set(server.sent) <= {"maker/tiny/config.json"}
+        ({"model_type": "llava", "quantization_config": quantised}, "quantised by nvfp9, which is not"),
+    )
+    repositories = {
+        f"maker/{number}": {
+            "config.json": json.dumps(config).encode(), "model.safetensors": b"weights", "tokenizer.json": b"{}"
+        }
+        for number, (config, _) in enumerate(cases)
+    }  # fmt: skip
+    with SmallHub(repositories) as server:
+        told = fetched(tmp_path, server.address, *(("captioner", name) for name in repositories))
+    for (_, says), (kind, message) in zip(cases, told, strict=True):
+        assert kind == "ModelLoadError" and says in message
+    assert set(server.sent) <= {f"{name}/config.json" for name in repositories}
 
 
 def test_a_set_of_files_takes_shards_only_with_their_index() -> None:

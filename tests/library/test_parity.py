@@ -48,7 +48,7 @@ RUNS: Mapping[str, tuple[str, int | None]] = {
     "short fast": ("fast", 6),
     "best": ("best", None),
 }
-PICTURES = 12
+PICTURES = 8
 CAPTIONS = (
     "a cat on a mat",
     "a painting of a red house beside the sea",

@@ -230,70 +230,64 @@ FETCH = """
 import json, sys
 from interrogator.errors import InterrogatorError
 from interrogator.registry import load, locate
-role, name = sys.argv[1:]
-try:
-    located = locate(role, name, download=True)
-except InterrogatorError as error:
-    print(json.dumps([type(error).__name__, str(error)]))
-else:
-    load(located, device="cpu", dtype="fp32")
-    assert locate(role, name) == located
-    print(json.dumps(["", str(located.folder)]))
+told = []
+for role, name in json.loads(sys.argv[1]):
+    try:
+        located = locate(role, name, download=True)
+    except InterrogatorError as error:
+        told.append([type(error).__name__, str(error)])
+    else:
+        load(located, device="cpu", dtype="fp32")
+        assert locate(role, name) == located
+        told.append(["", str(located.folder)])
+print(json.dumps(told))
 """
 
 
-def fetched(tmp_path: Path, address: str, role: str, name: str) -> tuple[str, str]:
-    """The error, or "" and the folder, of a model that a process fetches from the hub at `address` and loads."""
+def fetched(tmp_path: Path, address: str, *asked: tuple[str, str]) -> list[tuple[str, str]]:
+    """The error, or "" and the folder, of each model that one process fetches from the hub at `address` and loads."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     env = {
         **inherited, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "*",
         "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [sys.executable, "-c", FETCH, role, name]
+    command = [sys.executable, "-c", FETCH, json.dumps(asked)]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    kind, message = json.loads(done.stdout)
-    return kind, message
+    return [(kind, message) for kind, message in json.loads(done.stdout)]
 
 
-@pytest.mark.parametrize(
-    ("role", "of", "says"),
-    [
-        ("captioner", "matcher", "holds a matcher, not a captioner"),
-        ("matcher", "captioner", "holds a captioner, not a matcher"),
-        ("captioner", "vilt", "type 'vilt'"),
-        ("encoder", "captioner", "open_clip_config.json"),
-    ],
-)
 def test_a_wrong_kind_of_model_is_refused_before_its_weights_are_fetched(
-    folders: dict[Any, Path], tmp_path: Path, role: str, of: str, says: str
+    folders: dict[Any, Path], tmp_path: Path
 ) -> None:
-    files = files_of(folders["captioner" if of == "vilt" else of])
-    if of == "vilt":
-        files["config.json"] = json.dumps({"model_type": "vilt"}).encode()
-    with SmallHub({"maker/tiny": files}) as server:
-        kind, message = fetched(tmp_path, server.address, role, "maker/tiny")
-    assert kind.startswith("Model") and says in message
-    assert set(server.sent) <= {"maker/tiny/config.json"}
+    vilt = {**files_of(folders["captioner"]), "config.json": json.dumps({"model_type": "vilt"}).encode()}
+    cases = (
+        ("captioner", files_of(folders["matcher"]), "holds a matcher, not a captioner"),
+        ("matcher", files_of(folders["captioner"]), "holds a captioner, not a matcher"),
+        ("captioner", vilt, "type 'vilt'"),
+        ("encoder", files_of(folders["captioner"]), "open_clip_config.json"),
+    )
+    with SmallHub({f"maker/{number}": files for number, (_, files, _) in enumerate(cases)}) as server:
+        asked = [(role, f"maker/{number}") for number, (role, _, _) in enumerate(cases)]
+        told = fetched(tmp_path, server.address, *asked)
+    for (role, _, says), (kind, message) in zip(cases, told, strict=True):
+        assert kind.startswith("Model") and says in message, (role, kind, message)
+    assert set(server.sent) <= {f"maker/{number}/config.json" for number in range(len(cases))}
 
 
-@pytest.mark.parametrize(
-    ("role", "name"),
-    [
-        ("captioner", "maker/tiny"),
-        ("matcher", "maker/tiny"),
-        ("encoder", "maker/tiny"),
-        ("encoder", "hf-hub:maker/tiny"),
-    ],
-)
-def test_a_model_of_the_right_kind_is_fetched_once_and_loads(
-    folders: dict[Any, Path], tmp_path: Path, role: str, name: str
-) -> None:
-    with SmallHub({"maker/tiny": files_of(folders[role])}) as server:
-        kind, message = fetched(tmp_path, server.address, role, name)
-    assert kind == "", message
+def test_a_model_of_the_right_kind_is_fetched_once_and_loads(folders: dict[Any, Path], tmp_path: Path) -> None:
+    asked = [
+        ("captioner", "maker/captioner"), ("matcher", "maker/matcher"), ("encoder", "maker/encoder"),
+        ("encoder", "hf-hub:maker/second"),
+    ]  # fmt: skip
+    repositories = {name.removeprefix("hf-hub:"): files_of(folders[role]) for role, name in asked}
+    with SmallHub(repositories) as server:
+        for kind, message in fetched(tmp_path, server.address, *asked):
+            assert kind == "", message
     assert len(server.sent) == len(set(server.sent)), "no file twice"
-    assert sum(file.endswith((".safetensors", ".bin")) for file in server.sent) == 1
+    for name in repositories:
+        sent = [file for file in server.sent if file.startswith(f"{name}/")]
+        assert sum(file.endswith((".safetensors", ".bin")) for file in sent) == 1, name
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
