@@ -33,7 +33,7 @@ def edit(args: argparse.Namespace) -> int:
         with PictureBar() as bar:
             say(f"run {printable(run.folder)}")
             bar.is_shown = True
-            summary = work(run, bar, args.retry_failed)
+            summary = work(run, bar, args.retry_failed, args.workers)
     except KeyboardInterrupt:
         say("stopped; finished captions are kept, and the same command continues from there")
         return 130

@@ -112,3 +112,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         "--shard-size", type=int, default=64, metavar="N",
         help="captions per shard; a crash repeats at most one shard (default: 64)",
     )  # fmt: skip
+    group.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="number of processes, worth it from about ten thousand captions on (default: 1)",
+    )  # fmt: skip

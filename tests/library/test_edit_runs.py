@@ -335,3 +335,19 @@ class TestCommand:
         assert edit(folder, *arguments) == 2
         assert reason in capsys.readouterr().err
         assert not (folder / ".interrogator").exists()
+
+
+def test_several_processes_edit_what_one_does(tmp_path: Path) -> None:
+    """Also by the counts of the whole dataset, which the first process makes for all."""
+    steps = ("--order", "frequency", "--trigger", "sks")
+    for name in ("one", "two"):
+        draw(tmp_path / name, [f"{number:02d}.png" for number in range(12)])
+        for number in range(12):
+            (tmp_path / name / f"{number:02d}.txt").write_text(f"{'rare' * number}, often, {'some' * (number % 2)}")
+    before = files(tmp_path / "two")
+    assert edit(tmp_path / "one", *steps, "--shard-size", 2) == 0
+    assert edit(tmp_path / "two", *steps, "--shard-size", 2, "--workers", 2) == 0
+    assert files(tmp_path / "two") == files(tmp_path / "one") != before
+    assert (tmp_path / "one" / "01.txt").read_text() == "sks, often, some, rare\n"
+    undone(tmp_path / "two")
+    assert files(tmp_path / "two") == before

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..engines.processes import work_in_processes
 from ..progress import Watch
 from ..records import Item
 from ..run import SHARD_SIZE, Run
@@ -85,10 +86,26 @@ def editor_of(run: Run) -> Editor:
     return _editor(run, partial(counts_of_run, run.folder))
 
 
-def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> Any:
-    """Edit what is left of a run, and report; see `Run.work`. Raises RequestError also as `editor_of`."""
+def work(run: Run, watch: Watch | None = None, retry_failed: bool = False, workers: int = 1) -> Any:
+    """Edit what is left of a run, and report; see `Run.work`.
+
+    workers: processes; see `work_in_processes`.
+
+    Raises RequestError also as `editor_of`.
+    """
     editor = editor_of(run)  # now: what is wrong with it should be known before anything is written
+    if workers != 1:
+        return work_in_processes(run, partial(_loader, run.folder), count_tokens, workers, watch, retry_failed)
     return run.work(lambda: editor, count_tokens, watch, retry_failed)
+
+
+def _loader(run: Path, _: int) -> Callable[[], Editor]:
+    """Opens the editor of a run in one of several processes; pickled."""
+    return partial(_reopened, run)
+
+
+def _reopened(run: Path) -> Editor:
+    return editor_of(Run.reopened(run))
 
 
 def differences(run: Run) -> Iterator[Difference]:
