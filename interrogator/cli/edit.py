@@ -51,7 +51,7 @@ def _open(args: argparse.Namespace) -> Run:
     origin = args.origin
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
-    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
+    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=args.several)
     writes = not (args.stats or args.dry_run)
     return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes)
 

@@ -31,7 +31,7 @@ def open_target(
         kind: a key of `TARGETS`.
         out: the folder, or the file itself for those of one file; None is beside the pictures. Nothing is made yet.
         sources: those of the run, each with a `number` of its own.
-        column: the caption's, in jsonl, csv and parquet.
+        column: the caption's, in jsonl, csv and parquet; kohya's files have captions, unless it is `tags`.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
 
     Raises RequestError: an unknown kind, pictures that no file can be beside, a column that readers would take for
@@ -61,7 +61,7 @@ def open_target(
         return MetadataJsonl(kind, path, names, column, several)
     folder = sources[0].folder or path.parent
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, Names(sources, folder), "caption", several)
+    return table(kind, path, Names(sources, folder), "tags" if column == "tags" else "caption", several)
 
 
 def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:
