@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
-from .sources import Source
+from .sources.selection import SelectedSource
 from .state.parts import Parts
 from .state.plan import Plan
 from .state.revision import Revision
@@ -22,7 +22,7 @@ class RunContext:
     """Everything that a run works with; `beside`: captions go beside the pictures."""
 
     settings: Settings
-    sources: list[Source]
+    sources: list[SelectedSource]
     target: Target
     beside: bool
     files: RunFolder

@@ -12,9 +12,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,18 +23,21 @@ from ..locks import exclusive
 from .captioning.loader import loader_for
 from .context import RunContext
 from .finish import Summary, finish, put_back
+from .preview import previewed
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
-from .sources import Source, open_source
+from .sources import open_source
+from .sources.selection import Chooser, LeftOut, SelectedSource, Selection, left_out_of
 from .sources.source import stem
-from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
+from .state.glance import Glance, describe_changes, has_changed_containers
+from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
 from .state.originals import Originals
-from .state.plan import Shard
-from .state.renewal import renew
+from .state.plan import Shard, mark
+from .state.renewal import renew, repeat_failed
 from .state.revision import Revision
-from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import Rejected, Target, open_target
 from .worker import WRITE, Captions, NullWriter, Worker, described
@@ -73,6 +75,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
+        selection: Selection | None = None,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -83,6 +86,7 @@ class Run:
             column: of captions, in targets with columns.
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
+            selection: which pictures are taken; None takes all but masks and controls.
 
         Raises:
             RequestError: a source or target that cannot be opened, or no folder for the run's own files.
@@ -92,24 +96,29 @@ class Run:
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
-        self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        self.selection = selection or Selection()
+        self._chooser = Chooser(self.selection)
+        opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
         several = settings.captions_per_image > 1
-        self._open_target = partial(open_target, target, out, self.sources, column, several)
+        self._open_target = partial(open_target, target, out, opened, column, several)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
         }  # fmt: skip
-        self._home = home_of(self.sources, out)
+        self._home = home_of(opened, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
+        self._left_out: LeftOut | None = None
+        self._is_news = False
         self._read()
 
     @classmethod
@@ -121,7 +130,7 @@ class Run:
         """
         settings, asked = read_run(folder)
         try:
-            run = cls(settings=settings, **asked)
+            run = cls(settings=settings, selection=kept_selection(Path(folder)), **asked)
         except TypeError as error:
             raise RequestError(f"{folder} holds no run that this version can read ({error})") from error
         if run.folder.resolve() != Path(folder).resolve():
@@ -129,19 +138,18 @@ class Run:
         return run
 
     def items(self) -> Iterator[Item]:
-        """All pictures of all sources."""
+        """All pictures that are taken of all sources."""
         for source in self.sources:
             yield from source.items()
+        self._left_out = left_out_of(self.sources, self._chooser)
+
+    def left_out(self) -> LeftOut:
+        """What was not taken when the sources were last listed, by `preview` or `work`."""
+        return self._left_out or kept_left_out(self.folder)
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """Count pictures by what a run would do: caption them, keep their texts, fail, or nothing (done already)."""
-        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
-        counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
-        items = self.items()
-        while some := list(islice(items, self._shard_size)):
-            for item, match in zip(some, comparison.match(some), strict=True):
-                status = "" if match is None else match.record.status
-                counts[status or self._expected(item)] += 1
+        counts = previewed(self._context, self.items(), retry_failed)
         return counts
 
     def work(
@@ -186,7 +194,7 @@ class Run:
             is_done = {shard.number for shard in done}
             earlier = [shard for shard in own if shard.number in is_done]
             watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
-            is_changed = put_back(self._context, earlier, watched)
+            is_changed = put_back(self._context, earlier, watched) or self._is_news
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
@@ -249,24 +257,12 @@ class Run:
             revision.thumbnails(), revision,
         )  # fmt: skip
 
-    def _expected(self, item: Item) -> str:
-        if item.problem:
-            return "failed"
-        return "kept" if self._context.keeps(self.target.existing(item)) else "caption"
-
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
         self._files.check_whole()
         settings = self.settings.first_release()
-        if settings is None:
-            return
-        earlier = RunFolder(self._home / settings.digest(self._asked))
-        if earlier.is_unfinished_first_release():
-            raise RequestError(
-                f"{earlier.path} is an unfinished run of an earlier release, where {{caption}} meant the whole prompt; "
-                f"continue it with the template {settings.rules.template!r}, or undo it with "
-                f"`interrogator caption --undo {earlier.path}`"
-            )
+        if settings is not None:
+            check_first_release(RunFolder(self._home / settings.digest(self._asked)), settings.rules.template)
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
@@ -284,20 +280,21 @@ class Run:
                 deque(glance.watch(self.items()), maxlen=0)
             else:
                 self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
-            if glance.is_stale():
+            self._is_news = keep_selection(self.folder, self.selection, self.left_out())
+            if glance.is_stale() or self._plans(glance.left_out):
                 self._renew_plan(watched, retry_failed)
             else:
                 self._report_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
-                self._repeat_failed()
+                repeat_failed(self._context, self.items(), self._caption_file)
                 self.plan.extend(self.items(), self._caption_file)
 
-    def _repeat_failed(self) -> None:
-        done = self.parts.done(self.plan)
-        pending = set(self.plan.shards).difference(done)
-        left = {item.name for shard in pending for item in shard.items()}
-        failed = [record.name for record in self.parts.failed(done) if record.name not in left]
-        self.plan.repeat(failed, self.items(), self._caption_file)
+    def _plans(self, left_out: Collection[bytes]) -> bool:
+        """Whether pictures are still to be captioned that are not taken any more."""
+        if not left_out:
+            return False
+        pending = set(self.plan.shards).difference(self.parts.done(self.plan))
+        return any(mark(item) in left_out for shard in pending for item in shard.items())
 
     def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
         """Plan the run anew and keep its records; see `renew`."""

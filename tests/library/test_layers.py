@@ -28,6 +28,7 @@ LAYERS = (
         "files",
         "locks",
         "checksum",
+        "image_formats",
         "prompts",
         "version",
         "dataset_choices",

@@ -14,6 +14,7 @@ from ..records import Item
 from ..run import SHARD_SIZE, Run
 from ..settings import Settings
 from ..sources import open_source
+from ..sources.selection import Selection
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
 from ..targets import text_of
@@ -44,7 +45,7 @@ class Difference:
 def open_edit(
     sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
     target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
-    writes: bool = True,
+    writes: bool = True, selection: Selection | None = None,
 ) -> Run:  # fmt: skip
     """An edit as a run: the one that was begun and not finished, else a new one.
 
@@ -64,7 +65,7 @@ def open_edit(
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
     while True:
         settings = Settings(edit=edit, policy="overwrite")
-        run = Run(sources, settings, out, target, column or "text", kind, shard_size)
+        run = Run(sources, settings, out, target, column or "text", kind, shard_size, selection)
         done = run.parts.done(run.plan)
         finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
         if not done or not len(done) == len(run.plan.shards) <= finished:
