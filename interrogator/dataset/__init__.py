@@ -28,6 +28,7 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
     "work_in_processes",
