@@ -20,8 +20,8 @@ class ParquetSource:
 
     Pictures are in a column `image` (bytes, or a struct of bytes and path as Hugging Face writes it; any one column of
     that struct will do), or of bytes under the name of a format (`jpg`, `png` …, as img2dataset writes it, which calls
-    them by its column `key`), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
-    are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
+    them by its column `key`), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file.
+    Keys are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
     `Item.caption` is the column `text` or `caption`. A file that is no parquet file, or has none of these columns, is
     an item with a problem, which says what columns there are.
     Raises RequestError: pyarrow is missing.
