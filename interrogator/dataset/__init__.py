@@ -5,6 +5,7 @@ settings         Settings: everything that decides what is written
 stored_settings  settings as run.json holds them, and the digest that names a run
 records          Item and Record: a picture when it is found, and when it is done
 worker           the work of one process, shard by shard
+in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 finish           tables, findings and report of a whole run
 context          everything that a run works with
