@@ -17,6 +17,7 @@ from .process_rank import ProcessRank, find_process_rank
 from .run_report import report, say_left_out
 from .selection_options import selection
 from .tag_options import check_tag_options, tag_rules
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -30,8 +31,8 @@ def caption(args: argparse.Namespace) -> int:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
     run = Run(
-        sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size,
-        selection=selection(args),
+        sources, _settings(args), args.out, args.target, args.column, args.kind, args.shard_size, target_options(args),
+        selection(args),
     )  # fmt: skip
     if args.dry_run:
         return _preview(args, run)

@@ -15,6 +15,7 @@ from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
 from .run_report import report, say_left_out
 from .selection_options import selection
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -55,8 +56,9 @@ def _open(args: argparse.Namespace) -> Run:
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
     writes = not (args.stats or args.dry_run)
     return open_edit(
-        args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes, selection(args)
-    )
+        args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes,
+        target_options(args), selection(args),
+    )  # fmt: skip
 
 
 def _show(args: argparse.Namespace, run: Run) -> int:

@@ -31,6 +31,7 @@ from .records import Item, Record
 from .run import Run
 from .settings import Settings
 from .sources.selection import LeftOut, Selection
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -46,6 +47,7 @@ __all__ = [
     "Selection",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
     "work_in_processes",

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -34,12 +34,15 @@ from .state.glance import Glance, describe_changes, has_changed_containers
 from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
 from .state.originals import Originals
-from .state.plan import Shard, mark
-from .state.renewal import renew, repeat_failed
+from .state.pictures import PlacedPictures
+from .state.plan import Shard
+from .state.renewal import is_pending, renew, repeat_failed
 from .state.revision import Revision
 from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
-from .targets import Rejected, Target, open_target
+from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.opener import DEFAULT_OPTIONS
+from .targets.reach import folder_of
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -75,7 +78,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
-        selection: Selection | None = None,
+        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS, selection: Selection | None = None,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -86,10 +89,12 @@ class Run:
             column: of captions, in targets with columns.
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
+            options: how the target is written; a mapping is what `TargetOptions.as_dict` gives.
             selection: which pictures are taken; None takes all but masks and controls.
 
         Raises:
-            RequestError: a source or target that cannot be opened, or no folder for the run's own files.
+            RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
+                folder for the run's own files.
         """
         if not sources:
             raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
@@ -105,15 +110,21 @@ class Run:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
         several = settings.captions_per_image > 1
-        self._open_target = partial(open_target, target, out, opened, column, several)
+        options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
+        self._open_target = partial(open_target, target, out, opened, column, several, options)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
+            **({"options": options.as_dict()} if options != DEFAULT_OPTIONS else {}),
         }  # fmt: skip
         self._home = home_of(opened, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
+        if not self.folder.exists():  # earlier versions began runs that this refuses
+            check_reach(target, out, opened, options)
+        names = PlacedNames(opened, folder_of(Path(out))) if options.images and out is not None else None
+        self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
@@ -144,7 +155,7 @@ class Run:
         self._left_out = left_out_of(self.sources, self._chooser)
 
     def left_out(self) -> LeftOut:
-        """What was not taken when the sources were last listed, by `preview` or `work`."""
+        """What was not taken when the sources were last listed."""
         return self._left_out or kept_left_out(self.folder)
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
@@ -230,7 +241,7 @@ class Run:
     def undo(self) -> list[Rejected]:
         """Put back the texts that existed before the run; those edited since stay and are returned.
 
-        The run's folder gets another name, so that asking for the same run again starts anew.
+        The run's folder gets another name: asking for the same run again starts anew.
 
         Raises:
             RequestError: another run holds the folder.
@@ -243,6 +254,7 @@ class Run:
             left: list[Rejected] = []
             if not self.target.files() or not Originals(self.folder).put_back(self.target.files()):
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
             self._files.end_undo()
             self._read()
@@ -254,7 +266,7 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision,
+            revision.thumbnails(), revision, self._pictures,
         )  # fmt: skip
 
     def _check_can_continue(self) -> None:
@@ -267,6 +279,7 @@ class Run:
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
+        self._pictures.check()
         with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._context.revision.withdraw(self.target)
@@ -281,20 +294,13 @@ class Run:
             else:
                 self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
             self._is_news = keep_selection(self.folder, self.selection, self.left_out())
-            if glance.is_stale() or self._plans(glance.left_out):
+            if glance.is_stale() or is_pending(self._context, glance.left_out):
                 self._renew_plan(watched, retry_failed)
             else:
                 self._report_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
                 repeat_failed(self._context, self.items(), self._caption_file)
                 self.plan.extend(self.items(), self._caption_file)
-
-    def _plans(self, left_out: Collection[bytes]) -> bool:
-        """Whether pictures are still to be captioned that are not taken any more."""
-        if not left_out:
-            return False
-        pending = set(self.plan.shards).difference(self.parts.done(self.plan))
-        return any(mark(item) in left_out for shard in pending for item in shard.items())
 
     def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
         """Plan the run anew and keep its records; see `renew`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ..context import RunContext
 from ..records import Item
@@ -40,6 +40,14 @@ def renew(
     finally:
         draft.discard()
     return comparison.described()
+
+
+def is_pending(context: RunContext, items: Collection[bytes]) -> bool:
+    """Whether any of some items, by their marks, are still to be captioned."""
+    if not items:
+        return False
+    pending = set(context.plan.shards).difference(context.parts.done(context.plan))
+    return any(mark(item) in items for shard in pending for item in shard.items())
 
 
 def repeat_failed(context: RunContext, items: Iterable[Item], caption_file: Callable[[Item], str]) -> None:
