@@ -9,6 +9,7 @@ import pytest
 
 from interrogator.dataset.editing.edit import Edit
 from interrogator.dataset.editing.runs import open_edit, work
+from interrogator.dataset.targets import TargetOptions
 from interrogator.dataset_choices import TARGET_KINDS, TARGETS
 
 from .stand_in import draw
@@ -30,9 +31,10 @@ def where(kind: str, folder: Path) -> str:
 
 def converted(pictures: Path, origin: str, kind: str, out: Path, several: bool = False) -> Mapping[str, str | None]:
     """What a target has of every picture after a conversion."""
-    run = open_edit([pictures], Edit(origin=origin, several=several), out, kind, kind="folder")
+    options = TargetOptions(paths="key") if kind in ("jsonl", "csv") else TargetOptions()  # which are beside no picture
+    run = open_edit([pictures], Edit(origin=origin, several=several), out, kind, kind="folder", options=options)
     assert work(run).counts["failed"] == 0
-    found = open_edit([pictures], Edit(several=several), out, kind, kind="folder")
+    found = open_edit([pictures], Edit(several=several), out, kind, kind="folder", options=options)
     return {item.key: found.target.existing(item) for item in found.items()}
 
 
