@@ -5,6 +5,8 @@ settings         Settings: everything that decides what is written
 stored_settings  settings as run.json holds them, and the digest that names a run
 records          Item and Record: a picture when it is found, and when it is done
 worker           the work of one process, shard by shard
+preview          what a run would do, counted
+in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 finish           tables, findings and report of a whole run
 context          everything that a run works with
@@ -28,6 +30,8 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
+from .sources.selection import LeftOut, Selection
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -36,11 +40,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Item",
+    "LeftOut",
     "Models",
     "Record",
     "Run",
+    "Selection",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
     "work_in_processes",

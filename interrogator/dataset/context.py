@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
-from .sources import Source
+from .sources.selection import SelectedSource
 from .state.parts import Parts
+from .state.pictures import PlacedPictures
 from .state.plan import Plan
 from .state.revision import Revision
 from .state.run_folder import RunFolder
@@ -19,10 +20,15 @@ from .text import apply_policy
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """Everything that a run works with; `beside`: captions go beside the pictures."""
+    """Everything that a run works with.
+
+    Attributes:
+        beside: captions go beside the pictures.
+        pictures: those that go into the folder of the captions.
+    """
 
     settings: Settings
-    sources: list[Source]
+    sources: list[SelectedSource]
     target: Target
     beside: bool
     files: RunFolder
@@ -30,6 +36,7 @@ class RunContext:
     parts: Parts
     thumbnails: Thumbnails
     revision: Revision
+    pictures: PlacedPictures
 
     @property
     def writes_sidecars(self) -> bool:

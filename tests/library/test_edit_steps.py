@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from interrogator.cli.parser import build_parser
 from interrogator.dataset.editing.edit import Edit
-from interrogator.dataset.editing.editor import by_line
 from interrogator.dataset.editing.operations import OPERATIONS, filled, line_edit
-from interrogator.dataset.editing.tags import as_trained, sections_of, spans, tag_key
+from interrogator.dataset.text.lines import by_line
+from interrogator.dataset.text.tags import as_trained, sections_of, spans, tag_key
 from interrogator.dataset.text.token_count import count_tokens
 from interrogator.errors import RequestError
 
@@ -55,6 +55,9 @@ def do(line: str, *steps: tuple[str, ...]) -> str:
         ("a cat", ("text-prefix", "photo of"), "photo of a cat"),
         ("photo of a cat", ("text-prefix", "photo of"), "photo of a cat"),
         ("a cat", ("text-suffix", "."), "a cat."),
+        ("a cat!", ("text-suffix", "."), "a cat!"),
+        ("a cat", ("text-suffix", "; in oil"), "a cat; in oil"),
+        ("the photo of two cats", ("delete", "photo of"), "two cats"),
         ("c, b, a, d", ("tags-first", "a, b"), "a, b, c, d"),
         ("zoo, smile, solo", ("order", "frequency"), "solo, smile, zoo"),
         ("b, A, c ||| z, y", ("order", "alphabet"), "A, b, c ||| y, z"),

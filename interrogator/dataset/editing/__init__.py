@@ -2,7 +2,6 @@
 
 edit        Edit: what is done to the texts, as settings hold it
 operations  what can be done to a text, by name
-tags        tags, sections and wildcards of a line, as trainers read them
 wording     brackets, underscores, case and words of a line
 origins     where the texts come from
 counts      how often each tag is there

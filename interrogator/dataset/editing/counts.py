@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...files import write_whole
-from .tags import sections_of, tag_key
+from ..text.tags import sections_of, tag_key
 
 _FILE = "tag_counts.json"
 _MOST = 1_000_000

@@ -13,11 +13,12 @@ from ..captioning.images import Picture
 from ..captioning.result import CaptionResult
 from ..records import Item
 from ..sources import Source, stem
+from ..text.lines import by_line
+from ..text.tags import added
 from .edit import Edit
-from .operations import EXISTING, OPERATIONS, added, filled, line_edit
+from .operations import EXISTING, OPERATIONS, filled, line_edit
 from .origins import Origin, UnreadableTextError, decoded, open_origin
 
-_BREAK = re.compile(r"(\r\n|\r|\n)")
 _REPEATS = re.compile(r"\A\d+_(?=.)")  # kohya's folders say how often their pictures are repeated: 10_sks dog
 
 TextEdit = Callable[[str | None, Item], "str | None"]
@@ -117,19 +118,6 @@ class Editor:
     @cached_property
     def _by_frequency(self) -> Callable[[str], str]:
         return line_edit("order", ("frequency",), self._edit.separator, self._counts())
-
-
-def by_line(text: str, edit: Callable[[str], str]) -> str:
-    """Edit a text line by line: each may be a caption of its own. Breaks stay; a line of which nothing is left goes."""
-    if "\n" not in text and "\r" not in text:
-        return edit(text)
-    pieces = _BREAK.split(text)
-    kept: list[str] = []
-    for line, end in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        new = edit(line) if line.strip() else line
-        if new.strip() or not line.strip():
-            kept += [new, end]
-    return "".join(kept[:-1] if len(kept) < len(pieces) else kept)
 
 
 def texts_before(editor: Editor, items: Iterator[Item], there: Callable[[Item], str | None]) -> Iterator[str]:

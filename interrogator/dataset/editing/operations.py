@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...errors import RequestError
-from ...prompts import join
 from ...taggers.wording import Patterns
 from ..text.rules import check_regex
+from ..text.tags import Change, added, changed, put_together, sections_of, tag_key, with_trigger
 from ..text.token_count import count_tokens
-from ..text.words import holds, tidy, whole
+from ..text.words import glued, tidy, whole
 from . import wording
-from .tags import Change, changed, put_together, sections_of, tag_key
 
 LineEdit = Callable[[str], str]
 
@@ -110,9 +109,9 @@ def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[s
         "delete": lambda line: wording.without_words(line, first),
         "block": lambda line: wording.without_tags_of(line, first),
         "add": lambda line: added(line, first, separator),
-        "text-prefix": lambda line: line if line.startswith(first.strip()) else _glued(first, line),
-        "text-suffix": lambda line: line if line.endswith(first.strip()) else _glued(line, first),
-        "trigger": lambda line: _with_trigger(line, first, separator),
+        "text-prefix": lambda line: line if line.startswith(first.strip()) else glued(first, line),
+        "text-suffix": lambda line: line if line.endswith(first.strip()) else glued(line, first),
+        "trigger": lambda line: with_trigger(line, first, separator),
         "tags-first": partial(changed, change=_first(first), separator=separator),
         "unique": lambda line: _unique(line, separator),
         "escape": wording.escaped,
@@ -156,39 +155,6 @@ def _replace_tag(old: str, new: str) -> Change:
 
 def _without(patterns: Patterns, tags: list[str]) -> list[str]:
     return [tag for tag in tags if not patterns.match(tag)]
-
-
-def added(line: str, more: str, separator: str) -> str:
-    """A line with those tags of another behind it that it lacks."""
-    there = {tag_key(tag) for tags in sections_of(line) for tag in tags}
-    new = []
-    for tags in sections_of(more):
-        for tag in tags:
-            if tag_key(tag) not in there:
-                there.add(tag_key(tag))
-                new.append(tag)
-    if not new:
-        return line
-    return separator.join([*([line.rstrip().rstrip(",").rstrip()] if line.strip(" ,") else []), *new])
-
-
-def _glued(before: str, after: str) -> str:
-    """Two texts with a space between them, unless one brings its own or is punctuation."""
-    is_close = before[-1:].isspace() or after[:1].isspace() or after[:1] in tuple(".,;:!?") or not (before and after)
-    return before + after if is_close else f"{before} {after}"
-
-
-def _with_trigger(line: str, trigger: str, separator: str) -> str:
-    key = tag_key(trigger)
-    before = sections_of(line)
-    tags = [tag_key(tag) for section in before for tag in section]
-    if tags.count(key) == 1 and before[0] and tag_key(before[0][0]) == key:
-        return line
-    if key not in tags and holds(line, trigger):
-        return line
-    others = [[tag for tag in section if tag_key(tag) != key] for section in before]
-    rest = put_together(line, before, others, separator)
-    return join(trigger, rest) if separator == ", " else separator.join(each for each in (trigger, rest) if each)
 
 
 def _first(tags: str) -> Change:

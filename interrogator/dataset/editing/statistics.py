@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..text.tags import as_trained, sections_of, tag_key
 from ..text.words import split_words
 from .counts import bounded
-from .tags import as_trained, sections_of, tag_key
 
 _NAMED = 20
 WINDOW = 75

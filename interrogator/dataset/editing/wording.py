@@ -8,8 +8,8 @@ from collections.abc import Callable
 from ...captioners.strip import strip_words
 from ...prompts import escape_brackets, unescape_brackets
 from ...taggers.wording import KAOMOJI
+from ..text.tags import as_trained, changed, spans, tags_of
 from ..text.words import holds, whole
-from .tags import as_trained, changed, spans, tags_of
 
 _SCORE = re.compile(r"score_\d+(_up)?|source_\w+|rating_\w+", re.IGNORECASE)  # words that Pony was trained on
 _LONG_TAG = 4  # words; what is longer on average is a sentence

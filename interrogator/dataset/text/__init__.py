@@ -4,6 +4,8 @@ rules        CaptionRules, checked when made
 rendering    render: the rules applied to one text; choose: the candidate that keeps them
 policy       what happens where a caption exists
 words        splitting, finding and tidying words in any script
+tags         tags, sections and wildcards of a line, as trainers read them
+lines        the lines of a text, each a caption
 token_count  CLIP tokens of a text
 
 Importing this loads no torch; a template and a strip list do when they are used.

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from ...prompts import unescape_brackets
+from ...prompts import join, unescape_brackets
+from .words import holds
 
 _SECTION = re.compile(r"(\s*\|\|\|\s*)")
 _WEIGHT = re.compile(r"(?<!\\)\((?:[^()\\]|\\.)*:\s*\d*\.?\d+\s*\)")
@@ -82,3 +83,31 @@ def as_trained(line: str) -> str:
     while found := re.search(r"\{([^{}]*\|[^{}]*)\}", text):
         text = text[: found.start()] + max(found[1].split("|"), key=len) + text[found.end() :]
     return text
+
+
+def added(line: str, more: str, separator: str) -> str:
+    """A line with those tags of another behind it that it lacks."""
+    there = {tag_key(tag) for tags in sections_of(line) for tag in tags}
+    new = []
+    for tags in sections_of(more):
+        for tag in tags:
+            if tag_key(tag) not in there:
+                there.add(tag_key(tag))
+                new.append(tag)
+    if not new:
+        return line
+    return separator.join([*([line.rstrip().rstrip(",").rstrip()] if line.strip(" ,") else []), *new])
+
+
+def with_trigger(line: str, trigger: str, separator: str = ", ") -> str:
+    """A line with a trigger in front, once; in the middle of a sentence it stays where it is."""
+    key = tag_key(trigger)
+    before = sections_of(line)
+    tags = [tag_key(tag) for section in before for tag in section]
+    if tags.count(key) == 1 and before[0] and tag_key(before[0][0]) == key:
+        return line
+    if key not in tags and holds(line, trigger):
+        return line
+    others = [[tag for tag in section if tag_key(tag) != key] for section in before]
+    rest = put_together(line, before, others, separator)
+    return join(trigger, rest) if separator == ", " else separator.join(each for each in (trigger, rest) if each)
