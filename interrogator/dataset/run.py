@@ -110,7 +110,7 @@ class Run:
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
-        several = settings.captions_per_image > 1
+        several = settings.captions_per_image > 1 or bool(settings.edit and settings.edit.several)
         options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
         self._open_target = partial(open_target, target, out, opened, column, several, options)
         self.target: Target = self._open_target()

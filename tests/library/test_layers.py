@@ -40,7 +40,7 @@ LAYERS = (
         "captioners.named_prompts", "captioners.sample_keys", "captioners.answers", "captioners.endpoint.address",
         "captioners",
     ),
-    ("rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain", "metadata"),
+    ("row_sums", "rows", "ranking", "duplicates", "embeddings", "banks", "text_tower", "chain", "metadata"),
     ("models", "markers"),
     ("registry", "taggers", "evidence", "captioners.sampling", "captioners.abilities", "reading"),
     ("model_pool", "captioners.blip", "captioners.endpoint", "captioners.chat"),
