@@ -35,7 +35,7 @@ def edit(args: argparse.Namespace) -> int:
         with PictureBar() as bar:
             say(f"run {printable(run.folder)}")
             bar.is_shown = True
-            summary = work(run, bar, args.retry_failed)
+            summary = work(run, bar, args.retry_failed, args.workers)
     except KeyboardInterrupt:
         say("stopped; finished captions are kept, and the same command continues from there")
         return 130
@@ -53,7 +53,7 @@ def _open(args: argparse.Namespace) -> Run:
     origin = args.origin
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
-    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
+    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=args.several)
     writes = not (args.stats or args.dry_run)
     return open_edit(
         args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes,
