@@ -100,6 +100,9 @@ class TextTable:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
