@@ -70,6 +70,9 @@ class MetadataTables:
     def existing(self, item: Item) -> str | None:
         return self._of(item).existing(item)
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
