@@ -16,6 +16,7 @@ from .state.revision import Revision
 from .state.run_folder import RunFolder
 from .targets import Target, text_of
 from .text import apply_policy
+from .triggers import TriggerSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class RunContext:
     thumbnails: Thumbnails
     revision: Revision
     pictures: PlacedPictures
+    for_picture: TriggerSettings
 
     @property
     def writes_sidecars(self) -> bool:

@@ -307,7 +307,8 @@ class Worker:
         self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None
     ) -> RenderedText:
         """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
-        settings, count, rules = self._context.settings, self._count, self._context.settings.rules
+        settings, count = self._context.for_picture.of(picture.item), self._count
+        rules = settings.rules
         if encoder is not None:
             count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)
         is_caption = settings.mode == Mode.CAPTION.value and not settings.image_model
