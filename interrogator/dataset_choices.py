@@ -58,7 +58,7 @@ TARGETS: Mapping[TargetKind, TargetFormat] = {
     "kohya-jsonl": TargetFormat("one JSON object per line, for kohya's sd-scripts", "meta_cap.jsonl"),
     "csv": TargetFormat("a table of file names and captions", "captions.csv"),
     "parquet": TargetFormat("a table with captions, tags, scores and failures", "captions.parquet"),
-    "webdataset": TargetFormat("tars parallel to those of the pictures"),
+    "webdataset": TargetFormat("tars parallel to those of the pictures, or with the pictures"),
 }
 TARGET_KINDS: tuple[TargetKind, ...] = tuple(TARGETS)
 """Where captions go."""

@@ -28,8 +28,15 @@ def add_target_options(group: argparse._ArgumentGroup) -> None:
         "--name-column", default="", metavar="NAME",
         help="column for names of pictures in jsonl and csv, such as image for DiffSynth (default: file_name)",
     )  # fmt: skip
+    group.add_argument(
+        "--repack", action="store_true",
+        help="write webdataset tars with pictures and captions, not with captions beside those of the pictures",
+    )  # fmt: skip
+    group.add_argument(
+        "--tar-size", type=int, default=10_000, metavar="N", help="pictures in a tar with --repack (default: 10000)"
+    )
 
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """What the options come to."""
-    return TargetOptions(args.paths, args.name_column, args.images)
+    return TargetOptions(args.paths, args.name_column, args.images, args.repack, args.tar_size)

@@ -11,6 +11,7 @@ text_tables    metadata.jsonl, kohya's json and jsonl, csv
 metadata_tables  metadata.jsonl or metadata.csv, one in each split of a folder
 existing_rows  the rows of such a table that is there already
 parquet        one parquet file with everything that is known of each picture
+repack         tars with pictures and captions
 webdataset     tars parallel to those of the pictures
 """
 

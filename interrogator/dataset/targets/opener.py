@@ -16,6 +16,7 @@ from .metadata_tables import METADATA_FILES, MetadataTables, metadata_in
 from .options import TargetOptions
 from .parquet import COLUMNS, ParquetTarget
 from .placed import PlacedNames
+from .repack import RepackTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
@@ -58,7 +59,10 @@ def open_target(
     if kind == "webdataset":
         if out is None:
             raise RequestError("tars with captions need their own folder: say where they go")
-        return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
+        names = Names(sources, Path(out))
+        if options.repack:
+            return RepackTarget(Path(out), names, several, options.tar_size)
+        return WebdatasetTarget(Path(out), names, several)
     _check_column(kind, column, options.name_column)
     path = _file(format.file, out, sources)
     if _is_metadata(kind, path, sources, options):
