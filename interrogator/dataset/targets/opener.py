@@ -11,6 +11,7 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
+from .captions_json import CaptionsJsonTarget
 from .parquet import COLUMNS, ParquetTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
@@ -46,10 +47,8 @@ def open_target(
         raise RequestError(f"{os.fspath(out)}: captions are written to this machine only; give a local folder")
     if format.beside_pictures:
         return _sidecars(kind, None if out is None else Path(out), sources, several)
-    if kind == "webdataset":
-        if out is None:
-            raise RequestError("tars with captions need their own folder: say where they go")
-        return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
+    if kind in _FILES_OF_MANY:
+        return _FILES_OF_MANY[kind](out, sources, several)
     _check_column(kind, column)
     path = _file(format.file, out, sources)
     if kind == "parquet":
@@ -74,6 +73,30 @@ def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: b
     elif out.exists() and not out.is_dir():
         raise RequestError(f"{out}: is not a folder")
     return SidecarTarget(kind, Names(sources, out or Path()), out, several)
+
+
+def _tars(out: str | PathLike[str] | None, sources: Sequence[Source], several: bool) -> Target:
+    if out is None:
+        raise RequestError("tars with captions need their own folder: say where they go")
+    return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
+
+
+def _captions_json(out: str | PathLike[str] | None, sources: Sequence[Source], several: bool) -> Target:
+    if out is not None:
+        raise RequestError(
+            "captions.json is read in the folder of its pictures only; leave out the folder for captions"
+        )
+    for source in sources:
+        if source.folder is None or source.kind in ("webdataset", "parquet"):
+            raise RequestError(
+                f"{source.uri}: captions.json cannot be written beside its pictures; choose another target"
+            )
+    roots = [source.folder for source in sources if source.folder is not None]
+    return CaptionsJsonTarget(roots, Names(sources, roots[0]))
+
+
+_FILES_OF_MANY = {"webdataset": _tars, "captions-json": _captions_json}
+"""Kinds that write several files, each with many captions."""
 
 
 def _file(name: str, out: str | PathLike[str] | None, sources: Sequence[Source]) -> Path:
