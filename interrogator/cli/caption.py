@@ -16,6 +16,7 @@ from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .run_report import report
 from .tag_options import check_tag_options, tag_rules
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -28,7 +29,9 @@ def caption(args: argparse.Namespace) -> int:
     if args.undo:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
-    run = Run(sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+    run = Run(
+        sources, _settings(args), args.out, args.target, args.column, args.kind, args.shard_size, target_options(args)
+    )  # fmt: skip
     if args.dry_run:
         return _preview(args, run)
     try:

@@ -5,6 +5,7 @@ settings         Settings: everything that decides what is written
 stored_settings  settings as run.json holds them, and the digest that names a run
 records          Item and Record: a picture when it is found, and when it is done
 worker           the work of one process, shard by shard
+in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 finish           tables, findings and report of a whole run
 context          everything that a run works with
@@ -28,6 +29,7 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -41,6 +43,7 @@ __all__ = [
     "Run",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
     "work_in_processes",

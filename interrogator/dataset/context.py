@@ -10,6 +10,7 @@ from .review.thumbnails import Thumbnails
 from .settings import Settings
 from .sources import Source
 from .state.parts import Parts
+from .state.pictures import PlacedPictures
 from .state.plan import Plan
 from .state.revision import Revision
 from .state.run_folder import RunFolder
@@ -19,7 +20,12 @@ from .text import apply_policy
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """Everything that a run works with; `beside`: captions go beside the pictures."""
+    """Everything that a run works with.
+
+    Attributes:
+        beside: captions go beside the pictures.
+        pictures: those that go into the folder of the captions.
+    """
 
     settings: Settings
     sources: list[Source]
@@ -30,6 +36,7 @@ class RunContext:
     parts: Parts
     thumbnails: Thumbnails
     revision: Revision
+    pictures: PlacedPictures
 
     @property
     def writes_sidecars(self) -> bool:

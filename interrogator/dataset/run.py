@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
@@ -32,12 +32,15 @@ from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
 from .state.locks import RunLock
 from .state.originals import Originals
+from .state.pictures import PlacedPictures
 from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
-from .targets import Rejected, Target, open_target
+from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.opener import DEFAULT_OPTIONS
+from .targets.reach import folder_of
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -73,6 +76,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
+        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -83,9 +87,11 @@ class Run:
             column: of captions, in targets with columns.
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
+            options: how the target is written; a mapping is what `TargetOptions.as_dict` gives.
 
         Raises:
-            RequestError: a source or target that cannot be opened, or no folder for the run's own files.
+            RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
+                folder for the run's own files.
         """
         if not sources:
             raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
@@ -98,15 +104,21 @@ class Run:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
         several = settings.captions_per_image > 1
-        self._open_target = partial(open_target, target, out, self.sources, column, several)
+        options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
+        self._open_target = partial(open_target, target, out, self.sources, column, several, options)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
+            **({"options": options.as_dict()} if options != DEFAULT_OPTIONS else {}),
         }  # fmt: skip
         self._home = home_of(self.sources, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
+        if not self.folder.exists():  # earlier versions began runs that this refuses
+            check_reach(target, out, self.sources, options)
+        names = PlacedNames(self.sources, folder_of(Path(out))) if options.images and out is not None else None
+        self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
@@ -235,6 +247,7 @@ class Run:
             left: list[Rejected] = []
             if not self.target.files() or not Originals(self.folder).put_back(self.target.files()):
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
             self._files.end_undo()
             self._read()
@@ -246,7 +259,7 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision,
+            revision.thumbnails(), revision, self._pictures,
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
@@ -271,6 +284,7 @@ class Run:
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
+        self._pictures.check()
         with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._context.revision.withdraw(self.target)

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import RunStopped
 from ..image_models import TextEncoder, image_model
 from ..image_models.token_counts import token_count
 from ..modes import Mode
+from ..progress import Progress
 from .captioning.images import NullReader, Picture, Prepare, Reader, finish
 from .captioning.loader import CHECKERS
 from .captioning.result import CaptionResult
 from .context import RunContext
+from .in_hand import InHand
 from .progress import Watched
 from .records import Item, Record
 from .review.thumbnails import thumbnail
@@ -34,13 +36,17 @@ WRITE, CHECK = "write", "check"
 
 _FOR_CHECKS = frozenset({*CHECKERS, "thumbnail"})
 
+Name = tuple[int, str]
+"""Of an item."""
+
 
 class Captions(Protocol):
     """What turns pictures into captions: `captioning.Models`, or something of your own.
 
     One that has `described()` says which models it uses; see `Models.described`. One that has `check`, with the
     arguments of `write`, also checks the texts that stay as they are, `Picture.existing`; its results have them as
-    their texts.
+    their texts. One whose `in_flight` is above 0 only waits for a server that answers so many pictures at a time: it is
+    called in threads, for several shards at once.
     """
 
     @property
@@ -72,10 +78,18 @@ class _Opened:
 
     shard: Shard
     items: list[Item]
-    known: dict[tuple[int, str], Record]
-    existing: dict[tuple[int, str], str | None]
-    work: dict[tuple[int, str], str]
+    known: dict[Name, Record]
+    existing: dict[Name, str | None]
+    work: dict[Name, str]
     reading: list[Future[list[Picture]]]
+
+
+class _Read(NamedTuple):
+    """A shard whose pictures were read. `began`: when that was waited for, as `time.monotonic` tells."""
+
+    opened: _Opened
+    pictures: list[Picture]
+    began: float
 
 
 class Worker:
@@ -98,8 +112,11 @@ class Worker:
             raise RunStopped("the source changed and another process planned this run anew; start this process again")
         known = self._context.parts.known(shard)
         # The texts of known records are theirs already, or somebody has edited them.
+        lost = self._context.pictures.place(list(zip(shard.items(), records, strict=True)))
+        left = {(each.source, each.key): each.reason for each in lost}
         fresh = [each for each in records if each.name not in known or not self._context.has_text(item_of(each))]
-        left = {(each.source, each.key): each.reason for each in self._context.target.write(fresh)}
+        written = self._context.target.write([each for each in fresh if each.name not in left])
+        left |= {(each.source, each.key): each.reason for each in written}
         if left:
             records = [failed(record, left[record.name]) if record.name in left else record for record in records]
             self._context.parts.write(shard, records)
@@ -115,25 +132,41 @@ class Worker:
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
 
+        A writer with `in_flight` gets the next shards before it is done with the first; see `InHand`.
+
         Raises OSError, and whatever the writer or the watcher raises.
         """
         if not shards:
             return
-        with self._reader(writer.prepare, threads) as reader:
-            begun = deque([self._open(shards[0], reader)])
-            for following in (*shards[1:], None):
-                began = time.monotonic()
-                if following is not None:
-                    begun.append(self._open(following, reader))
-                now = begun.popleft()
-                pictures = [
-                    replace(picture, existing=self._text(now.existing[picture.item.name]))
-                    for picture in finish(now.reading, self._watched.again)
-                ]
-                records = self._records(now, pictures, writer)
-                self._keep_thumbnails(now, pictures)
-                self._context.parts.write(now.shard, records)
-                self.deliver(now.shard, records, began)
+        in_flight: int = getattr(writer, "in_flight", 0)
+        hand: InHand[_Read, dict[Name, CaptionResult]] = InHand(in_flight, self._watched)
+        with self._reader(writer.prepare, threads) as reader, hand:
+            for read in self._read(shards, reader):
+                for each in hand.give(read, len(read.pictures), partial(self._answers, read, writer)):
+                    self._keep(*each)
+            for each in hand.rest():
+                self._keep(*each)
+
+    def _read(self, shards: Sequence[Shard], reader: Reader) -> Iterator[_Read]:
+        """The pictures of shards; whenever those of one are there, the next is being read."""
+        begun = deque([self._open(shards[0], reader)])
+        for following in (*shards[1:], None):
+            began = time.monotonic()
+            if following is not None:
+                begun.append(self._open(following, reader))
+            now = begun.popleft()
+            pictures = [
+                replace(picture, existing=self._text(now.existing[picture.item.name]))
+                for picture in finish(now.reading, self._watched.again)
+            ]
+            yield _Read(now, pictures, began)
+
+    def _keep(self, read: _Read, answers: Mapping[Name, CaptionResult]) -> None:
+        """Write down what became of a shard, then its captions."""
+        records = self._records(read, answers)
+        self._keep_thumbnails(read.opened, read.pictures)
+        self._context.parts.write(read.opened.shard, records)
+        self.deliver(read.opened.shard, records, read.began)
 
     def _reader(self, prepare: Prepare | None, threads: int | None) -> Reader:
         if prepare is None:
@@ -168,21 +201,25 @@ class Worker:
         settings = self._context.settings
         return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
 
-    def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
-        """A record for each item of a shard."""
-        good = [picture for picture in pictures if not picture.error]
-        new = [picture for picture in good if opened.work[picture.item.name] == WRITE]
-        old = [picture for picture in good if opened.work[picture.item.name] == CHECK]
+    def _answers(self, read: _Read, writer: Captions, progress: Progress) -> dict[Name, CaptionResult]:
+        """What the writer says of pictures that it is asked about, by name."""
+        good = [picture for picture in read.pictures if not picture.error]
+        new = [picture for picture in good if read.opened.work[picture.item.name] == WRITE]
+        old = [picture for picture in good if read.opened.work[picture.item.name] == CHECK]
         check = getattr(writer, "check", None)
         answers = {
-            **dict(zip(new, writer.write(new, self._watched.within) if new else (), strict=True)),
-            **(dict(zip(old, check(old, self._watched.within), strict=True)) if old and check else {}),
+            **dict(zip(new, writer.write(new, progress) if new else (), strict=True)),
+            **(dict(zip(old, check(old, progress), strict=True)) if old and check else {}),
         }
-        results = {picture.item.name: answer for picture, answer in answers.items()}
-        read = {picture.item.name: picture for picture in pictures}
+        return {picture.item.name: answer for picture, answer in answers.items()}
+
+    def _records(self, read: _Read, results: Mapping[Name, CaptionResult]) -> list[Record]:
+        """A record for each item of a shard."""
+        opened = read.opened
+        pictures = {picture.item.name: picture for picture in read.pictures}
         return [
             opened.known.get(item.name)
-            or self._record(item, opened.existing[item.name], read.get(item.name), results.get(item.name))
+            or self._record(item, opened.existing[item.name], pictures.get(item.name), results.get(item.name))
             for item in opened.items
         ]
 

@@ -16,7 +16,8 @@ from ..settings import Settings
 from ..sources import open_source
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
-from ..targets import text_of
+from ..targets import TargetOptions, text_of
+from ..targets.opener import DEFAULT_OPTIONS
 from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit
@@ -44,7 +45,7 @@ class Difference:
 def open_edit(
     sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
     target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
-    writes: bool = True,
+    writes: bool = True, options: TargetOptions = DEFAULT_OPTIONS,
 ) -> Run:  # fmt: skip
     """An edit as a run: the one that was begun and not finished, else a new one.
 
@@ -59,12 +60,14 @@ def open_edit(
     if target is None:
         opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         target, file = captions_are_in(opened, out, writes) if not edit.origin and opened else ("txt", None)
+        if not writes and target == "jsonl" and opened[0].containers:
+            options = replace(options, paths="key")  # for a table that nobody will write
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
     while True:
         settings = Settings(edit=edit, policy="overwrite")
-        run = Run(sources, settings, out, target, column or "text", kind, shard_size)
+        run = Run(sources, settings, out, target, column or "text", kind, shard_size, options)
         done = run.parts.done(run.plan)
         finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
         if not done or not len(done) == len(run.plan.shards) <= finished:
