@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
+from ..dataset_choices import TARGET_KINDS
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .run_report import report
 from .tag_options import check_tag_options, tag_rules
-from .target_options import target_options
+from .target_options import tell_setting, warn_of_lines, written
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -29,9 +30,12 @@ def caption(args: argparse.Namespace) -> int:
     if args.undo:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
+    target, column, options = written(args, args.several > 1)
     run = Run(
-        sources, _settings(args), args.out, args.target, args.column, args.kind, args.shard_size, target_options(args)
+        sources, _settings(args), args.out, target or TARGET_KINDS[0], column or "text", args.kind, args.shard_size,
+        options,
     )  # fmt: skip
+    warn_of_lines(args)
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -82,6 +86,7 @@ def _preview(args: argparse.Namespace, run: Run) -> int:
         put_json({"run": printable(run.folder), **counts})
         return 0
     finished = f", {counts['done']} already done" if counts["done"] else ""
+    tell_setting(run)
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..dataset import Run, Summary
+from .target_options import tell_setting
 from .terminal import printable, put, put_json, say
 
 # Failures that are named at the end; the report names all.
@@ -22,6 +23,7 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
         put_json({"run": printable(summary.run), "total": summary.total, **summary.counts, "report": page})
         return 1 if failed else 0
     say(sentence)
+    tell_setting(run)
     if summary.report:
         put(printable(summary.report))
     return 1 if failed else 0

@@ -29,7 +29,7 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
-from .targets import TargetOptions
+from .targets import TRAINERS, TargetOptions, written_for
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -43,7 +43,9 @@ __all__ = [
     "Run",
     "Settings",
     "Summary",
+    "TRAINERS",
     "TargetOptions",
+    "written_for",
     "CaptionRules",
     "count_tokens",
     "work_in_processes",

@@ -105,10 +105,9 @@ def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) 
     """Give the target all records; those that it rejects have failed."""
     if context.pictures:
         _place_pictures(context, done, watched)
-    placed = _watched(context.parts.placed(done), watched)
     originals = Originals(context.files.path)
     originals.keep(context.target.files())
-    left = context.target.finish(_for_target(context, placed))
+    left = context.target.finish(_RecordsForTarget(context, done, watched))
     originals.seal(context.target.files())
     if left:
         _amend(context, done, left)
@@ -124,16 +123,27 @@ def _place_pictures(context: RunContext, done: Sequence[Shard], watched: Watched
         watched.again()
 
 
-def _for_target(context: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:
-    """Records for the target. Those it got earlier are kept, not written again: somebody may have edited them."""
-    finished = context.files.finished(context.revision.number)
-    settled = frozenset() if finished else context.revision.settled()
-    for shard, record in placed:
-        is_given = shard.number < finished or bool(settled) and mark(record) in settled
-        if not is_given or record.status != "done":
-            yield record
-        elif not context.is_gone(record):
-            yield replace(record, status="kept")
+@dataclass(frozen=True, eq=False)
+class _RecordsForTarget:
+    """Records for the target, as often as it goes through them.
+
+    Those that it got earlier are kept, not written again: somebody may have edited them.
+    """
+
+    context: RunContext
+    done: Sequence[Shard]
+    watched: Watched
+
+    def __iter__(self) -> Iterator[Record]:
+        context = self.context
+        finished = context.files.finished(context.revision.number)
+        settled = frozenset() if finished else context.revision.settled()
+        for shard, record in _watched(context.parts.placed(self.done), self.watched):
+            is_given = shard.number < finished or bool(settled) and mark(record) in settled
+            if not is_given or record.status != "done":
+                yield record
+            elif not context.is_gone(record):
+                yield replace(record, status="kept")
 
 
 def _amend(context: RunContext, done: Sequence[Shard], left: Iterable[Rejected]) -> None:

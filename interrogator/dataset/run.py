@@ -39,7 +39,7 @@ from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
-from .targets.opener import DEFAULT_OPTIONS
+from .targets.options import DEFAULT_OPTIONS
 from .targets.reach import folder_of
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
@@ -71,6 +71,7 @@ class Run:
         folder: its own, under `.interrogator` where the captions go.
         plan, parts: what is to do, and what is done.
         column: of captions, in targets with columns.
+        options: how the target is written.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Run:
         names = PlacedNames(self.sources, folder_of(Path(out))) if options.images and out is not None else None
         self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
+        self.options = options
         self._shard_size = shard_size
         self._beside = out is None
         self._read()

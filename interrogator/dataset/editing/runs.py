@@ -17,7 +17,7 @@ from ..sources import open_source
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
 from ..targets import TargetOptions, text_of
-from ..targets.opener import DEFAULT_OPTIONS
+from ..targets.options import DEFAULT_OPTIONS
 from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit

@@ -12,15 +12,13 @@ from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
 from .captions_json import CaptionsJsonTarget
-from .options import TargetOptions
+from .options import DEFAULT_OPTIONS, TargetOptions
 from .parquet import COLUMNS, ParquetTarget
 from .placed import PlacedNames
 from .sidecars import SidecarTarget
 from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
 from .webdataset import WebdatasetTarget
-
-DEFAULT_OPTIONS = TargetOptions()
 
 
 def open_target(
@@ -53,7 +51,7 @@ def open_target(
         raise RequestError(f"{os.fspath(out)}: captions are written to this machine only; give a local folder")
     options.check(kind, out)
     if format.beside_pictures:
-        return _sidecars(kind, None if out is None else Path(out), sources, several)
+        return _sidecars(kind, None if out is None else Path(out), sources, several, options.final_newline)
     if kind in _FILES_OF_MANY:
         return _FILES_OF_MANY[kind](out, sources, several, options)
     return _table(kind, _file(format.file, out, sources), out is None, sources, column, several, options)
@@ -68,13 +66,13 @@ def _table(
     if kind == "parquet":
         return ParquetTarget(path, names, column)
     if kind == "csv":
-        return Csv(kind, path, names, column, False, options.name_column)
+        return Csv(kind, path, names, column, False, options)
     if kind == "jsonl":
-        return MetadataJsonl(kind, path, names, column, several, options.name_column)
+        return MetadataJsonl(kind, path, names, column, several, options)
     if options.images is None:
         names = _names(sources[0].folder or path.parent, sources, options)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, names, "caption", several)
+    return table(kind, path, names, "caption", several, options)
 
 
 def _names(folder: Path, sources: Sequence[Source], options: TargetOptions, pictures_inside: bool = False) -> Names:
@@ -83,7 +81,9 @@ def _names(folder: Path, sources: Sequence[Source], options: TargetOptions, pict
     return Names(sources, folder, pictures_inside and options.paths == "relative", options.paths)
 
 
-def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:
+def _sidecars(
+    kind: str, out: Path | None, sources: Sequence[Source], several: bool, final_newline: bool
+) -> Target:  # fmt: skip
     if out is None:
         for source in sources:
             if source.folder is None or source.kind in ("webdataset", "parquet"):
@@ -92,7 +92,7 @@ def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: b
                 )
     elif out.exists() and not out.is_dir():
         raise RequestError(f"{out}: is not a folder")
-    return SidecarTarget(kind, Names(sources, out or Path()), out, several)
+    return SidecarTarget(kind, Names(sources, out or Path()), out, several, final_newline)
 
 
 def _tars(

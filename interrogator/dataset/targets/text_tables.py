@@ -14,7 +14,9 @@ from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .options import DEFAULT_OPTIONS, TargetOptions
 from .target import Names, Rejected, is_utf8, item_of, reject
+from .trainers import form_of
 
 Value = str | list[str] | None
 _TAGS, _TEXTS = "tags", "texts"
@@ -35,10 +37,11 @@ class TextTable:
     has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
     def __init__(
-        self, kind: str, path: Path, names: Names, column: str, several: bool, name_column: str = ""
-    ) -> None:  # fmt: skip
+        self, kind: str, path: Path, names: Names, column: str, several: bool, options: TargetOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.kind = kind
-        self.name_column = name_column or self.name_column
+        self.name_column = options.name_column or self.name_column
+        self._options = options
         self._file = path
         self._names = names
         self._column = column
@@ -185,6 +188,16 @@ class TextTable:
         """Whether a row has texts that a run would replace, though nothing could put them back."""
         return self.has_tags and bool(record.texts) and row.get(_TEXTS) not in (None, dict(record.texts))
 
+    def _json(self, value: Any) -> bytes:
+        """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
+        try:
+            return json.dumps(value, ensure_ascii=self._options.ascii).encode()
+        except UnicodeEncodeError:
+            return json.dumps(value).encode()
+
+    def _line(self, row: Row) -> bytes:
+        return self._json(row) + b"\n"
+
     def _load(self) -> Rows:
         raise NotImplementedError
 
@@ -196,15 +209,24 @@ class MetadataJsonl(TextTable):
     """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
 
     With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
-    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
-    those for the encoders of an image model, where it has several.
+    training scripts pick one at random. For a trainer that reads lists, that is so where any text has several lines.
+    `tags` is a list of strings, where the run had a tagger; `texts` are those for the encoders of an image model, where
+    it has several.
     """
 
     lists = True
     has_tags = True
 
+    def finish(self, records: Iterable[Record]) -> list[Rejected]:
+        form = form_of(self._options.trainer, self.kind)
+        if form is not None and form.several == "list" and not self._several:
+            records = list(records) if isinstance(records, Iterator) else records  # they are gone through twice
+            self._several = any(len(record.captions) > 1 for record in records)
+        return super().finish(records)
+
     def _load(self) -> Rows:
-        return LineRows(self._file, self.name_column)
+        usual = MetadataJsonl.name_column
+        return LineRows(self._file, self.name_column, usual if self.name_column != usual else "")
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         as_lists = self._several or self._column in self._rows().lists
@@ -213,7 +235,7 @@ class MetadataJsonl(TextTable):
             if as_lists and isinstance(value, str):
                 row[self._column] = [value]
             cells = {column: row.get(column) for column in columns}
-            file.write(_line({self.name_column: name, **cells} if name else cells))
+            file.write(self._line({self.name_column: name, **cells} if name else cells))
 
 
 class KohyaTable(TextTable):
@@ -249,7 +271,7 @@ class KohyaJson(KohyaTable):
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         before = b"{\n"
         for name, row in rows:
-            file.write(before + _json(name) + b": " + _json(row))
+            file.write(before + self._json(name) + b": " + self._json(row))
             before = b",\n"
         file.write(b"\n}\n" if before != b"{\n" else b"{}\n")
 
@@ -264,7 +286,7 @@ class KohyaJsonl(KohyaTable):
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         for name, row in rows:
-            file.write(_line({self.name_column: name, **row} if name else row))
+            file.write(self._line({self.name_column: name, **row} if name else row))
 
 
 class Csv(TextTable):
@@ -288,15 +310,3 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else None
-
-
-def _json(value: Any) -> bytes:
-    """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value).encode()
-
-
-def _line(row: Row) -> bytes:
-    return _json(row) + b"\n"
