@@ -7,6 +7,7 @@ could see of it. Heavy modules have stand-ins; what finds pictures and reads cap
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
 import random
@@ -329,6 +330,7 @@ def taggui(clones: Path, address: Path, options: dict[str, str]) -> Captions:
 def finetrainers(clones: Path, address: Path, options: dict[str, str]) -> Captions:
     """Each folder as pairs of a picture and a caption file, or the whole as an imagefolder or tars."""
     Stubs(clones, "decord", "diffusers", "finetrainers.functional").install()
+    sys.modules["importlib_metadata"] = importlib.metadata
     package = clones / "finetrainers" / "finetrainers"
     for name in ("finetrainers", "finetrainers.utils", "finetrainers.data"):
         module = types.ModuleType(name)

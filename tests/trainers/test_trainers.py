@@ -97,8 +97,9 @@ def dataset(clones: Path, tmp_path: Path) -> Path:
 
 
 def captions(name: str, several: bool) -> list[str]:
-    first = f"a “ünï” thing, {Path(name).stem}, (x:1.2), 猫, 50% & co"
-    return [first, f"second of {name}"] if several else [first]
+    plain = "".join(letter for letter in name if letter not in "{},")  # of which wildcards and tags are made
+    first = f"a “ünï” thing, {Path(plain).stem}, (x:1.2), 猫, 50% & co"
+    return [first, f"second of {plain}"] if several else [first]
 
 
 def write_texts(dataset: Path, folder: Path, several: bool) -> None:
