@@ -81,7 +81,8 @@ def tell_setting(run: Run) -> None:
     form = form_of(run.options.trainer, run.target.kind)
     if form is None:
         return
-    trainer, several = TRAINERS[run.options.trainer], run.settings.captions_per_image > 1
+    trainer, edit = TRAINERS[run.options.trainer], run.settings.edit
+    several = run.settings.captions_per_image > 1 or edit is not None and edit.several
     settings = [each for each in (form.setting, form.several_setting if several else "") if each]
     if settings:
         say(f"{trainer.title} reads this with {'; '.join(settings)}")

@@ -7,6 +7,7 @@ trainers       what each trainer reads, and so what is written for it
 reach          whether readers find the pictures by their names
 placed         names of pictures that the run brings to the captions
 sidecars       a caption file beside each picture
+link_check     links that are not written through
 text_tables    metadata.jsonl, kohya's json and jsonl, csv
 existing_rows  the rows of such a table that is there already
 captions_json  lists of captions, a file in each folder

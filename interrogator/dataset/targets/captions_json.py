@@ -13,6 +13,7 @@ from ..records import Item, Record
 from ..sources.io.errors import reason
 from ..sources.io.folder_walk import walk
 from .existing_rows import MemoryRows, Row
+from .link_check import LinkCheck
 from .target import Names, Rejected, item_of, reject
 from .text_tables import TextTable, Value
 
@@ -29,20 +30,26 @@ class CaptionsJsonTarget:
 
     kind = "captions-json"
 
-    def __init__(self, roots: Sequence[Path], names: Names) -> None:
-        """roots: what the folders of the pictures are under."""
-        self._roots = roots
+    def __init__(self, root: Path, names: Names) -> None:
+        """root: what the folders of the pictures are under; nothing is written elsewhere."""
+        self._root = root
         self._names = names
+        self._links = LinkCheck()
         self._tables: dict[str, _FolderTable] = {}
 
     def files(self) -> list[Path]:
-        return sorted(
-            {root / found.key for root in self._roots if root.is_dir() for found in walk(str(root), FILE.__eq__)}
-        )
+        if not self._root.is_dir():
+            return []
+        found = (self._root / each.key for each in walk(str(self._root), FILE.__eq__))
+        return [path for path in found if path.is_symlink() or not self._links.problem(path, self._root)]
 
     def existing(self, item: Item) -> str | None:
         folder = self._folder(item)
         return self._table(folder).existing(item) if folder else None
+
+    def refusal(self, item: Item) -> str:
+        folder = self._folder(item)
+        return self._links.problem(Path(folder, FILE), self._root) if folder else ""
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -67,15 +74,17 @@ class CaptionsJsonTarget:
         """The records of each folder, as far as a file of captions needs them."""
         groups: dict[str, list[Record]] = {}
         for record in records:
-            folder = self._folder(item_of(record))
-            if folder:
+            item = item_of(record)
+            folder = self._folder(item)
+            problem = self.refusal(item) if folder else "its picture is no file that captions could be beside"
+            if not problem:
                 light = Record(
                     record.key, record.status, source=record.source, caption=record.caption, captions=record.captions,
                     existing=record.existing,
                 )  # fmt: skip
                 groups.setdefault(folder, []).append(light)
             elif record.status != "failed":
-                rejected.append(reject(record, "its picture is no file that captions could be beside"))
+                rejected.append(reject(record, problem))
         yield from groups.items()
 
     def _folder(self, item: Item) -> str:

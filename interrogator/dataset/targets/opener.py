@@ -35,7 +35,7 @@ def open_target(
         kind: a key of `TARGETS`.
         out: the folder, or the file itself for those of one file; None is beside the pictures. Nothing is made yet.
         sources: those of the run, each with a `number` of its own.
-        column: the caption's, in jsonl, csv and parquet.
+        column: the caption's, in jsonl, csv and parquet; kohya's files have captions, unless it is `tags`.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
         options: how they are written.
 
@@ -72,7 +72,7 @@ def _table(
     if options.images is None:
         names = _names(sources[0].folder or path.parent, sources, options)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, names, "caption", several, options)
+    return table(kind, path, names, "tags" if column == "tags" else "caption", several, options)
 
 
 def _names(folder: Path, sources: Sequence[Source], options: TargetOptions, pictures_inside: bool = False) -> Names:
@@ -107,20 +107,19 @@ def _captions_json(
     out: str | PathLike[str] | None, sources: Sequence[Source], several: bool, options: TargetOptions
 ) -> Target:  # fmt: skip
     if options.images is not None and out is not None:
-        return CaptionsJsonTarget([Path(out)], _names(Path(out), sources, options))
+        return CaptionsJsonTarget(Path(out), _names(Path(out), sources, options))
     if out is not None:
         raise RequestError(
             "captions.json is read in the folder of its pictures only; leave out the folder for captions, or bring the "
             "pictures there (--copy-images or --link-images)"
         )
-    for source in sources:
-        if source.folder is None or source.kind in ("webdataset", "parquet"):
-            raise RequestError(
-                f"{source.uri}: captions.json cannot be written beside its pictures; choose another target, or "
-                "copy them (--copy-images with --out)"
-            )
-    roots = [source.folder for source in sources if source.folder is not None]
-    return CaptionsJsonTarget(roots, Names(sources, roots[0]))
+    folder = sources[0].folder
+    if folder is None or len(sources) > 1 or sources[0].kind in ("webdataset", "parquet"):
+        raise RequestError(
+            f"{sources[0].uri}: captions.json cannot be written beside its pictures; name one folder of pictures, "
+            "choose another target, or copy the pictures (--copy-images with --out)"
+        )
+    return CaptionsJsonTarget(folder, Names(sources, folder))
 
 
 _FILES_OF_MANY = {"webdataset": _tars, "captions-json": _captions_json}
