@@ -108,7 +108,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
         missing=args.missing, overview=args.overview,
         image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
-        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
+        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator, lines=args.lines,
         tag_rules=tag_rules(args),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip

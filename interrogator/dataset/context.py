@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from .existing.finder import ExistingTexts
+from .existing.texts import ExistingText
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
@@ -13,7 +15,7 @@ from .state.parts import Parts
 from .state.plan import Plan
 from .state.revision import Revision
 from .state.run_folder import RunFolder
-from .targets import Target, text_of
+from .targets import Target
 from .text import apply_policy
 
 
@@ -30,19 +32,24 @@ class RunContext:
     parts: Parts
     thumbnails: Thumbnails
     revision: Revision
+    texts: ExistingTexts
 
     @property
     def writes_sidecars(self) -> bool:
         """Whether every picture has a caption file of its own, written as soon as its shard is captioned."""
         return self.target.kind in ("txt", "caption")
 
-    def keeps(self, existing: str | None) -> bool:
+    def existing(self, item: Item) -> ExistingText | None:
+        """What the dataset says of a picture already, wherever that stands; None if nothing."""
+        return self.texts.of(item)
+
+    def keeps(self, existing: ExistingText | None) -> bool:
         """Whether an existing text is left alone, whatever the new caption would be."""
-        text = None if existing is None else text_of(existing)
+        text = None if existing is None else existing.text
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
 
     def has_text(self, item: Item) -> bool:
-        """Whether there is any text where an item's caption belongs."""
+        """Whether there is any text where an item's caption belongs, whatever is said elsewhere."""
         if not (self.beside and self.writes_sidecars):
             return self.target.existing(item) is not None
         path = self.sources[item.source].sidecar(item, f".{self.target.kind}")

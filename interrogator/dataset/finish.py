@@ -55,7 +55,9 @@ def put_back(context: RunContext, shards: Iterable[Shard], watched: Watched) -> 
     """
 
     def is_missing(fields: Mapping[str, Any]) -> bool:
-        return fields["status"] == "done" and not context.has_text(Item(fields["key"], fields["source"]))
+        is_elsewhere = fields["status"] == "kept" and fields["existing"] is None and fields["caption"]
+        is_for_target = fields["status"] == "done" or is_elsewhere
+        return bool(is_for_target) and not context.has_text(Item(fields["key"], fields["source"]))
 
     found = False
     for shard in shards:

@@ -23,11 +23,13 @@ from ..errors import RequestError
 from ..locks import exclusive
 from .captioning.loader import loader_for
 from .context import RunContext
+from .existing.finder import ExistingTexts
+from .existing.texts import ExistingText
 from .finish import Summary, finish, put_back
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
-from .sources import Source, open_source
+from .sources import Source, open_sources
 from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
 from .state.locks import RunLock
@@ -87,16 +89,11 @@ class Run:
         Raises:
             RequestError: a source or target that cannot be opened, or no folder for the run's own files.
         """
-        if not sources:
-            raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
-        self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        self.sources: list[Source] = open_sources(sources, kind, column)
         uris = [source.uri for source in self.sources]
-        for uri in uris:
-            if uris.count(uri) > 1:
-                raise RequestError(f"{uri} is named twice")
         several = settings.captions_per_image > 1
         self._open_target = partial(open_target, target, out, self.sources, column, several)
         self.target: Target = self._open_target()
@@ -246,13 +243,17 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision,
+            revision.thumbnails(), revision, ExistingTexts(self.sources, self.target),
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
         if item.problem:
             return "failed"
-        return "kept" if self._context.keeps(self.target.existing(item)) else "caption"
+        return "kept" if self._context.keeps(self._context.existing(item)) else "caption"
+
+    def existing(self, item: Item) -> ExistingText | None:
+        """What the dataset says of a picture already, wherever that stands; None if nothing."""
+        return self._context.existing(item)
 
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""

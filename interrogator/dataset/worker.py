@@ -20,6 +20,8 @@ from .captioning.images import NullReader, Picture, Prepare, Reader, finish
 from .captioning.loader import CHECKERS
 from .captioning.result import CaptionResult
 from .context import RunContext
+from .existing.joining import front_trigger, written
+from .existing.texts import ExistingText
 from .progress import Watched
 from .records import Item, Record
 from .review.thumbnails import thumbnail
@@ -27,7 +29,8 @@ from .state.parts import counted
 from .state.plan import Shard
 from .targets import text_of
 from .targets.target import item_of
-from .text import RenderedText, apply_policy, holds, render
+from .text import CaptionRules, RenderedText, holds, render
+from .text.lines import lines_of
 
 WRITE, CHECK = "write", "check"
 """What models are needed for."""
@@ -66,14 +69,14 @@ class _Opened:
 
     Attributes:
         known: records carried over from an earlier plan, by name of the item.
-        existing: texts found where captions belong, by name of the item.
+        existing: what the dataset says of the pictures already, by name of the item.
         work: by name of the item `WRITE`, `CHECK` or "".
     """
 
     shard: Shard
     items: list[Item]
     known: dict[tuple[int, str], Record]
-    existing: dict[tuple[int, str], str | None]
+    existing: dict[tuple[int, str], ExistingText | None]
     work: dict[tuple[int, str], str]
     reading: list[Future[list[Picture]]]
 
@@ -110,7 +113,12 @@ class Worker:
         """What models are needed for in a shard: `write`, `check`, both or neither."""
         known = self._context.parts.known(shard)
         rest = [item for item in shard.items() if item.name not in known]
-        return {self._work(item, self._context.target.existing(item)) for item in rest} - {""}
+        found: set[str] = set()
+        for item in rest:
+            found.add(self._work(item, self._context.existing(item)))
+            if WRITE in found:  # whoever can write can check
+                break
+        return found - {""}
 
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
@@ -140,14 +148,16 @@ class Worker:
             return NullReader()
         return Reader(self._context.sources, {**prepare, "thumbnail": thumbnail}, threads or os.cpu_count() or 1)
 
-    def _text(self, existing: str | None) -> str | None:
+    def _text(self, existing: ExistingText | None) -> str | None:
         """The text that was there, without what belongs to its file; an edit decides that by itself."""
-        return existing if existing is None or self._context.settings.edit is not None else text_of(existing)
+        if existing is None:
+            return None
+        return existing.text if self._context.settings.edit is None else existing.raw
 
     def _open(self, shard: Shard, reader: Reader) -> _Opened:
         """Look up existing texts, and begin to read the pictures that are to be captioned."""
         items, known = shard.items(), self._context.parts.known(shard)
-        existing = {item.name: self._context.target.existing(item) for item in items if item.name not in known}
+        existing = {item.name: self._context.existing(item) for item in items if item.name not in known}
         work = {item.name: self._work(item, existing[item.name]) for item in items if item.name in existing}
         reading = reader.begin([item for item in items if work.get(item.name) == WRITE])
         reading += reader.begin([item for item in items if work.get(item.name) == CHECK], _FOR_CHECKS)
@@ -159,14 +169,14 @@ class Worker:
         shots |= {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
         self._context.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
-    def _work(self, item: Item, existing: str | None) -> str:
+    def _work(self, item: Item, existing: ExistingText | None) -> str:
         """What the models are needed for: to write a caption, to check the one that stays, or "" for nothing."""
         if item.problem:
             return ""
         if not self._context.keeps(existing):
             return WRITE
         settings = self._context.settings
-        return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
+        return CHECK if settings.overview or settings.check and existing is not None and existing.text else ""
 
     def _records(self, opened: _Opened, pictures: Sequence[Picture], writer: Captions) -> list[Record]:
         """A record for each item of a shard."""
@@ -187,19 +197,30 @@ class Worker:
         ]
 
     def _record(
-        self, item: Item, existing: str | None, picture: Picture | None, result: CaptionResult | None
+        self, item: Item, existing: ExistingText | None, picture: Picture | None, result: CaptionResult | None
     ) -> Record:
-        record = Record(item.key, "kept", "it had a caption before", item.source, existing=existing)
+        before = existing.raw if existing is not None and existing.in_target else None
+        record = Record(item.key, "kept", "it had a caption before", item.source, existing=before)
         if item.problem:
             return failed(record, item.problem)
         if picture is None or self._context.keeps(existing):
-            return self._kept(replace(record, caption=text_of(existing or "")), picture, result)
+            return self._kept(self._as_it_is(record, existing), picture, result)
         if picture.error or result is None or result.error:
             reason = picture.error or (result.error if result is not None else "")
             return failed(replace(record, sha256=picture.sha256), reason)
         if self._context.settings.edit is not None:
             return self._edited(record, result)
-        return self._captioned(record, picture, result)
+        return self._captioned(record, picture, result, existing)
+
+    def _as_it_is(self, record: Record, existing: ExistingText | None) -> Record:
+        """The record of a picture with the text that it has."""
+        if existing is None:
+            return record
+        captions = existing.several(self._context.settings.lines) if not existing.in_target else ()
+        return replace(
+            record, caption=existing.text, captions=captions if len(captions) > 1 else (), flags=existing.flags,
+            reason=record.reason if existing.in_target else "its source has a caption",
+        )  # fmt: skip
 
     def _kept(self, record: Record, picture: Picture | None, result: CaptionResult | None) -> Record:
         """The record of a picture whose text stays, with what was found of the text."""
@@ -208,18 +229,21 @@ class Worker:
         found = {"animated": picture.animated, "unsupported": bool(result.unsupported)}
         return replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=tuple(name for name, is_so in found.items() if is_so),
+            scores=result.texts[0].scores,
+            flags=(*record.flags, *(name for name, is_so in found.items() if is_so)),
             unsupported=result.unsupported, distinctive=_distinctive(result),
         )  # fmt: skip
 
-    def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:
+    def _captioned(
+        self, record: Record, picture: Picture, result: CaptionResult, existing: ExistingText | None
+    ) -> Record:  # fmt: skip
         """The record of a picture that was captioned."""
         settings = self._context.settings
         for_encoders = self._for_encoders(picture, result)
         texts = (
             [for_encoders[image_model(settings.image_model).main.name]]
             if for_encoders
-            else [self._rendered(each.text, picture, result) for each in result.texts]
+            else self._texts_of(picture, result, existing)
         )
         unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
         own_flags = {"animated": picture.animated, "unsupported": bool(unsupported)}
@@ -232,23 +256,37 @@ class Worker:
         )  # fmt: skip
         if not texts[0].text or "empty_caption" in flags:
             return failed(record, "the caption came out empty")
-        existing = picture.existing
-        caption = apply_policy(existing, texts[0].text, settings.policy, settings.separator)
-        if caption is None:
-            return replace(record, reason="it had the same caption before", caption=existing or "")
-        captions = (caption, *(each.text for each in texts[1:]))
+        found = written(existing, tuple(each.text for each in texts), settings)
+        if found is None:
+            return self._as_it_is(replace(record, reason="it had the same caption before"), existing)
+        caption, captions = found
+        is_of_lines = existing is not None and self._context.writes_sidecars and len(lines_of(caption)) > 1
+        record = replace(record, flags=(*record.flags, *(("several_lines",) if is_of_lines else ())))
         return replace(
             record, status="done", reason="", caption=caption, captions=captions, tokens=self._count(caption)
         )
+
+    def _texts_of(
+        self, picture: Picture, result: CaptionResult, existing: ExistingText | None
+    ) -> list[RenderedText]:  # fmt: skip
+        """The texts of a result after the rules; those that are made of what is there, one for each caption."""
+        settings, texts = self._context.settings, [each.text for each in result.texts]
+        if existing is None or "existing" not in settings.rules.names:
+            rules = replace(settings.rules, trigger="") if front_trigger(existing, settings) else settings.rules
+            return [self._rendered(text, picture, result, rules=rules) for text in texts]
+        old = existing.several(settings.lines)
+        pairs = [(texts[each % len(texts)], old[each % len(old)]) for each in range(max(len(texts), len(old)))]
+        return [self._rendered(text, replace(picture, existing=before), result) for text, before in pairs]
 
     def _edited(self, record: Record, result: CaptionResult) -> Record:
         """The record of a picture whose text was edited: the new text as it is."""
         if not result.texts:
             return replace(record, reason="it has no caption")
         caption = result.texts[0].text
-        lines = tuple(line for line in caption.splitlines() if line.strip())
+        lines = tuple(lines_of(caption))
         record = replace(record, caption=caption, captions=lines or (caption,), tokens=self._count(caption))
-        if record.existing is not None and text_of(record.existing) == caption:
+        is_same = record.existing is not None and text_of(record.existing) == caption
+        if is_same and not (record.existing or "").startswith("\ufeff"):  # a mark is no part of a caption
             return replace(record, reason="the edit changes nothing")
         return replace(record, status="done", reason="")
 
@@ -265,10 +303,12 @@ class Worker:
         return found
 
     def _rendered(
-        self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None
-    ) -> RenderedText:
+        self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None,
+        rules: CaptionRules | None = None,
+    ) -> RenderedText:  # fmt: skip
         """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
-        settings, count, rules = self._context.settings, self._count, self._context.settings.rules
+        settings, count = self._context.settings, self._count
+        rules = rules or settings.rules
         if encoder is not None:
             count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)
         is_caption = settings.mode == Mode.CAPTION.value and not settings.image_model

@@ -426,7 +426,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     assert written == {
         "a.png": {"caption": "new a", "tags": "1girl"},
         "sub/b.png": {"caption": "new “b”"},
-        "c.png": {"tags": "solo", "train_resolution": [512, 512], "caption": "new c"},
+        str(tmp_path / "c.png"): {"tags": "solo", "train_resolution": [512, 512], "caption": "new c"},  # as it was
         "d.png": {"caption": "old d"},
         "gone.png": {"caption": "gone", "tags": ["a", "b"]},
     }
@@ -434,7 +434,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     assert list(kohya_pairs(written, tmp_path).values()) == ["new a, 1girl", "new “b”", "new c, solo", "old d"]
     target.restore(records)
     restored = json.loads((tmp_path / "meta_cap.json").read_text(encoding="utf-8"))
-    assert restored["a.png"] == old["a"] and restored["c.png"] == old[str(tmp_path / "c.png")]
+    assert restored["a.png"] == old["a"] and restored[str(tmp_path / "c.png")] == old[str(tmp_path / "c.png")]
     assert "sub/b.png" not in restored
 
 

@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..existing.tables import caption_column
+from ..existing.texts import ExistingText
 from ..progress import Watch
 from ..records import Item
 from ..run import SHARD_SIZE, Run
@@ -16,12 +18,11 @@ from ..settings import Settings
 from ..sources import open_source
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
-from ..targets import text_of
 from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit
 from .editor import Editor, texts_before
-from .origins import UnreadableTextError, caption_column, captions_are_in
+from .origins import UnreadableTextError, captions_are_in
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,21 @@ def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
     editor = _editor(run, count_tags)
     for item in run.items():
-        yield difference(editor, item, run.target.existing(item))
+        yield difference(editor, item, run.existing(item))
 
 
-def difference(editor: Editor, item: Item, there: str | None) -> Difference:
-    """What an edit would do to a picture. there: what its target has, as `Target.existing` gives it."""
+def difference(editor: Editor, item: Item, there: ExistingText | None) -> Difference:
+    """What an edit would do to a picture. there: its text so far, as `Run.existing` gives it."""
     if item.problem:
         return Difference(item.key, problem=item.problem)
     try:
-        before = editor.before(item, there)
+        before = editor.before(item, None if there is None else there.raw)
         after = editor.after(item, before)
     except UnreadableTextError as error:
         return Difference(item.key, problem=str(error))
-    is_written = after is not None and (there is None or text_of(there) != after)
+    is_written = after is not None and (
+        there is None or not there.in_target or there.text != after or there.raw[:1] == "\ufeff"
+    )
     return Difference(item.key, before, after, is_written=is_written)
 
 
@@ -117,7 +120,11 @@ def _editor(run: Run, count: Callable[[Iterator[str]], Mapping[str, int]]) -> Ed
         raise AssertionError("the run is no edit")
 
     def counts() -> Mapping[str, int]:
-        return count(texts_before(editor, run.items(), run.target.existing))
+        return count(texts_before(editor, run.items(), lambda item: _raw(run.existing(item))))
 
     editor = Editor(run.settings.edit, run.sources, run.column if run.column != "text" else "", counts)
     return editor
+
+
+def _raw(there: ExistingText | None) -> str | None:
+    return None if there is None else there.raw

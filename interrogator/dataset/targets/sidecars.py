@@ -39,14 +39,19 @@ class SidecarTarget:
         path = self._path(item)
         return None if path is None else read_sidecar(path)  # where it cannot be, `write` looks again and rejects it
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return ()
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
         rejected: list[Rejected] = []
         for record in records:
-            if record.status != "done":
+            if not record.is_for_target:
                 continue
             text = self._text(record)
             path = self._path(item_of(record))
+            if path is not None and record.status == "kept" and os.path.lexists(path):
+                continue  # somebody has written one meanwhile
             if path is None:
                 rejected.append(reject(record, "its name cannot be that of a caption file"))
             elif os.path.exists(path) and not os.access(path, os.R_OK):
@@ -74,7 +79,7 @@ class SidecarTarget:
         rejected: list[Rejected] = []
         for record in records:
             path = self._path(item_of(record))
-            if record.status != "done" or path is None:
+            if not record.is_for_target or path is None:
                 continue
             try:
                 now = _read(path)

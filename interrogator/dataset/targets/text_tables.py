@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ...files import whole_file
 from ..records import Item, Record
-from ..sources.source import stem
+from ..sources.source import is_picture, stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .target import Names, Rejected, is_utf8, item_of, reject
 
@@ -50,6 +52,12 @@ class TextTable:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        name, problem = self._name(item)
+        value = None if problem else self._find(self._rows(), name, item)[1].get(self._column)
+        texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+        return texts if len(texts) > 1 else ()
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
@@ -71,7 +79,7 @@ class TextTable:
 
         def put_back(record: Record, row: Row) -> Row:
             now = _as_text(row.get(self._column))
-            if record.status != "done" or now == record.existing:
+            if not record.is_for_target or now == record.existing:
                 return row
             if (now or "") != (_as_text(self._value(record, row)) or ""):  # csv has no word for an empty text
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
@@ -148,7 +156,7 @@ class TextTable:
                 continue
             used |= {name, spelling}
             if any(cell is not None for cell in row.values()):
-                yield name, row
+                yield self._spelled(name, spelling), row
         yield from old.others(used)
         old.close()  # where files are locked while they are open, a new one could not take its place
 
@@ -160,10 +168,15 @@ class TextTable:
         """What the picture's row was called, and what it holds so far."""
         return name, old.get(name) or {}
 
+    def _spelled(self, name: str, spelling: str) -> str:
+        """What the picture's row is called from now on, given what it was called."""
+        return name
+
     def _value(self, record: Record, row: Row) -> Value:
         captions = list(record.captions or (record.caption,))
         if not self._several:
-            return captions if isinstance(row.get(self._column), list) and len(captions) > 1 else record.caption
+            is_list = isinstance(row.get(self._column), list) or self.lists and "\n".join(captions) == record.caption
+            return captions if is_list and len(captions) > 1 else record.caption
         return captions if self.lists else "\n".join(captions)
 
     def _cells(self, record: Record, row: Row) -> Row:
@@ -187,8 +200,8 @@ class TextTable:
 class MetadataJsonl(TextTable):
     """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
 
-    With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
-    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
+    With `several`, or where some picture has several captions, the caption of every row is a list of strings;
+    diffusers' training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
     those for the encoders of an image model, where it has several.
     """
 
@@ -199,20 +212,41 @@ class MetadataJsonl(TextTable):
         return LineRows(self._file, self.name_column)
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        as_lists = self._several or self._column in self._rows().lists
+        as_lists, has_texts = self._several or self._column in self._rows().lists, False
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):
                 row[self._column] = [value]
+            elif isinstance(value, list) and not as_lists:
+                as_lists = True
+                if has_texts:
+                    self._list_texts(file)
+            has_texts = has_texts or isinstance(value, str)
             cells = {column: row.get(column) for column in columns}
             file.write(_line({self.name_column: name, **cells} if name else cells))
+
+    def _list_texts(self, file: IO[bytes]) -> None:
+        """Make lists of the captions that were written as texts: a column is of one kind."""
+        with TemporaryFile() as written:
+            file.flush()
+            with open(file.name, "rb") as before:
+                shutil.copyfileobj(before, written)
+            written.seek(0)
+            file.seek(0)
+            file.truncate()
+            for line in written:
+                row = json.loads(line)
+                value = row.get(self._column)
+                row[self._column] = [value] if isinstance(value, str) else value
+                file.write(_line(row))
 
 
 class KohyaTable(TextTable):
     """What kohya's two forms share: names have their extension, for its loader joins them to image_dir and opens that.
 
     Names are relative to the source's folder (give that as image_dir), or whole paths where pictures are elsewhere or
-    in several folders. A row that older scripts named without extension gets it. No image_size is written: the loader
+    in several folders. A row that is there keeps its name, whether that is relative or whole, for other files name
+    pictures by it; but one that older scripts named without extension gets it. No image_size is written: the loader
     reads it from the file as it stores it, while ours is of the upright picture.
     """
 
@@ -229,6 +263,9 @@ class KohyaTable(TextTable):
             if row is not None:
                 return spelling, row
         return name, {}
+
+    def _spelled(self, name: str, spelling: str) -> str:
+        return spelling if is_picture(spelling) else name
 
 
 class KohyaJson(KohyaTable):
