@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
+from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, next_round, work_in_processes
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
@@ -28,7 +29,13 @@ def caption(args: argparse.Namespace) -> int:
     if args.undo:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
-    run = Run(sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+    settings = _settings(args)
+
+    def run_of(number: int) -> Run:
+        numbered = replace(settings, round=number)
+        return Run(sources, numbered, args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+
+    run = next_round(run_of) if args.again else run_of(0)
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -41,6 +48,9 @@ def caption(args: argparse.Namespace) -> int:
     left = summary.total - sum(counts.values())
     remaining = f", {left} left" if left else ""
     sentence = f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed{remaining}"
+    if summary.edited and args.existing == "overwrite":
+        verb = "was" if summary.edited == 1 else "were"
+        sentence += f"; {summary.edited} {verb} edited since and left so: --again captions anew"
     return report(args, run, summary, sentence)
 
 

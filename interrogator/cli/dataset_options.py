@@ -97,6 +97,10 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         f"or they are one text: {', '.join(LINES)} (default: {LINES[0]})",
     )  # fmt: skip
     group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    group.add_argument(
+        "--again", action="store_true",
+        help="caption anew what a finished run of the same settings has captioned; with an undo of its own",
+    )  # fmt: skip
     group.add_argument("--retry-failed", action="store_true", help="retry images that failed in an earlier run")
     group.add_argument(
         "--undo", type=Path, metavar="RUN", help="put captions back as they were before the run in this folder"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from .existing.finder import ExistingTexts
 from .existing.texts import ExistingText
@@ -13,7 +16,7 @@ from .settings import Settings
 from .sources import Source
 from .state.parts import Parts
 from .state.plan import Plan
-from .state.revision import Revision
+from .state.revision import Revision, is_ours
 from .state.run_folder import RunFolder
 from .targets import Target
 from .text import apply_policy
@@ -55,7 +58,27 @@ class RunContext:
         path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
         return path is not None and os.path.exists(path)  # without reading it
 
+    def was_edited(self, fields: Mapping[str, Any], since: float) -> bool:
+        """Whether somebody has changed the caption of a record, given its fields, that was written before `since`.
+
+        since: seconds, as `time.time` counts; a caption file that has not been written since is not read.
+        """
+        item = Item(fields["key"], fields["source"])
+        if self.beside and self.writes_sidecars:
+            path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
+            if path is None or not _is_younger(path, since):
+                return False
+        now = self.target.existing(item)
+        return now is not None and not is_ours(fields["caption"], fields["captions"], now)
+
     def is_gone(self, record: Record) -> bool:
         """Whether the file of a record's picture, on this machine, no longer exists."""
         path = self.sources[record.source].path(Item(record.key, record.source))
         return path is not None and not os.path.lexists(path)
+
+
+def _is_younger(file: Path, since: float) -> bool:
+    try:
+        return os.stat(file).st_mtime > since
+    except OSError:
+        return False

@@ -183,13 +183,13 @@ class Run:
             is_done = {shard.number for shard in done}
             earlier = [shard for shard in own if shard.number in is_done]
             watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
-            is_changed = put_back(self._context, earlier, watched)
+            standing = put_back(self._context, earlier, watched)
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
             elif left:
                 engine(self, left, models, count, watched.add, threads)
-            return finish(self._context, is_changed, began, watched)
+            return finish(self._context, standing, began, watched)
 
     def prepare(self, retry_failed: bool = False) -> int:
         """Write the plan, as `work` does first; how many shards are left to caption. Raises as `work`.

@@ -64,6 +64,7 @@ class Settings:
         edit: what is done to the texts that are there, by a run that edits them and has no models; most other settings
             mean nothing to it.
         lines: what the lines of a text that is there are; see `dataset_choices.LINES`.
+        round: how often the same was finished before; asking for it again is another run, see `rounds.next_round`.
     """
 
     preset: str = "sd15"
@@ -114,6 +115,7 @@ class Settings:
     strictness: float = STRICTNESS
     edit: Edit | None = None
     lines: Lines = "all"
+    round: int = 0
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..files import write_whole
+from .transfer.listing import is_inside
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def cache_root() -> Path:
@@ -28,9 +32,12 @@ def cached_snapshots(repo_id: str, revision: str | None) -> Iterator[Path]:
     """
     base = repo_cache(repo_id)
     commit = revision or "main"
+    if not is_inside(commit):  # nor would it be a branch, a tag or a commit
+        return
     try:
-        commit = (base / "refs" / commit).read_text(encoding="utf-8").strip() or commit
-    except OSError:  # no such reference: `revision` may itself be a commit
+        noted = (base / "refs" / commit).read_text(encoding="utf-8").strip()
+        commit = noted if _COMMIT.fullmatch(noted) else commit
+    except (OSError, UnicodeDecodeError):  # no such reference: `revision` may itself be a commit
         pass
     exact = base / "snapshots" / commit
     if exact.is_dir():
@@ -42,7 +49,7 @@ def cached_snapshots(repo_id: str, revision: str | None) -> Iterator[Path]:
 
 def write_reference(repo_id: str, revision: str, commit: str) -> None:
     """Note in the cache which commit a branch or tag is; a commit needs no note."""
-    if revision == commit:
+    if revision == commit or not is_inside(revision):
         return
     reference = repo_cache(repo_id) / "refs" / revision
     reference.parent.mkdir(parents=True, exist_ok=True)

@@ -26,12 +26,12 @@ from typing import Any
 from ..progress import Progress
 from .cache import cache_root, repo_cache, write_reference
 from .file_set import FileSet
-from .transfer import RemoteFile, Transfer, is_whole
+from .transfer.remote import RemoteFile, Transfer, is_whole
 
 logger = logging.getLogger("interrogator")
 
 _POLL_SECONDS = 0.2  # how often progress is told, so how fast a cancel works
-_SCRIPT = Path(__file__).with_name("transfer.py")
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from transfer.process import main; main()"
 # Neither says how far it is by the size of its file, nor goes on where it was killed.
 _SETTINGS = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_ENABLE_HF_TRANSFER": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
@@ -86,7 +86,13 @@ class _TransferProcess:
         self._errors = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_SCRIPT)],  # -P: modules beside the script hide no others
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    _START,
+                    str(Path(__file__).parent),
+                ],  # -P: the folder at hand hides no modules
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

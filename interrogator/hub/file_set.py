@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from ..errors import ModelLoadError
+from .transfer.listing import is_inside
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Shards:
         path = folder / self.index
         try:
             names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
-            return sorted({(PurePosixPath(self.index).parent / str(name)).as_posix() for name in names})
+            named = sorted({(PurePosixPath(self.index).parent / str(name)).as_posix() for name in names})
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelLoadError(f"{path} is no index of weights; fetch it again") from error
+        outside = [name for name in named if not is_inside(name)]
+        if outside:
+            raise ModelLoadError(f"{path} names a file outside of its folder: {outside[0]}")
+        return named
 
     def listed(self, names: Iterable[str]) -> list[str]:
         """The files of a listing that are called so."""

@@ -6,7 +6,7 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,13 +18,24 @@ class SmallHub:
     """Repositories by `org/name`, each with its files; `sent` lists the files asked for, as `org/name/file`.
 
     Use it as a context manager.
+
+    listings: by repository, what the hub answers in place of its list of files.  bodies: by `org/name/file`, what it
+    sends in place of the file that it lists: headers, and pieces for as long as they are taken.
     """
 
-    def __init__(self, repos: Mapping[str, Mapping[str, bytes]]) -> None:
+    def __init__(
+        self,
+        repos: Mapping[str, Mapping[str, bytes]],
+        *,
+        listings: Mapping[str, bytes] | None = None,
+        bodies: Mapping[str, tuple[Mapping[str, str], Iterable[bytes]]] | None = None,
+    ) -> None:
         self.sent: list[str] = []
         self._server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.repos, self._server.sent = repos, self.sent
+        self._server.listings, self._server.bodies = listings or {}, bodies or {}
+        self._server.handle_error = lambda *_: None  # clients that have had enough are what we test
 
     @property
     def address(self) -> str:
@@ -32,7 +43,7 @@ class SmallHub:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> SmallHub:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(
@@ -60,11 +71,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         for repo, files in repos.items():
             if path.startswith((f"/api/models/{repo}/", f"/api/models/{repo}")):
-                return self._answer(200, json.dumps(_listing(repo, files)).encode(), "application/json")
+                listing = self.server.listings.get(repo)  # type: ignore[attr-defined]
+                listing = json.dumps(listing_of(repo, files)).encode() if listing is None else listing
+                return self._answer(200, listing, "application/json")
             name = path.removeprefix(f"/{repo}/resolve/{COMMIT}/")
             if name != path and name in files:
                 if self.command == "GET":
                     self.server.sent.append(f"{repo}/{name}")  # type: ignore[attr-defined]
+                    if f"{repo}/{name}" in self.server.bodies:  # type: ignore[attr-defined]
+                        return self._send(*self.server.bodies[f"{repo}/{name}"])  # type: ignore[attr-defined]
                 return self._answer(200, files[name], "application/octet-stream", _etag(name, files[name]))
         return self._answer(404, b"{}", "application/json")
 
@@ -82,11 +97,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[start:])
 
+    def _send(self, headers: Mapping[str, str], pieces: Iterable[bytes]) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(piece)
+
     def log_message(self, *_: object) -> None:
         pass
 
 
-def _listing(repo: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+def listing_of(repo: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What a hub answers when asked what a repository holds."""
     siblings = []
     for name, body in files.items():
         row: dict[str, Any] = {"rfilename": name, "size": len(body), "blobId": _etag("", body)}

@@ -598,6 +598,20 @@ def test_made_up_words_leave_a_tidy_sentence(caption: str, expected: str) -> Non
     assert strip_words(caption, DEFAULT_STRIP) == expected
 
 
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a low poly render of a yellow cat", "a yellow cat"), ("an low poly render of yellow cat", "a yellow cat"),
+        ("A low poly render of a yellow cat", "A yellow cat"), ("the low poly render of a cat", "a cat"),
+        ("this low poly render of the cat", "the cat"), ("a low poly render of two cats", "two cats"),
+        ("there is a low poly render of his cat", "there is his cat"), ("low poly render of an owl", "an owl"),
+        ("a low poly two story house", "a two story house"), ("a low poly 3 foot statue", "a 3 foot statue"),
+    ],
+)  # fmt: skip
+def test_a_noun_has_one_article_when_what_took_it_is_gone(caption: str, expected: str) -> None:
+    assert strip_words(caption, ["low poly render of", "low poly"]) == expected
+
+
 def test_strip_lists_hold_phrases_and_odd_characters() -> None:
     assert strip_words("a close up of a cat (photo)", ["close up of a", "(photo)"]) == "a cat"
     assert strip_words("the cat", ["", "  "]) == "the cat"

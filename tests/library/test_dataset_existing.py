@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from interrogator.cli.parser import build_parser
-from interrogator.dataset import CaptionRules, Run, Settings
+from interrogator.dataset import CaptionRules, Run, Settings, next_round
 from interrogator.dataset.text import apply_policy
 
 from .stand_in import StandIn, count, draw, records, texts
@@ -277,3 +279,42 @@ def test_kohya_keys_that_are_whole_paths_keep_their_spelling(pictures: Path) -> 
     found = work(pictures, "append", "kohya-json")
     assert list(json.loads((pictures / "meta_cap.json").read_bytes())) == [*old, "c.png"]
     assert found.undo() == [] and (pictures / "meta_cap.json").read_bytes() == before
+
+
+class TestAgain:
+    def test_captions_edited_since_are_counted_and_can_be_captioned_anew(self, pictures: Path) -> None:
+        before = texts(as_text_files(pictures), ENDINGS)
+        for target in ("txt", "jsonl"):
+            run = work(pictures, "overwrite", target)
+            written = texts(pictures, ENDINGS)
+            edit(pictures, target)
+            mine = texts(pictures, ENDINGS)
+            assert asked(pictures, "overwrite", target).work(lambda: pytest.fail("it is done"), count).edited == 1
+            assert texts(pictures, ENDINGS) == mine, "what somebody wrote stays"
+            more = next_round(lambda number: asked(pictures, "overwrite", target, round=number))  # noqa: B023
+            assert more.folder != run.folder
+            assert more.work(lambda: StandIn(phrase="new"), count).counts["done"] == 1
+            assert texts(pictures, ENDINGS) == written
+            assert more.undo() == [] and texts(pictures, ENDINGS) == mine
+            assert [left.key for left in run.undo()] == ["b.png"]
+            for path in pictures.glob("*.[tj][xs]*"):
+                path.unlink()
+            as_text_files(pictures)
+            assert texts(pictures, ENDINGS) == before
+
+    def test_a_finished_run_that_nobody_touched_counts_none(self, pictures: Path) -> None:
+        work(pictures, "overwrite")
+        (pictures / "a.txt").touch()
+        assert asked(pictures, "overwrite").work(StandIn, count).edited == 0
+
+
+def edit(folder: Path, target: str) -> None:
+    """What somebody does to the caption of b.png."""
+    if target == "txt":
+        (folder / "b.txt").write_text("mine\n", encoding="utf-8")
+        later = time.time() + 5
+        os.utime(folder / "b.txt", (later, later))
+        return
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text("utf-8").splitlines()]
+    rows[1]["text"] = "mine"
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

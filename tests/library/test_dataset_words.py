@@ -103,6 +103,25 @@ def test_the_order_of_things() -> None:
     assert text_of("a cat", prefix="a photo of", suffix="in Rome") == "a photo of a cat in Rome"
 
 
+@pytest.mark.parametrize(
+    ("text", "prefix", "suffix", "whole"),
+    [
+        ("a cat", "", ".", "a cat."), ("a cat.", "", ".", "a cat."), ("a cat!", "", ".", "a cat!"),
+        ("a cat", "", "!", "a cat!"), ("a cat", "", ",", "a cat"), ("a cat", "", ", 4k.", "a cat, 4k."),
+        ("a cat", "", "; in oil", "a cat; in oil"), ("a cat", "", ": oil", "a cat: oil"),
+        ("a cat", "", "...", "a cat..."),
+        ("a cat.", "", ". Best quality", "a cat. Best quality"), ("a cat", "", "(oil)", "a cat (oil)"),
+        ("a cat", "", ":3", "a cat :3"), ("a cat", "", ".5 mm", "a cat .5 mm"), ("猫", "", "。", "猫。"),
+        ("猫", "", "。犬", "猫。犬"), ("a cat", "(", ")", "(a cat)"), ("a cat", "photo:", "", "photo: a cat"),
+        ("a cat", "In oil;", "", "In oil; a cat"), ("a cat", "Look!", ".", "Look! a cat."), ("", "Look!", ".", "Look!"),
+    ],
+)  # fmt: skip
+def test_punctuation_around_a_text_takes_the_spaces_that_it_takes(
+    text: str, prefix: str, suffix: str, whole: str
+) -> None:
+    assert text_of(text, prefix=prefix, suffix=suffix) == whole
+
+
 def test_templates() -> None:
     assert text_of("a cat", trigger="sks") == "sks, a cat"
     assert text_of("a sks cat", trigger="sks") == "a sks cat"

@@ -19,7 +19,8 @@ from interrogator.errors import EndpointError, RequestError
 from interrogator.registry import load_model
 
 from .bare_models import BareEncoder
-from .small_server import MODEL, Reply, Request, SmallServer, describe, error, said, serving
+from .small_server import MODEL, Gate, Reply, Request, SmallServer, describe, error, said, serving
+from .waiting import LAST_RESORT, wait_until
 
 pytestmark = pytest.mark.models
 
@@ -231,3 +232,57 @@ def test_caption_goes_on_with_the_same_command(
     assert main(command) == 0
     assert f"{COUNT} captioned" in capsys.readouterr().err
     assert len(list(folder.glob("*.txt"))) == COUNT
+
+
+def test_a_server_gets_pictures_of_the_next_shards_while_it_answers_the_last_of_one(
+    server: SmallServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERROGATOR_ENDPOINT_REQUESTS", "6")  # more than a shard has pictures
+    busy = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if server.at_once == 6:
+            busy.set()
+        assert busy.wait(LAST_RESORT), "the server never had six requests"
+        return describe(request)
+
+    server.answer = answer
+    told: list[int] = []
+    run = run_of(folder, Settings(preset="demo", captioner=server.name))
+    summary = run.work(
+        lambda: Models.load(run.settings, "cpu"), words, watch=lambda done, total, failed: told.append(done)
+    )
+    assert summary.counts == {"done": COUNT, "kept": 0, "failed": 0} and server.most_at_once == 6
+    assert told == sorted(told) and told[-1] == COUNT
+    for name, record in records(run).items():
+        red = int(record.caption.rstrip(".").split()[-3])
+        assert abs(red - (255 - 5 * int(name))) <= 3, "each picture has its own caption"
+
+
+def test_a_stopped_run_asks_for_nothing_more(
+    server: SmallServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERROGATOR_ENDPOINT_REQUESTS", "9")
+    gate = Gate()
+    server.answer = gate
+
+    def stop(done: int, total: int, failed: int) -> None:
+        if server.at_once == 9:
+            raise KeyboardInterrupt
+
+    run = run_of(folder, Settings(preset="demo", captioner=server.name))
+    with pytest.raises(KeyboardInterrupt):
+        run.work(lambda: Models.load(run.settings, "cpu"), words, watch=stop)
+    wait_until(lambda: server.closed_by_client(), "the connections are closed")
+    asked = len(server.requests)
+    gate.open.set()
+    wait_until(lambda: server.at_once == 0, "the server is done")
+    assert len(server.requests) == asked < COUNT, "those in hand, which were broken off"
+
+
+def test_a_run_with_other_models_beside_the_server_writes_shard_by_shard(server: SmallServer, folder: Path) -> None:
+    captioner = load_model("captioner", server.name)
+    alone = Models(Settings(preset="demo", captioner=server.name), captioner)
+    scored = Settings(preset="demo", captioner=server.name, score=True)
+    assert alone.in_flight == 4
+    assert Models(scored, captioner, BareEncoder()).in_flight == 0, "they would compute in several threads"

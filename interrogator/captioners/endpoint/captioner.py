@@ -93,6 +93,11 @@ class EndpointCaptioner:
         return self._server.limits
 
     @property
+    def in_flight(self) -> int:
+        """Requests at a time. Calls of several threads share them, the earlier call first."""
+        return self.limits.in_flight
+
+    @property
     def working_bytes(self) -> int:
         """Memory of the requests under way."""
         return (self.limits.in_flight + _AHEAD) * _REQUEST_BYTES

@@ -111,6 +111,13 @@ class Models:
             references=references, **models,
         )  # fmt: skip
 
+    @property
+    def in_flight(self) -> int:
+        """Pictures that a server answers at a time, where nothing but it makes the texts; 0 where models compute."""
+        roles = [role for role, _ in self.roles.items()]
+        alone = roles == ["captioner"] and not self.settings.image_model
+        return int(getattr(self.roles.captioner, "in_flight", 0)) if alone else 0
+
     def described(self) -> dict[str, dict[str, str]]:
         """By role: each model's name, device, dtype and a fingerprint of its weights, for the record of the run."""
         return {

@@ -12,7 +12,7 @@ from ...taggers.wording import Patterns
 from ..text.rules import check_regex
 from ..text.tags import Change, added, changed, put_together, sections_of, tag_key, with_trigger
 from ..text.token_count import count_tokens
-from ..text.words import tidy, whole
+from ..text.words import glued, tidy, whole
 from . import wording
 
 LineEdit = Callable[[str], str]
@@ -63,7 +63,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "escape": Operation((), "put a backslash before brackets, except those of {a|b} and (a:1.2)"),
     "unescape": Operation((), "take the backslashes before brackets away"),
     "case": Operation(("CASE",), f"change the case: {', '.join(CASES)}"),
-    "tidy": Operation((), "one space between words, one comma between tags"),
+    "tidy": Operation((), "one space between words, one comma between tags, no byte order mark"),
     "token-limit": Operation(("N",), "cut at N CLIP tokens, at a tag or word"),
     "template": Operation(
         ("TEXT",), "make a text of {existing}, {stem}, {folder} (without the 10_ of repeats) and {key}", of_whole=True
@@ -109,8 +109,8 @@ def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[s
         "delete": lambda line: wording.without_words(line, first),
         "block": lambda line: wording.without_tags_of(line, first),
         "add": lambda line: added(line, first, separator),
-        "text-prefix": lambda line: line if line.startswith(first.strip()) else _glued(first, line),
-        "text-suffix": lambda line: line if line.endswith(first.strip()) else _glued(line, first),
+        "text-prefix": lambda line: line if line.startswith(first.strip()) else glued(first, line),
+        "text-suffix": lambda line: line if line.endswith(first.strip()) else glued(line, first),
         "trigger": lambda line: with_trigger(line, first, separator),
         "tags-first": partial(changed, change=_first(first), separator=separator),
         "unique": lambda line: _unique(line, separator),
@@ -155,12 +155,6 @@ def _replace_tag(old: str, new: str) -> Change:
 
 def _without(patterns: Patterns, tags: list[str]) -> list[str]:
     return [tag for tag in tags if not patterns.match(tag)]
-
-
-def _glued(before: str, after: str) -> str:
-    """Two texts with a space between them, unless one brings its own or is punctuation."""
-    is_close = before[-1:].isspace() or after[:1].isspace() or after[:1] in tuple(".,;:!?") or not (before and after)
-    return before + after if is_close else f"{before} {after}"
 
 
 def _first(tags: str) -> Change:

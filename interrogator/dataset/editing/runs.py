@@ -13,11 +13,10 @@ from ..existing.tables import caption_column
 from ..existing.texts import ExistingText
 from ..progress import Watch
 from ..records import Item
+from ..rounds import next_round
 from ..run import SHARD_SIZE, Run
 from ..settings import Settings
 from ..sources import open_source
-from ..state.revision import Revision
-from ..state.run_folder import RunFolder
 from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit
@@ -63,14 +62,12 @@ def open_edit(
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
-    while True:
-        settings = Settings(edit=edit, policy="overwrite")
-        run = Run(sources, settings, out, target, column or "text", kind, shard_size)
-        done = run.parts.done(run.plan)
-        finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
-        if not done or not len(done) == len(run.plan.shards) <= finished:
-            return run
-        edit = replace(edit, round=edit.round + 1)
+
+    def run_of(number: int) -> Run:
+        settings = Settings(edit=replace(edit, round=edit.round + number), policy="overwrite")
+        return Run(sources, settings, out, target or "txt", column or "text", kind, shard_size)
+
+    return next_round(run_of)
 
 
 def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[str]) -> Path:
@@ -108,9 +105,9 @@ def difference(editor: Editor, item: Item, there: ExistingText | None) -> Differ
         after = editor.after(item, before)
     except UnreadableTextError as error:
         return Difference(item.key, problem=str(error))
-    is_written = after is not None and (
-        there is None or not there.in_target or there.text != after or there.raw[:1] == "\ufeff"
-    )
+    has_mark = there is not None and there.raw.startswith("\ufeff")
+    is_new = there is None or not there.in_target or there.text != after or has_mark and editor.is_tidy
+    is_written = after is not None and is_new
     return Difference(item.key, before, after, is_written=is_written)
 
 

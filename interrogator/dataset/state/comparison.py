@@ -266,7 +266,7 @@ class Comparison:
                 continue  # the caption may hold words that stood there before: it is made anew
             planned.is_used = planned.is_moved = True
             now = self._target.existing(item_of(record)) if record.status == "done" else None
-            if now is not None and text_of(now) and not is_ours(record, now):
+            if now is not None and text_of(now) and not is_ours(record.caption, record.captions, now):
                 record = replace(record, caption=text_of(now), captions=(text_of(now),))  # somebody changed it since
             return Match(replace(record, key=item.key), planned.shard, record.name)
         self._nameless += 1

@@ -14,7 +14,7 @@ from ...models import Tag
 from ...prompts import join, without_stop
 from ..records import Item
 from .rules import EVIDENCE_NAMES, CaptionRules, with_names
-from .words import Token, holds, repeated, shown, tidy, tokens_of
+from .words import Token, glued, holds, repeated, shown, tidy, tokens_of
 
 if TYPE_CHECKING:
     from ...pipeline import RankedPhrase
@@ -68,7 +68,7 @@ def render(
     values = _values(item, rules, size) | {"existing": without_stop(tidy(existing))}
     values |= {name: join(*(each.text for each in by_evidence.get(name, ()))) for name in EVIDENCE_NAMES}
     body = _fill_in(cleaned, cleaned_caption, phrases, cleaned_tags, rules, values)
-    tokens = tokens_of(f"{rules.prefix} {body} {rules.suffix}")
+    tokens = tokens_of(glued(glued(rules.prefix, body), rules.suffix))
     over = 0 < rules.token_limit < count(shown(tokens))
     if over:
         tokens = _cut(tokens, rules, count)

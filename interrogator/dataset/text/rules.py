@@ -36,8 +36,9 @@ class CaptionRules:
             distinctive (those that hold for this one and for less than half of all).
         trigger: a word for the thing that is trained. A template without `{trigger}` gets it in front, unless the
             caption has it.
-        prefix: put in front of all, with a space between; with a comma if it ends in one.
-        suffix: put behind all; with a comma if it begins with one.
+        prefix: put in front of all, with a space between, as far as `words.glued` puts one; with a comma if it ends in
+            one.
+        suffix: put behind all in the same way: `.` follows the last word.
         token_limit: CLIP tokens; a longer text is cut at a word, but never the prefix or the trigger. 0 is no limit.
         forbidden: words and phrases that may not be in it.
         required: words and phrases that must be in it.

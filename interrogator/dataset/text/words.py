@@ -19,6 +19,9 @@ _UNSPACED = (
     (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
 )  # fmt: skip
 _LONGEST_UNIT = 6
+_CLOSING = ".,;:!?)]}%…。、，！？；：）」』"  # no space before these
+_OPENING = "([{（「『"  # and none behind these
+_STOPS = ".!?…。！？"
 
 
 class _Kinds(dict[int, str]):
@@ -124,6 +127,20 @@ def shown(tokens: Sequence[Token]) -> str:
     """The text that these tokens make."""
     inside = [token.text + ("," if token.comma else "") for token in tokens[:-1]]
     return " ".join([*inside, *(token.text for token in tokens[-1:])])
+
+
+def glued(before: str, after: str) -> str:
+    """Two texts as one: with a space between them, unless one brings its own or is punctuation that takes none.
+
+    A stop behind a stop is left out: `a cat!` and `.` are `a cat!`.
+    """
+    if before.rstrip().endswith(tuple(_STOPS)):
+        after = after.lstrip(_STOPS)
+    if not (before and after):
+        return before + after
+    is_closing = after[0] in _CLOSING and not (after[1:2].isascii() and after[1:2].isalnum())  # .5 and :3 close nothing
+    is_close = before[-1].isspace() or after[0].isspace() or before[-1] in _OPENING or is_closing
+    return before + after if is_close else f"{before} {after}"
 
 
 def whole(phrase: str) -> re.Pattern[str]:
