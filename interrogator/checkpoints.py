@@ -10,16 +10,17 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from .errors import ModelLoadError
-from .files import is_lfs_pointer
+from .files import instead_of_content, read_bounded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger("interrogator")
 
-_IS_POINTER = "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
+_LARGEST_JSON = 100_000_000  # bytes; a tokenizer.json of a large vocabulary takes 35 MB
 
 _LOADING = threading.Lock()  # transformers changes the default dtype and its log level for the whole process
 
@@ -93,23 +94,27 @@ def check_settings(folder: Path) -> None:
     Raises ModelLoadError.
     """
     for path in sorted(folder.glob("*.json")):
-        if is_lfs_pointer(path):
-            raise ModelLoadError(f"{path} {_IS_POINTER}")
+        instead = instead_of_content(path)
+        if instead:
+            raise ModelLoadError(f"{path} {instead}")
         read_json(path)
 
 
 def damage(folder: Path) -> str:
     """What is wrong with a file of a folder, as the end of a sentence; "" where nothing is found.
 
-    Finds the pointers that Git leaves in place of large files, and safetensors files that are cut off.
+    Finds what stands in place of files (see `instead_of_content`), and weights that are cut off.
     """
     from safetensors import SafetensorError, safe_open
 
     for path in sorted(folder.iterdir()):
-        if not path.is_file() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
+        if path.is_dir() or path.suffix not in (".safetensors", ".bin", ".json", ".model", ".txt"):
             continue
-        if is_lfs_pointer(path):
-            return f"{path.name} {_IS_POINTER}"
+        instead = instead_of_content(path)
+        if instead:
+            return f"{path.name} {instead}"
+        if path.suffix == ".bin" and path.open("rb").read(2) == b"PK" and not is_zipfile(path):
+            return f"{path.name} is cut off: download it again"
         if path.suffix == ".safetensors":
             try:
                 with safe_open(path, framework="pt"):
@@ -122,7 +127,7 @@ def damage(folder: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises ModelLoadError: it cannot be read, or holds something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bounded(path, _LARGEST_JSON))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {first_line(error)}") from error
     if not isinstance(content, dict):
@@ -137,6 +142,11 @@ def some(names: Collection[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its class where it has none."""
+    """The first line of an error's message, or its class where it has none.
+
+    In place of torch's advice to set `weights_only=False`, which runs what a file says: what to do instead.
+    """
     lines = str(error).strip().splitlines()
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+        return "it is damaged or holds more than tensors: download it again, or convert it to safetensors"
     return lines[0] if lines else type(error).__name__

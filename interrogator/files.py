@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,53 @@ def is_lfs_pointer(path: Path) -> bool:
     """Whether a file is what Git, without LFS, leaves in place of a large one. Raises OSError."""
     with path.open("rb") as file:
         return file.read(len(_POINTER)) == _POINTER
+
+
+class NotRegular(OSError):
+    """A pipe, a device, a socket: reading it might never end."""
+
+
+class TooLarge(OSError):
+    """A file holds more than such a file can."""
+
+
+def require_regular(path: Path) -> None:
+    """Raises NotRegular, and OSError where there is no such file. A folder is left to who opens it."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise NotRegular(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file. Raises OSError: NotRegular, TooLarge above `limit` bytes, and others."""
+    require_regular(path)
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise TooLarge(errno.EFBIG, f"it has more than {limit / 1e6:.0f} MB", str(path))
+    return content
+
+
+def instead_of_content(path: Path) -> str:
+    """What a file is instead of data of a model, as the end of a sentence; "" where nothing shows.
+
+    Servers send pages in HTML in place of files, failed copies leave empty ones, and Git without LFS its pointers.
+    """
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            start = file.read(256)
+    except NotRegular:
+        return "is a pipe or a device, not a file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if not start:
+        return "is empty: download it again"
+    if start.startswith(_POINTER):
+        return "is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`"
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:5].lower() in (b"<!doc", b"<html", b"<head", b"<?xml"):
+        return "is a page of a website, not the file itself: download it again"
+    return ""
 
 
 def temp_path(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
     parser           the commands
     options          options that several commands share; dataset_options, those of caption; edit_options, those of edit
+    target_options   how captions are written
     tag_options      which tags hold, and the rules that the options come to
     text_options     texts for the encoders of an image model
     replacements     --replace OLD NEW

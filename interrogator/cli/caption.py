@@ -17,6 +17,7 @@ from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .run_report import report
 from .tag_options import check_tag_options, tag_rules
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -33,7 +34,9 @@ def caption(args: argparse.Namespace) -> int:
 
     def run_of(number: int) -> Run:
         numbered = replace(settings, round=number)
-        return Run(sources, numbered, args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+        return Run(
+            sources, numbered, args.out, args.target, args.column, args.kind, args.shard_size, target_options(args)
+        )  # fmt: skip
 
     run = next_round(run_of) if args.again else run_of(0)
     if args.dry_run:

@@ -11,6 +11,7 @@ from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options, text_options
 from .replacements import add_replacement
 from .tag_options import add_tag_options
+from .target_options import add_target_options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,7 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
         "--kind", choices=SOURCE_KINDS, metavar="KIND",
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",
     )  # fmt: skip
+    add_target_options(parser.add_argument_group("what is written"))
 
 
 def _add_captions(group: argparse._ArgumentGroup) -> None:

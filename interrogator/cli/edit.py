@@ -14,6 +14,7 @@ from ..dataset.text.token_count import count_tokens
 from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
 from .run_report import report
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -53,7 +54,9 @@ def _open(args: argparse.Namespace) -> Run:
         origin = os.path.abspath(origin)
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
     writes = not (args.stats or args.dry_run)
-    return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes)
+    return open_edit(
+        args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes, target_options(args)
+    )  # fmt: skip
 
 
 def _show(args: argparse.Namespace, run: Run) -> int:

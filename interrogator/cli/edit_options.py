@@ -12,6 +12,7 @@ from ..dataset.editing.operations import OPERATIONS
 from ..dataset.editing.origins import PLACES
 from ..dataset_choices import SOURCE_KINDS, TARGET_KINDS
 from . import options
+from .target_options import add_target_options
 
 _CHOICES = {"underscores": "spaces|underscores", "case": "lower|upper|title|sentence", "order": "ORDER"}
 
@@ -55,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     options.add_json(parser)
     _add_texts(parser.add_argument_group("where captions are"))
+    add_target_options(parser.add_argument_group("what is written"))
     _add_steps(parser.add_argument_group("what is done", "In the order of the options; each is repeatable."))
     _add_running(parser.add_argument_group("running"))
 

@@ -33,6 +33,7 @@ from .records import Item, Record
 from .rounds import next_round
 from .run import Run
 from .settings import Settings
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
 
@@ -46,6 +47,7 @@ __all__ = [
     "Run",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
     "next_round",

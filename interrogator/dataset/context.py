@@ -15,6 +15,7 @@ from .review.thumbnails import Thumbnails
 from .settings import Settings
 from .sources import Source
 from .state.parts import Parts
+from .state.pictures import PlacedPictures
 from .state.plan import Plan
 from .state.revision import Revision, is_ours
 from .state.run_folder import RunFolder
@@ -24,7 +25,12 @@ from .text import apply_policy
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """Everything that a run works with; `beside`: captions go beside the pictures."""
+    """Everything that a run works with.
+
+    Attributes:
+        beside: captions go beside the pictures.
+        pictures: those that go into the folder of the captions.
+    """
 
     settings: Settings
     sources: list[Source]
@@ -35,6 +41,7 @@ class RunContext:
     parts: Parts
     thumbnails: Thumbnails
     revision: Revision
+    pictures: PlacedPictures
     texts: ExistingTexts
 
     @property

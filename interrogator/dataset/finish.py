@@ -122,6 +122,8 @@ def finish(context: RunContext, standing: Standing, began: float, watched: Watch
 
 def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
     """Give the target all records; those that it rejects have failed."""
+    if context.pictures:
+        _place_pictures(context, done, watched)
     placed = _watched(context.parts.placed(done), watched)
     originals = Originals(context.files.path)
     originals.keep(context.target.files())
@@ -129,6 +131,16 @@ def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) 
     originals.seal(context.target.files())
     if left:
         _amend(context, done, left)
+
+
+def _place_pictures(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
+    """Put pictures beside the captions again that somebody removed; those that cannot be have failed."""
+    for shard in done:
+        missing = context.pictures.missing(zip(shard.items(), context.parts.read(shard), strict=True))
+        left = context.pictures.place(missing)
+        if left:
+            _amend(context, [shard], left)
+        watched.again()
 
 
 def _for_target(context: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
@@ -34,12 +34,15 @@ from .sources.source import stem
 from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
 from .state.locks import RunLock
 from .state.originals import Originals
+from .state.pictures import PlacedPictures
 from .state.plan import Shard
 from .state.renewal import renew
 from .state.revision import Revision
 from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
-from .targets import Rejected, Target, open_target
+from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.opener import DEFAULT_OPTIONS
+from .targets.reach import folder_of
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -75,6 +78,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
+        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -85,9 +89,11 @@ class Run:
             column: of captions, in targets with columns.
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
+            options: how the target is written; a mapping is what `TargetOptions.as_dict` gives.
 
         Raises:
-            RequestError: a source or target that cannot be opened, or no folder for the run's own files.
+            RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
+                folder for the run's own files.
         """
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
@@ -95,15 +101,21 @@ class Run:
         self.sources: list[Source] = open_sources(sources, kind, column)
         uris = [source.uri for source in self.sources]
         several = settings.captions_per_image > 1
-        self._open_target = partial(open_target, target, out, self.sources, column, several)
+        options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
+        self._open_target = partial(open_target, target, out, self.sources, column, several, options)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
+            **({"options": options.as_dict()} if options != DEFAULT_OPTIONS else {}),
         }  # fmt: skip
         self._home = home_of(self.sources, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
+        if not self.folder.exists():  # earlier versions began runs that this refuses
+            check_reach(target, out, self.sources, options)
+        names = PlacedNames(self.sources, folder_of(Path(out))) if options.images and out is not None else None
+        self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
@@ -232,6 +244,7 @@ class Run:
             left: list[Rejected] = []
             if not self.target.files() or not Originals(self.folder).put_back(self.target.files()):
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
             self._files.end_undo()
             self._read()
@@ -243,7 +256,7 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision, ExistingTexts(self.sources, self.target),
+            revision.thumbnails(), revision, self._pictures, ExistingTexts(self.sources, self.target),
         )  # fmt: skip
 
     def _expected(self, item: Item) -> str:
@@ -272,6 +285,7 @@ class Run:
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
+        self._pictures.check()
         with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._context.revision.withdraw(self.target)

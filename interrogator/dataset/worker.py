@@ -109,8 +109,11 @@ class Worker:
             raise RunStopped("the source changed and another process planned this run anew; start this process again")
         known = self._context.parts.known(shard)
         # The texts of known records are theirs already, or somebody has edited them.
+        lost = self._context.pictures.place(list(zip(shard.items(), records, strict=True)))
+        left = {(each.source, each.key): each.reason for each in lost}
         fresh = [each for each in records if each.name not in known or not self._context.has_text(item_of(each))]
-        left = {(each.source, each.key): each.reason for each in self._context.target.write(fresh)}
+        written = self._context.target.write([each for each in fresh if each.name not in left])
+        left |= {(each.source, each.key): each.reason for each in written}
         if left:
             records = [failed(record, left[record.name]) if record.name in left else record for record in records]
             self._context.parts.write(shard, records)

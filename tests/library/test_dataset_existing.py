@@ -113,13 +113,13 @@ class TestEveryForm:
     def test_skip_keeps_it_and_brings_it_where_captions_go(self, form: Any, pictures: Path, tmp_path: Path) -> None:
         source, out = form(pictures), tmp_path / "out"
         before = texts(tmp_path, ENDINGS)
-        found = asked(source, "skip", "kohya-jsonl", out)
+        found = asked(source, "skip", "parquet", out)
         assert found.preview() == {"caption": 1, "kept": 2, "failed": 0, "done": 0}
-        assert work(source, "skip", "kohya-jsonl", out).undo() == []
+        assert work(source, "skip", "parquet", out).undo() == []
         assert texts(tmp_path, ENDINGS) == before, "undone"
-        found = work(source, "skip", "kohya-jsonl", out)
+        found = work(source, "skip", "parquet", out)
         assert captions(found) == {"a.png": ("kept", "old a"), "b.png": ("kept", "old b"), "c.png": ("done", "new")}
-        rows = [json.loads(line)["caption"] for line in (out / "meta_cap.jsonl").read_text("utf-8").splitlines()]
+        rows = [row["text"] for row in pq.read_table(out / "captions.parquet").to_pylist()]
         assert list(map(shortened, rows)) == ["old a", "old b", "new"]
         after = texts(tmp_path, ENDINGS)
         assert {name: after[name] for name in before} == before, "nothing in the source is changed"

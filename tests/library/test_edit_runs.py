@@ -173,7 +173,8 @@ class TestConversion:
     )
     def test_there_and_back_again(self, folder: Path, tmp_path: Path, target: str) -> None:
         before, out, back = files(folder), tmp_path / "out", tmp_path / "back"
-        assert edit(folder, "--from", "txt", "--target", target, "--out", out) == 0
+        images = ["--copy-images"] if target in ("jsonl", "csv") else []
+        assert edit(folder, "--from", "txt", "--target", target, "--out", out, *images) == 0
         table = [path for path in out.iterdir() if path.suffix in (".jsonl", ".json", ".csv", ".parquet")]
         assert edit(folder, "--from", table[0] if table else out, "--out", back) == 0
         assert files(back) == before
@@ -249,7 +250,9 @@ class TestConversion:
         with tarfile.open(tmp_path / "o" / "x.tar") as tar:
             member = tar.extractfile("k.txt")
             assert member is not None and member.read() == b"sks, in a tar"
-        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper") == 0
+        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper") == 2
+        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper",
+                    "--copy-images") == 0  # fmt: skip
         assert b'"IN A TABLE"' in files(tmp_path / "o")["metadata.jsonl"]
         assert edit(tmp_path / "in" / "x.tar", "--trigger", "sks") == 2
         for source in (tmp_path / "in" / "x.tar", tmp_path / "in.parquet"):

@@ -174,10 +174,8 @@ class Evil:
         return print, ("this must never run",)
 
 
-def test_a_pickle_with_more_than_tensors_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = write_ram(tmp_path / "evil", name=PTH, config=Evil())
-    with pytest.raises(ModelLoadError, match=f"{PTH} is damaged, or holds more than tensors"):
-        load_tagger(folder, device="cpu")
+def test_what_a_pickle_holds_beside_tensors_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_tagger(write_ram(tmp_path / "evil", name=PTH, config=Evil()), device="cpu")
     assert "never run" not in capsys.readouterr().out
 
 
@@ -208,9 +206,9 @@ def damage(folder: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("truncated", "is damaged, or holds more than tensors"),
+        ("truncated", "is cut off: download it again"),
         ("pointer", "is a pointer of Git LFS"),
-        ("list", "is not a checkpoint: it holds a list, no named tensors"),
+        ("list", "holds no named tensors: it is no checkpoint"),
         ("another model", "is not a RAM.*: it holds no Swin transformer with a tagging head"),
         ("longer list", "has 21 descriptions, which 8 tags cannot share: the tag list is of another model"),
         ("fewer thresholds", "has 7 tags, but .* 1 thresholds: take both from folder ram/data of github.com"),

@@ -13,6 +13,7 @@ import torch
 
 from ...checkpoints import check_complete, damage, first_line, loading, read_json, unreadable
 from ...errors import ModelLoadError
+from ...pickled_weights import read_weights
 
 # Pairs of parameters of the caption head that may share one tensor, stored under only one name. transformers 5 ties
 # both pairs; 4.50 ties only the bias, and if the file has only `decoder.bias`, it silently discards the values.
@@ -102,10 +103,7 @@ def _read_tensors(folder: Path, names: list[str]) -> dict[str, torch.Tensor]:
             there = set(file.keys())
             return {name: file.get_tensor(name) for name in names if name in there}
     path = folder / "pytorch_model.bin"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, ValueError):  # the format before PyTorch 1.6 cannot be mapped
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_weights(path)
     return {name: state[name] for name in names if name in state}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ...checkpoints import read_json, stored_tensor
 from ...errors import ModelLoadError
+from ...pickled_weights import read_weights
 
 # The first that is there is read.
 _FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -45,8 +45,5 @@ def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, ValueError):  # the format before PyTorch 1.6 cannot be mapped
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_weights(path)
     yield from state.items()

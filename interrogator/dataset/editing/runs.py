@@ -17,6 +17,8 @@ from ..rounds import next_round
 from ..run import SHARD_SIZE, Run
 from ..settings import Settings
 from ..sources import open_source
+from ..targets import TargetOptions
+from ..targets.opener import DEFAULT_OPTIONS
 from ..text.token_count import count_tokens
 from .counts import count_tags, counts_of_run
 from .edit import Edit
@@ -44,7 +46,7 @@ class Difference:
 def open_edit(
     sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
     target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
-    writes: bool = True,
+    writes: bool = True, options: TargetOptions = DEFAULT_OPTIONS,
 ) -> Run:  # fmt: skip
     """An edit as a run: the one that was begun and not finished, else a new one.
 
@@ -59,13 +61,15 @@ def open_edit(
     if target is None:
         opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         target, file = captions_are_in(opened, out, writes) if not edit.origin and opened else ("txt", None)
+        if not writes and target == "jsonl" and opened[0].containers:
+            options = replace(options, paths="key")  # for a table that nobody will write
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
 
     def run_of(number: int) -> Run:
         settings = Settings(edit=replace(edit, round=edit.round + number), policy="overwrite")
-        return Run(sources, settings, out, target or "txt", column or "text", kind, shard_size)
+        return Run(sources, settings, out, target or "txt", column or "text", kind, shard_size, options)
 
     return next_round(run_of)
 

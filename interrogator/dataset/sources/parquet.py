@@ -20,8 +20,9 @@ class ParquetSource:
     """The rows of one or many parquet files. A position is (row, number of the file).
 
     Pictures are in a column `image` (bytes, or a struct of bytes and path as Hugging Face writes it; any one column of
-    that struct will do), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
-    are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
+    that struct will do), or of bytes under the name of a format (`jpg`, `png` …, as img2dataset writes it, which calls
+    them by its column `key`), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file.
+    Keys are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
     `Item.caption` is the column `text`, `caption` or `prompt`, of texts or of lists of them. A file that is no parquet
     file, or has no pictures, is an item with a problem, which says what columns there are.
     Raises RequestError: pyarrow is missing.
@@ -86,7 +87,11 @@ class ParquetSource:
             yield item, value
 
     def path(self, item: Item) -> Path | None:
-        return None
+        """The file that a table names; None where it is not in the folder of the tables."""
+        if self.folder is None or self.container(item):
+            return None
+        path = self.folder.joinpath(*item.key.split("/"))
+        return path if path.exists() else None
 
     def sidecar(self, item: Item, extension: str) -> Path | None:
         return None

@@ -7,6 +7,7 @@ overviews     what holds for how many of the pictures
 revision      the plan after the sources changed
 comparison    what the sources hold now against what was planned
 originals     the files of a target before the run, for an undo
+pictures      those that a run brings to its captions
 renewal       a new plan with the records of the one before
 locks         one run at a time in a folder
 cleanup       temporary files that a killed process left

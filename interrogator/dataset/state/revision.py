@@ -127,7 +127,7 @@ def _as_it_stands(target: Target, withdrawal: Withdrawal) -> Record:
     now = target.existing(item_of(record)) if withdrawal.is_forced else None
     if now is None or now == record.existing or is_ours(record.caption, record.captions, now):
         return record
-    record = replace(record, caption=now, captions=())
+    record = replace(record, status="done", caption=now, captions=())
     target.write([record])  # in the form of a caption of ours, for that is what `restore` takes away
     return record
 

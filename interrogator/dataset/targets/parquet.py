@@ -126,7 +126,7 @@ class ParquetTarget:
             name, problem = self._names.of(item)
             if not record.is_for_target and name in old:
                 continue  # it stays
-            path = self._names.source(item).path(item)
+            path = self._names.whole(item)
             words = (record.reason, *record.flags, *record.unsupported, *record.texts.values())
             texts = (record.caption, *record.captions, *words)
             if problem or not is_utf8(*texts):
@@ -142,7 +142,7 @@ class ParquetTarget:
             has_caption = record.status == "done" or bool(record.caption)
             yield {
                 "key": name,
-                "path": str(path) if path is not None and is_utf8(str(path)) else None,
+                "path": path if path and is_utf8(path) else None,
                 "sha256": record.sha256 or None,
                 "width": record.width or None,
                 "height": record.height or None,

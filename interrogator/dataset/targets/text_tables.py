@@ -32,11 +32,15 @@ class TextTable:
     """
 
     name_column = "file_name"
+    """What the column of names is called, unless somebody asks for another."""
     lists = False  # whether several captions are a list; else one per line
     has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
-    def __init__(self, kind: str, path: Path, names: Names, column: str, several: bool) -> None:
+    def __init__(
+        self, kind: str, path: Path, names: Names, column: str, several: bool, name_column: str = ""
+    ) -> None:  # fmt: skip
         self.kind = kind
+        self.name_column = name_column or self.name_column
         self._file = path
         self._names = names
         self._column = column
@@ -166,7 +170,11 @@ class TextTable:
 
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
         """What the picture's row was called, and what it holds so far."""
-        return name, old.get(name) or {}
+        for spelling in (name, *self._names.spellings(item)):
+            row = old.get(spelling)
+            if row is not None:
+                return spelling, row
+        return name, {}
 
     def _spelled(self, name: str, spelling: str) -> str:
         """What the picture's row is called from now on, given what it was called."""
@@ -252,7 +260,8 @@ class KohyaTable(TextTable):
 
     def _name(self, item: Item) -> tuple[str, str]:
         whole = self._names.whole(item)
-        if whole and (len(self._names.sources) > 1 or not self._names.below(item)):
+        is_below = self._names.are_of_one_folder and bool(self._names.below(item))
+        if whole and self._names.style != "key" and not is_below:
             return whole, "" if is_utf8(whole) else "its name is not UTF-8"
         return self._names.of(item)
 

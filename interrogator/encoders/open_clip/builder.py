@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from ...errors import ModelLoadError
+from ...files import instead_of_content
+from ...pickled_weights import read_weights
 from .files import LOCAL_DIR, Parts
 
 # What open_clip and torch raise for files that are truncated, of another format, or of another model.
@@ -18,6 +20,10 @@ _UNREADABLE = (
     RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError,
     StopIteration, AssertionError,
 )  # fmt: skip
+
+_READ_BY_OPEN_CLIP = (".safetensors", ".npz", ".npy")
+# Numbers that OpenAI's archives keep beside the weights.
+_OF_TORCHSCRIPT = ("input_resolution", "context_length", "vocab_size")
 
 
 def build_model(parts: Parts) -> tuple[Any, Callable[[Image.Image], Tensor]]:
@@ -40,20 +46,51 @@ def build_model(parts: Parts) -> tuple[Any, Callable[[Image.Image], Tensor]]:
         "image_interpolation": parts.preprocess.get("interpolation"),
         "image_resize_mode": parts.preprocess.get("resize_mode"),
     }
-    pretrained = None if parts.model_name.startswith(LOCAL_DIR) else str(parts.checkpoint)
+    is_pickled = parts.checkpoint.suffix not in _READ_BY_OPEN_CLIP
+    state = read_weights(parts.checkpoint) if is_pickled else None
+    pretrained = None if parts.model_name.startswith(LOCAL_DIR) or is_pickled else str(parts.checkpoint)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             model, _, preprocess = open_clip.create_model_and_transforms(
                 parts.model_name, pretrained=pretrained, pretrained_text=False, weights_only=True,
-                **settings, **overrides,
+                load_weights=not is_pickled, **settings, **overrides,
             )  # fmt: skip
-    except (SafetensorError, pickle.UnpicklingError, *_UNREADABLE) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+            if state is not None:
+                _fill(model, state)
+    except (SafetensorError, *_UNREADABLE) as error:
+        reason = instead_of_content(parts.checkpoint) or " ".join(str(error).split()) or type(error).__name__
         raise ModelLoadError(
             f"{parts.checkpoint} does not contain the weights of {parts.model_name}: {reason[:300]}"
         ) from error
     return model, preprocess
+
+
+def _fill(model: Any, state: dict[str, Tensor]) -> None:
+    """Copy weights into a model as `open_clip.factory.load_checkpoint` does, which only takes the name of a file.
+
+    Raises what open_clip and torch raise: they do not fit.
+    """
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
+
+    for name in _OF_TORCHSCRIPT:
+        state.pop(name, None)
+    state = convert_state_dict(model, state)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    for name in ("logit_scale", "logit_bias"):  # a number, or a row with one
+        own = getattr(model, name, None)
+        if own is not None and name in state:
+            state[name] = state[name].reshape(own.shape)
+    if getattr(model, "logit_bias", None) is not None:
+        state.setdefault("logit_bias", torch.zeros_like(state["logit_scale"]))
+    for name in [name for name in state if name.endswith("embeddings.position_ids")]:  # 0, 1, 2, … of older files
+        if name not in model.state_dict():
+            del state[name]
+    resize_pos_embed(state, model)
+    resize_text_pos_embed(state, model)
+    model.load_state_dict(state)
 
 
 def build_tokenizer(parts: Parts) -> Any:

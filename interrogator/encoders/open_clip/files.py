@@ -17,6 +17,7 @@ from typing import Any
 from ... import hub
 from ...catalog import known_model, unknown
 from ...errors import ModelLoadError, ModelNotFoundError, UnknownModelError
+from ...pickled_weights import is_torchscript
 from ...progress import Progress
 
 logger = logging.getLogger("interrogator")
@@ -192,6 +193,8 @@ def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Par
     if checkpoint is not None and not checkpoint.is_file():
         raise ModelNotFoundError(f"checkpoint file {checkpoint} does not exist")
     quick_gelu = tag_cfg.get("quick_gelu", False) if tag else None
+    if checkpoint is not None and not tag and is_torchscript(checkpoint):
+        quick_gelu = True  # these archives are OpenAI's, and all of its models have that activation
     preprocess = {key: tag_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag_cfg}
     # A missing weights file is reported later, together with a missing tokenizer.
     return Parts(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from ...checkpoints import stored_tensor
 from ...errors import ModelLoadError
-
-_UNREADABLE = (RuntimeError, OSError, ValueError, TypeError, LookupError, EOFError, AttributeError)
-# What torch raises for files that are truncated or of another format, besides UnpicklingError.
+from ...pickled_weights import read_weights
 
 
 class Weights(Protocol):
@@ -76,11 +71,7 @@ class _Safetensors:
 
 class _Pickled:
     def __init__(self, path: Path) -> None:
-        content = _unpickled(path)
-        state = content.get("model", content) if isinstance(content, Mapping) else None
-        if not isinstance(state, Mapping):
-            raise ModelLoadError(f"{path} is not a checkpoint: it holds a {type(content).__name__}, no named tensors")
-        self._tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+        self._tensors = read_weights(path)
         self.names = frozenset(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -88,14 +79,3 @@ class _Pickled:
 
     def tensor(self, name: str) -> Tensor:
         return self._tensors[name]
-
-
-def _unpickled(path: Path) -> Any:
-    try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, ValueError):  # the format before PyTorch 1.6 cannot be mapped
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, *_UNREADABLE) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelLoadError(f"{path} is damaged, or holds more than tensors ({reason}): download it again") from error

@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 from ....errors import RequestError
 from ..captions import CAPTION_COLUMNS, row_captions
 from ..links import Links
+from ..source import is_picture
 from .errors import missing_package, read_errors, reason
 from .storage import Storage
 
@@ -21,7 +22,8 @@ _LARGE_GROUP = 256 << 20
 
 
 class Columns(NamedTuple):
-    """Where a table has its pictures. `leaf`: the column, or part of one, that names them; "" if none does.
+    """Where a table has its pictures. `leaf`: the column, or part of one, that names them; "" if none does; `ending`:
+    of the pictures, where their names have none.
 
     captions: the columns for captions, the first of which that has a text counts.
     """
@@ -29,6 +31,7 @@ class Columns(NamedTuple):
     image: str
     leaf: str
     captions: tuple[str, ...]
+    ending: str = ""
 
 
 def check_pyarrow(uri: str) -> None:
@@ -95,7 +98,7 @@ class Table:
             for row in batch.to_pylist():
                 name = row.get(leaf.partition(".")[0]) if leaf else None
                 name = (name or {}).get("path") if leaf.endswith(".path") else name
-                yield name, row_captions(row, captions)
+                yield name + self.columns.ending if name else name, row_captions(row, captions)
 
     def pictures(self, group: int) -> Iterator[Any]:
         """The cells of a row group's picture or path column, a few in memory at a time."""
@@ -197,13 +200,17 @@ def _columns(schema: Any, name: str, wanted: Sequence[str]) -> Columns:
     if "image" in types and _is_binary(types["image"]):
         leaf = next((column for column in _PATH_COLUMNS if column in types and _is_text(types[column])), "")
         return Columns("image", leaf, captions)
+    pictures = next((column for column in types if is_picture(f"a.{column}") and _is_binary(types[column])), "")
+    if pictures:
+        is_named = "key" in types and _is_text(types["key"])
+        return Columns(pictures, "key" if is_named else "", captions, f".{pictures}" if is_named else "")
     for column in ("image", *_PATH_COLUMNS):
         if column in types and _is_text(types[column]):
             return Columns("", column, captions)
     there = ", ".join(f"{column} ({kind})" for column, kind in types.items()) or "none"
     raise RequestError(
-        f"{name}: has no pictures that can be read: neither image (bytes, or a struct of bytes and path), nor path, "
-        f"url or file_name (text); its columns: {there}"
+        f"{name}: has no pictures that can be read: neither image (bytes, or a struct of bytes and path), nor a column "
+        f"of bytes such as jpg, nor path, url or file_name (text); its columns: {there}"
     )
 
 
