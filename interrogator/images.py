@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from .errors import ImageReadError
+from .image_formats import register_readers
 
 logger = logging.getLogger("interrogator")
 
@@ -197,6 +198,7 @@ def check_is_file(name: str) -> None:
 
 def open_quietly(file: Any) -> Image.Image:
     """`Image.open` without Pillow's warnings about size and odd metadata: an image is either readable or an error."""
+    register_readers()
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Image.open(file)

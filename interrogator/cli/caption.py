@@ -15,7 +15,8 @@ from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
-from .run_report import report
+from .run_report import report, say_left_out
+from .selection_options import selection
 from .tag_options import check_tag_options, tag_rules
 from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
@@ -33,9 +34,9 @@ def caption(args: argparse.Namespace) -> int:
     settings = _settings(args)
 
     def run_of(number: int) -> Run:
-        numbered = replace(settings, round=number)
         return Run(
-            sources, numbered, args.out, args.target, args.column, args.kind, args.shard_size, target_options(args)
+            sources, replace(settings, round=number), args.out, args.target, args.column, args.kind, args.shard_size,
+            target_options(args), selection(args),
         )  # fmt: skip
 
     run = next_round(run_of) if args.again else run_of(0)
@@ -89,8 +90,9 @@ def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
 def _preview(args: argparse.Namespace, run: Run) -> int:
     counts = run.preview(args.retry_failed)
     if args.json:
-        put_json({"run": printable(run.folder), **counts})
+        put_json({"run": printable(run.folder), **counts, "left_out": run.left_out().as_dict()})
         return 0
+    say_left_out(run.left_out())
     finished = f", {counts['done']} already done" if counts["done"] else ""
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0

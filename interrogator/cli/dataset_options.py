@@ -10,6 +10,7 @@ from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options, text_options
 from .replacements import add_replacement
+from .selection_options import add_selection
 from .tag_options import add_tag_options
 from .target_options import add_target_options
 
@@ -21,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_targets(parser)
     options.add_json(parser)
+    add_selection(parser)
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))

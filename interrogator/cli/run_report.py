@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..dataset import Run, Summary
+from ..dataset import LeftOut, Run, Summary
 from .terminal import printable, put, put_json, say
 
 _ODD = {
@@ -22,13 +22,22 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
     """
     failed = _name_failed(run)
     if args.json:
+        left_out = run.left_out().as_dict()
         page = None if summary.report is None else printable(summary.report)
         odd = {name: count for name, count in _odd_texts(summary).items() if count}
         put_json(
-            {"run": printable(summary.run), "total": summary.total, **summary.counts, "edited": summary.edited, **odd,
-             "report": page}
-        )  # fmt: skip
+            {
+                "run": printable(summary.run),
+                "total": summary.total,
+                **summary.counts,
+                "edited": summary.edited,
+                **odd,
+                "report": page,
+                "left_out": left_out,
+            }
+        )
         return 1 if failed else 0
+    say_left_out(run.left_out())
     say(sentence)
     for name, count in _odd_texts(summary).items():
         if count:
@@ -41,6 +50,12 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
 def _odd_texts(summary: Summary) -> dict[str, int]:
     found = {} if summary.findings is None else {each.id: each.count for each in summary.findings.found}
     return {name: found.get(name, 0) for name in _ODD}
+
+
+def say_left_out(left_out: LeftOut) -> None:
+    """Say what of the sources was not taken."""
+    for sentence in left_out.sentences():
+        say(printable(sentence))
 
 
 def _name_failed(run: Run) -> int:

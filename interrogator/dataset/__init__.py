@@ -7,6 +7,7 @@ records          Item and Record: a picture when it is found, and when it is don
 recording        from what the models say to records
 existing         what a dataset says of a picture already
 worker           the work of one process, shard by shard
+preview          what a run would do, counted
 in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 rounds           the same run again when it is finished
@@ -33,6 +34,7 @@ from .records import Item, Record
 from .rounds import next_round
 from .run import Run
 from .settings import Settings
+from .sources.selection import LeftOut, Selection
 from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Item",
+    "LeftOut",
     "Models",
     "Record",
     "Run",
+    "Selection",
     "Settings",
     "Summary",
     "TargetOptions",

@@ -13,7 +13,7 @@ from .existing.texts import ExistingText
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
-from .sources import Source
+from .sources.selection import SelectedSource
 from .state.parts import Parts
 from .state.pictures import PlacedPictures
 from .state.plan import Plan
@@ -33,7 +33,7 @@ class RunContext:
     """
 
     settings: Settings
-    sources: list[Source]
+    sources: list[SelectedSource]
     target: Target
     beside: bool
     files: RunFolder

@@ -14,11 +14,12 @@ from .context import RunContext
 from .progress import Watched
 from .recording import failed
 from .records import Item, Record
-from .review.findings import Finding, Findings, ScoreSummary, TagCount, find
+from .review.findings import Finding, Findings, ScoreSummary, TagCount, find, findings_of_left_out
 from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
-from .state.comparison import has_changed_containers
+from .state.glance import has_changed_containers
+from .state.left_out import kept_left_out
 from .state.originals import Originals
 from .state.overviews import Overviews
 from .state.parts import Placed
@@ -58,22 +59,28 @@ class Standing:
     edited: int
 
 
-def put_back(context: RunContext, shards: Iterable[Shard], watched: Watched) -> Standing:
+def put_back(
+    context: RunContext, shards: Iterable[Shard], watched: Watched, is_changed: bool = False
+) -> Standing:  # fmt: skip
     """Write captions again that are gone though their pictures exist, and count those that somebody has edited.
 
     Their text comes from the records: the same settings and weights would write it again.
+
+    is_changed: whether tables and report are to be written again for another reason.
     """
 
-    found, edited = False, 0
+    found, edited = is_changed, 0
 
     def is_missing(fields: Mapping[str, Any]) -> bool:
         is_elsewhere = fields["status"] == "kept" and fields["existing"] is None and fields["caption"]
         if fields["status"] != "done" and not is_elsewhere:
             return False
         nonlocal edited
-        is_there = context.has_text(Item(fields["key"], fields["source"]))
-        edited += is_there and context.was_edited(fields, since)
-        return not is_there
+        item = Item(fields["key"], fields["source"])
+        if context.has_text(item):
+            edited += context.was_edited(fields, since)
+            return False
+        return not context.sources[item.source].leaves_out(item)
 
     for shard in shards:
         since = context.parts.done_at(shard)
@@ -170,6 +177,7 @@ def _amend(context: RunContext, done: Sequence[Shard], left: Iterable[Rejected])
 
 def _write_report(context: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
     findings = find((record for _, record in _watched(context.parts.placed(done), watched)), context.settings.rules)
+    findings = replace(findings, found=(*findings.found, *findings_of_left_out(kept_left_out(context.files.path))))
     album = Album(context.thumbnails, lambda: _watched(context.parts.placed(done), watched))
     title = ", ".join(source.uri for source in context.sources)
     overview = Overviews(context.files.path, context.revision.number).settled()

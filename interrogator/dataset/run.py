@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,19 +25,22 @@ from .context import RunContext
 from .existing.finder import ExistingTexts
 from .existing.texts import ExistingText
 from .finish import Summary, finish, put_back
+from .preview import previewed
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
-from .sources import Source, open_sources
+from .sources import open_sources
+from .sources.selection import Chooser, LeftOut, SelectedSource, Selection, left_out_of
 from .sources.source import stem
-from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
+from .state.glance import Glance, describe_changes, has_changed_containers
+from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
 from .state.originals import Originals
 from .state.pictures import PlacedPictures
 from .state.plan import Shard
-from .state.renewal import renew
+from .state.renewal import is_pending, renew, repeat_failed
 from .state.revision import Revision
-from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
 from .targets.opener import DEFAULT_OPTIONS
@@ -78,7 +80,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
-        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS,
+        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS, selection: Selection | None = None,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -90,6 +92,7 @@ class Run:
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
             options: how the target is written; a mapping is what `TargetOptions.as_dict` gives.
+            selection: which pictures are taken; None takes all but masks and controls.
 
         Raises:
             RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
@@ -98,27 +101,32 @@ class Run:
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
-        self.sources: list[Source] = open_sources(sources, kind, column)
+        self.selection = selection or Selection()
+        self._chooser = Chooser(self.selection)
+        opened = open_sources(sources, kind, column)
+        self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
-        several = settings.captions_per_image > 1
+        several = settings.captions_per_image > 1 or bool(settings.edit and settings.edit.several)
         options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
-        self._open_target = partial(open_target, target, out, self.sources, column, several, options)
+        self._open_target = partial(open_target, target, out, opened, column, several, options)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
             **({"options": options.as_dict()} if options != DEFAULT_OPTIONS else {}),
         }  # fmt: skip
-        self._home = home_of(self.sources, out)
+        self._home = home_of(opened, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
         if not self.folder.exists():  # earlier versions began runs that this refuses
-            check_reach(target, out, self.sources, options)
-        names = PlacedNames(self.sources, folder_of(Path(out))) if options.images and out is not None else None
+            check_reach(target, out, opened, options)
+        names = PlacedNames(opened, folder_of(Path(out))) if options.images and out is not None else None
         self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
+        self._left_out: LeftOut | None = None
+        self._is_news = False
         self._read()
 
     @classmethod
@@ -130,7 +138,7 @@ class Run:
         """
         settings, asked = read_run(folder)
         try:
-            run = cls(settings=settings, **asked)
+            run = cls(settings=settings, selection=kept_selection(Path(folder)), **asked)
         except TypeError as error:
             raise RequestError(f"{folder} holds no run that this version can read ({error})") from error
         if run.folder.resolve() != Path(folder).resolve():
@@ -138,19 +146,18 @@ class Run:
         return run
 
     def items(self) -> Iterator[Item]:
-        """All pictures of all sources."""
+        """All pictures that are taken of all sources."""
         for source in self.sources:
             yield from source.items()
+        self._left_out = left_out_of(self.sources, self._chooser)
+
+    def left_out(self) -> LeftOut:
+        """What was not taken when the sources were last listed."""
+        return self._left_out or kept_left_out(self.folder)
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """Count pictures by what a run would do: caption them, keep their texts, fail, or nothing (done already)."""
-        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
-        counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
-        items = self.items()
-        while some := list(islice(items, self._shard_size)):
-            for item, match in zip(some, comparison.match(some), strict=True):
-                status = "" if match is None else match.record.status
-                counts[status or self._expected(item)] += 1
+        counts = previewed(self._context, self.items(), retry_failed)
         return counts
 
     def work(
@@ -195,7 +202,7 @@ class Run:
             is_done = {shard.number for shard in done}
             earlier = [shard for shard in own if shard.number in is_done]
             watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
-            standing = put_back(self._context, earlier, watched)
+            standing = put_back(self._context, earlier, watched, self._is_news)
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
@@ -231,7 +238,7 @@ class Run:
     def undo(self) -> list[Rejected]:
         """Put back the texts that existed before the run; those edited since stay and are returned.
 
-        The run's folder gets another name, so that asking for the same run again starts anew.
+        The run's folder gets another name: asking for the same run again starts anew.
 
         Raises:
             RequestError: another run holds the folder.
@@ -259,11 +266,6 @@ class Run:
             revision.thumbnails(), revision, self._pictures, ExistingTexts(self.sources, self.target),
         )  # fmt: skip
 
-    def _expected(self, item: Item) -> str:
-        if item.problem:
-            return "failed"
-        return "kept" if self._context.keeps(self._context.existing(item)) else "caption"
-
     def existing(self, item: Item) -> ExistingText | None:
         """What the dataset says of a picture already, wherever that stands; None if nothing."""
         return self._context.existing(item)
@@ -272,15 +274,8 @@ class Run:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
         self._files.check_whole()
         settings = self.settings.first_release()
-        if settings is None:
-            return
-        earlier = RunFolder(self._home / settings.digest(self._asked))
-        if earlier.is_unfinished_first_release():
-            raise RequestError(
-                f"{earlier.path} is an unfinished run of an earlier release, where {{caption}} meant the whole prompt; "
-                f"continue it with the template {settings.rules.template!r}, or undo it with "
-                f"`interrogator caption --undo {earlier.path}`"
-            )
+        if settings is not None:
+            check_first_release(RunFolder(self._home / settings.digest(self._asked)), settings.rules.template)
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
@@ -299,20 +294,14 @@ class Run:
                 deque(glance.watch(self.items()), maxlen=0)
             else:
                 self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
-            if glance.is_stale():
+            self._is_news = keep_selection(self.folder, self.selection, self.left_out())
+            if glance.is_stale() or is_pending(self._context, glance.left_out):
                 self._renew_plan(watched, retry_failed)
             else:
                 self._report_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
-                self._repeat_failed()
+                repeat_failed(self._context, self.items(), self._caption_file)
                 self.plan.extend(self.items(), self._caption_file)
-
-    def _repeat_failed(self) -> None:
-        done = self.parts.done(self.plan)
-        pending = set(self.plan.shards).difference(done)
-        left = {item.name for shard in pending for item in shard.items()}
-        failed = [record.name for record in self.parts.failed(done) if record.name not in left]
-        self.plan.repeat(failed, self.items(), self._caption_file)
 
     def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
         """Plan the run anew and keep its records; see `renew`."""

@@ -260,6 +260,8 @@ class Settings:
         defaults = {each.name: each.default for each in fields(self) if each.default is not MISSING}
         usual = asdict(DEFAULT_RULES)
         values = asdict(self)
+        if self.edit is not None and not self.edit.several:
+            del values["edit"]["several"]  # which earlier runs did not know
         values["tag_rules"] = {name: value for name, value in values["tag_rules"].items() if value != usual[name]}
         defaults["tag_rules"] = {}
         row = known_model("captioner", self.captioner or find_preset(self.preset).captioner or "")

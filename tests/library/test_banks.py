@@ -270,6 +270,7 @@ def spoil(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
         spoil(lambda data: bytes(len(data))),
         spoil(lambda data: data.replace(b'"count": 6000', b'"count": -600', 1)),
         spoil(lambda data: data.replace(b'"digest"', b'"digesd"', 1)),
+        spoil(lambda data: data[:50_000] + data[50_008:50_016] + data[50_000:50_008] + data[50_016:]),
     ],
 )
 def test_a_damaged_saved_list_is_made_again(
@@ -286,6 +287,15 @@ def test_a_damaged_saved_list_is_made_again(
     assert saved_list.read_bytes() == good
     monkeypatch.setattr("interrogator.banks.formats.read_text", no_reading)
     assert PhraseBank.from_file(path).phrases == before
+
+
+def test_a_saved_list_is_not_taken_for_another(tmp_path: Path, lists_folder: Path) -> None:
+    first, second = large_list(tmp_path), tmp_path / "second.txt"
+    second.write_bytes(first.read_bytes().replace(b"1", b"7"))
+    before = [PhraseBank.from_file(path).phrases[:] for path in (first, second)]
+    one, other = lists_folder.iterdir()
+    one.write_bytes(other.read_bytes())
+    assert [PhraseBank.from_file(path).phrases for path in (first, second)] == before
 
 
 def test_saved_lists_do_not_pile_up(tmp_path: Path, lists_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

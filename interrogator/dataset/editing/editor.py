@@ -30,13 +30,15 @@ class Editor:
     prepare = None
 
     def __init__(
-        self, edit: Edit, sources: Sequence[Source], column: str = "", counts: Callable[[], Mapping[str, int]] = dict
-    ) -> None:
+        self, edit: Edit, sources: Sequence[Source], column: str = "", counts: Callable[[], Mapping[str, int]] = dict,
+        categories: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:  # fmt: skip
         """Open where the texts are.
 
         Args:
             column: of the texts in tables; "" finds it.
             counts: how often tags are there, by `tag_key`; called if a step asks for it.
+            categories: which tags are characters, by `tag_key`; called if a step asks for it.
 
         Raises RequestError: nothing is there, or it cannot be read.
         """
@@ -45,6 +47,7 @@ class Editor:
         self._sources = sources
         self._column = column
         self._counts = counts
+        self._categories = categories
         self._origin: Origin = open_origin(edit.origin, sources, column)
         self._steps = [self._text_edit(name, given) for name, *given in edit.steps]
 
@@ -86,6 +89,8 @@ class Editor:
             raise AssertionError(f"{name} is not done here")
         if (name, *given) == ("order", "frequency"):  # the texts are counted when the first is to be edited
             return lambda text, item: None if text is None else by_line(text, self._by_frequency)
+        if (name, *given) == ("order", "characters"):
+            return lambda text, item: None if text is None else by_line(text, self._by_characters)
         each = line_edit(name, given, self._edit.separator, {})
         return lambda text, item: None if text is None else by_line(text, each)
 
@@ -119,6 +124,10 @@ class Editor:
     @cached_property
     def _by_frequency(self) -> Callable[[str], str]:
         return line_edit("order", ("frequency",), self._edit.separator, self._counts())
+
+    @cached_property
+    def _by_characters(self) -> Callable[[str], str]:
+        return line_edit("order", ("characters",), self._edit.separator, {}, self._categories())
 
 
 def texts_before(editor: Editor, items: Iterator[Item], there: Callable[[Item], str | None]) -> Iterator[str]:

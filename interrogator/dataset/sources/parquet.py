@@ -11,6 +11,7 @@ from ...errors import ImageReadError, RequestError, RunStopped
 from ..records import Item
 from .captions import CAPTION_COLUMNS
 from .io.errors import read_errors, reason
+from .io.folder_walk import Notice, ignore
 from .io.parquet_table import Cells, Table, check_pyarrow
 from .io.storage import Storage
 from .source import UniqueKeys, changed_error, clean_key, container_version, is_replaced, member_version
@@ -43,6 +44,7 @@ class ParquetSource:
         self._files = list(files)
         self._columns = columns
         self._numbers = {name: number for number, name in enumerate(self._files)}
+        self.notice: Notice = ignore
         self._rows: dict[str, tuple[int, ...]] | None = None  # by key, of a table that names its pictures
         self._cells = Cells(storage, root, self._files)
         check_pyarrow(uri)

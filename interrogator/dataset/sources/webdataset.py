@@ -14,6 +14,7 @@ from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .captions import exact_text, row_captions
 from .io.errors import read_errors, reason, too_large
+from .io.folder_walk import Notice, ignore
 from .io.handle_pool import HandlePool
 from .io.storage import MOST_BYTES, Storage
 from .io.tar import Member, TarDamage, members, open_tar
@@ -55,6 +56,7 @@ class WebdatasetSource:
         self._storage = storage
         self._shards = dict.fromkeys(shards)
         self._root = root
+        self.notice: Notice = ignore
         self._open_tars: HandlePool[_Tar] = HandlePool()  # packed ones only
 
     @property
@@ -142,6 +144,8 @@ class WebdatasetSource:
                 yield Item(key, self.number, problem=member.problem)
                 continue
             key_and_extension = sample_key(member.name) if member is not None else None
+            if member is not None and not is_picture(member.name):
+                self.notice(f"{shard}/{member.name}")
             if member is not None and key_and_extension is None:
                 continue
             if key_and_extension is None or key_and_extension[0] != current:

@@ -36,7 +36,7 @@ def open_target(
         kind: a key of `TARGETS`.
         out: the folder, or the file itself for those of one file; None is beside the pictures. Nothing is made yet.
         sources: those of the run, each with a `number` of its own.
-        column: the caption's, in jsonl, csv and parquet.
+        column: the caption's, in jsonl, csv and parquet; kohya's files have captions, unless it is `tags`.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
         options: how they are written.
 
@@ -75,7 +75,7 @@ def _table(
     if options.images is None:
         names = _names(sources[0].folder or path.parent, sources, options)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, names, "caption", several)
+    return table(kind, path, names, "tags" if column == "tags" else "caption", several)
 
 
 def _names(folder: Path, sources: Sequence[Source], options: TargetOptions, pictures_inside: bool = False) -> Names:

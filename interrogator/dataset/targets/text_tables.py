@@ -52,6 +52,11 @@ class TextTable:
     def files(self) -> list[Path]:
         return [self._file]
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of the rows that are there."""
+        return self._rows().columns
+
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
