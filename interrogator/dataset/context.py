@@ -58,6 +58,10 @@ class RunContext:
         text = None if existing is None else existing.text
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
 
+    def refusal(self, item: Item, existing: ExistingText | None) -> str:
+        """Why no caption could be written for an item that has this text; "" if one could, or none is needed."""
+        return "" if self.keeps(existing) else self.target.refusal(item)
+
     def has_text(self, item: Item) -> bool:
         """Whether there is any text where an item's caption belongs, whatever is said elsewhere."""
         if not (self.beside and self.writes_sidecars):

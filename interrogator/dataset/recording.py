@@ -41,6 +41,8 @@ class Recorder:
         record = Record(item.key, "kept", "it had a caption before", item.source, existing=before)
         if item.problem:
             return failed(record, item.problem)
+        if problem := self._context.refusal(item, existing):
+            return failed(record, problem)
         if picture is None or self._context.keeps(existing):
             return self._kept(self._as_it_is(record, existing), picture, result)
         if picture.error or result is None or result.error:
@@ -64,11 +66,10 @@ class Recorder:
         """The record of a picture whose text stays, with what was found of the text."""
         if picture is None or picture.error or result is None:
             return record
-        found = {"animated": picture.animated, "unsupported": bool(result.unsupported)}
+        flags = (*record.flags, *picture.flags, *(("unsupported",) if result.unsupported else ()))
         return replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores,
-            flags=(*record.flags, *(name for name, is_so in found.items() if is_so)),
+            scores=result.texts[0].scores, flags=flags,
             unsupported=result.unsupported, distinctive=_distinctive(result),
         )  # fmt: skip
 
@@ -84,8 +85,8 @@ class Recorder:
             else self._texts_of(picture, result, existing)
         )
         unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
-        own_flags = {"animated": picture.animated, "unsupported": bool(unsupported)}
-        flags = (*result.flags, *texts[0].flags, *(name for name, is_so in own_flags.items() if is_so))
+        own_flags = (*picture.flags, *(("unsupported",) if unsupported else ()))
+        flags = (*result.flags, *texts[0].flags, *own_flags)
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,

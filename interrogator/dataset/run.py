@@ -43,6 +43,7 @@ from .state.revision import Revision
 from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.link_check import check_links
 from .targets.opener import DEFAULT_OPTIONS
 from .targets.reach import folder_of
 from .worker import WRITE, Captions, NullWriter, Worker, described
@@ -273,6 +274,7 @@ class Run:
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
         self._files.check_whole()
+        check_links(self.target.files(), self.sources[0].folder if self._beside else None)
         settings = self.settings.first_release()
         if settings is not None:
             check_first_release(RunFolder(self._home / settings.digest(self._asked)), settings.rules.template)

@@ -201,7 +201,7 @@ class Worker:
         if item.problem:
             return ""
         if not self._context.keeps(existing):
-            return WRITE
+            return "" if self._context.target.refusal(item) else WRITE
         settings = self._context.settings
         return CHECK if settings.overview or settings.check and existing is not None and existing.text else ""
 

@@ -130,7 +130,9 @@ def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
     editor = _editor(run, count_tags, partial(recorded_categories, run.folder.parent))
     for item in run.items():
-        yield difference(editor, item, run.existing(item))
+        found = difference(editor, item, run.existing(item))
+        problem = run.target.refusal(item) if found.is_written else ""
+        yield replace(found, problem=problem, is_written=False) if problem else found
 
 
 def difference(editor: Editor, item: Item, there: ExistingText | None) -> Difference:

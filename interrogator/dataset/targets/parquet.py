@@ -65,6 +65,9 @@ class ParquetTarget:
                 self._captions[row["key"]] = row[self._column], captions if len(captions) > 1 else ()
         return self._captions.get(self._names.of(item)[0], (None, ()))
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 

@@ -47,6 +47,9 @@ class Target(Protocol):
     def captions(self, item: Item) -> tuple[str, ...]:
         """The captions of an item where a list of several stands there; () elsewhere."""
 
+    def refusal(self, item: Item) -> str:
+        """Why `write` would not take a caption of an item, known before there is one; "" if it may."""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
 

@@ -67,6 +67,9 @@ class TextTable:
         texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
         return texts if len(texts) > 1 else ()
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 

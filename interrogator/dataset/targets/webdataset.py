@@ -74,6 +74,9 @@ class WebdatasetTarget:
         texts = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
         return texts if len(texts) > 1 else ()
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 

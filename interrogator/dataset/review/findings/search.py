@@ -219,6 +219,8 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "no_phrases": "no_phrases" in flags,
         "uncalibrated": "uncalibrated" in flags,
         "animated": "animated" in flags,
+        "blank": "blank" in flags,
+        "hidden_pixels": "hidden_pixels" in flags,
     }
     return [kind for kind, is_so in applies.items() if is_so]
 
