@@ -12,6 +12,7 @@ in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 rounds           the same run again when it is finished
 finish           tables, findings and report of a whole run
+triggers         which trigger a picture gets
 context          everything that a run works with
 progress         how far a run is
 sources          where pictures come from
@@ -38,6 +39,7 @@ from .sources.selection import LeftOut, Selection
 from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
+from .triggers import read_triggers
 
 if TYPE_CHECKING:
     from .captioning.models import Models
@@ -55,6 +57,7 @@ __all__ = [
     "CaptionRules",
     "count_tokens",
     "next_round",
+    "read_triggers",
     "work_in_processes",
 ]
 

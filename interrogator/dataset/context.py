@@ -21,6 +21,7 @@ from .state.revision import Revision, is_ours
 from .state.run_folder import RunFolder
 from .targets import Target
 from .text import apply_policy
+from .triggers import TriggerSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ class RunContext:
     thumbnails: Thumbnails
     revision: Revision
     pictures: PlacedPictures
+    for_picture: TriggerSettings
     texts: ExistingTexts
 
     @property

@@ -77,7 +77,7 @@ class Recorder:
         self, record: Record, picture: Picture, result: CaptionResult, existing: ExistingText | None
     ) -> Record:  # fmt: skip
         """The record of a picture that was captioned."""
-        settings = self._context.settings
+        settings = self._context.for_picture.of(picture.item)
         for_encoders = self._for_encoders(picture, result)
         texts = (
             [for_encoders[image_model(settings.image_model).main.name]]
@@ -109,7 +109,7 @@ class Recorder:
         self, picture: Picture, result: CaptionResult, existing: ExistingText | None
     ) -> list[RenderedText]:  # fmt: skip
         """The texts of a result after the rules; those that are made of what is there, one for each caption."""
-        settings, texts = self._context.settings, [each.text for each in result.texts]
+        settings, texts = self._context.for_picture.of(picture.item), [each.text for each in result.texts]
         if existing is None or "existing" not in settings.rules.names:
             rules = replace(settings.rules, trigger="") if front_trigger(existing, settings) else settings.rules
             return [self._rendered(text, picture, result, rules=rules) for text in texts]
@@ -146,7 +146,7 @@ class Recorder:
         rules: CaptionRules | None = None,
     ) -> RenderedText:  # fmt: skip
         """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
-        settings, count = self._context.settings, self._count
+        settings, count = self._context.for_picture.of(picture.item), self._count
         rules = rules or settings.rules
         if encoder is not None:
             count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)

@@ -46,6 +46,7 @@ from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, 
 from .targets.link_check import check_links
 from .targets.opener import DEFAULT_OPTIONS
 from .targets.reach import folder_of
+from .triggers import TriggerSettings
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -126,6 +127,7 @@ class Run:
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
+        self._for_picture = TriggerSettings(settings, self.sources)
         self._left_out: LeftOut | None = None
         self._is_news = False
         self._read()
@@ -264,7 +266,8 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision, self._pictures, ExistingTexts(self.sources, self.target),
+            revision.thumbnails(), revision, self._pictures, self._for_picture,
+            ExistingTexts(self.sources, self.target),
         )  # fmt: skip
 
     def existing(self, item: Item) -> ExistingText | None:

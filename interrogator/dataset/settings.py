@@ -65,6 +65,9 @@ class Settings:
             mean nothing to it.
         lines: what the lines of a text that is there are; see `dataset_choices.LINES`.
         round: how often the same was finished before; asking for it again is another run, see `rounds.next_round`.
+        trigger_from_folder: the trigger of each picture is the name of its folder, see `folder_of`.
+        triggers: folders, by path in the source or by name, and the trigger of their pictures; "" is none. Pictures in
+            other folders have that of the rules, those for regularisation none.
     """
 
     preset: str = "sd15"
@@ -116,6 +119,8 @@ class Settings:
     edit: Edit | None = None
     lines: Lines = "all"
     round: int = 0
+    trigger_from_folder: bool = False
+    triggers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""
@@ -147,8 +152,20 @@ class Settings:
             raise RequestError("a template with {existing} makes a new text of what is there: choose policy overwrite")
         if self.edit is not None and self.policy != "overwrite":
             raise RequestError("an edit makes a new text of what is there: choose policy overwrite")
+        self._check_triggers()
         if mode is Mode.CAPTION and "phrases" in self.rules.names:
             raise RequestError("mode caption has no {phrases}; name a bank or role in the template")
+
+    def _check_triggers(self) -> None:
+        if self.trigger_from_folder and self.rules.trigger:
+            raise RequestError("name one trigger, or take it from the folders, not both")
+        if (self.trigger_from_folder or self.triggers) and "{trigger}" in self.caption_options.ask:
+            raise RequestError(
+                "a question with {trigger} asks all pictures about one: caption the folders one by one, each with its "
+                "own trigger"
+            )
+        for _, trigger in self.triggers:
+            replace(self.rules, trigger=trigger)  # which says what is wrong with it
 
     def _check_image_model(self, mode: Mode) -> None:
         options = TextOptions(self.weights, self.quality_tags)
