@@ -21,6 +21,7 @@ from ..settings import Settings
 from ..sources import open_source
 from ..sources.selection import Selection
 from ..targets import TargetOptions
+from ..targets.metadata_tables import METADATA_FILES, metadata_in
 from ..targets.opener import DEFAULT_OPTIONS
 from ..targets.text_tables import KohyaTable
 from ..text.token_count import count_tokens
@@ -96,7 +97,13 @@ def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[
     path = Path(source if out is None else out)
     if out is None and path.is_file():
         path = path.parent
-    return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    usual = path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target]
+    if usual.exists():
+        return usual
+    kinds = {name: next(metadata_in(path, (name,)), None) for name in METADATA_FILES.values()}
+    return kinds[METADATA_FILES[target]] or (target == "jsonl" and kinds[METADATA_FILES["csv"]]) or usual
 
 
 def editor_of(run: Run) -> Editor:
