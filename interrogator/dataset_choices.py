@@ -62,3 +62,12 @@ TARGETS: Mapping[TargetKind, TargetFormat] = {
 }
 TARGET_KINDS: tuple[TargetKind, ...] = tuple(TARGETS)
 """Where captions go."""
+
+PathStyle = Literal["relative", "absolute", "key"]
+PATH_STYLES: tuple[PathStyle, ...] = get_args(PathStyle)
+"""What a table calls its pictures: their paths from its folder; their whole paths; or what the source calls them, for
+programs that look them up there."""
+
+Placement = Literal["copy", "link"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+"""How pictures get into the folder of the captions."""

@@ -48,7 +48,8 @@ class Scores:
     then be among the best are computed in float32, so the selection is the one float32 cosines of all rows would give.
 
     Attributes:
-        bound: the largest possible difference between a float16 cosine and the float32 one.
+        bound: the largest possible difference between a float16 cosine and the float32 one, damage to the rows on disk
+            included that their sums do not show.
     """
 
     def __init__(self, embedding: Tensor, rows: Rows) -> None:
@@ -56,11 +57,18 @@ class Scores:
         self._rows = rows
         self._embedding = embedding.detach().to(rows.device).float()  # [D]
         rounded = self._embedding.half()  # [D]
-        self._coarse = rows.dots(rounded)  # [N] float32
+        self._rounded = rounded
         on_cpu = self._embedding.device.type == "cpu"
         self._block = max(_UNSHARED_ELEMENTS // rows.width, 1) if on_cpu else _CHUNK
-        self._exact = np.full(len(rows), np.nan, dtype=np.float32)  # [N]: NaN until computed
-        self.bound = self._error(rounded)
+        self._multiply()
+
+    def _multiply(self) -> None:
+        self._renewals = self._rows.renewals
+        self._coarse, unseen = self._rows.checked_dots(self._rounded)  # [N] float32
+        self._exact = np.full(len(self._rows), np.nan, dtype=np.float32)  # [N]: NaN until computed
+        self._error = self._largest_error()
+        self._unseen = unseen
+        self.bound = self._error + unseen
 
     def __len__(self) -> int:
         return len(self._coarse)
@@ -84,6 +92,9 @@ class Scores:
             blocks = torch.split(self._rows.at(chunk), self._block)  # [b, D] float16 each
             cosines = [(block * self._embedding).sum(dim=-1) for block in blocks]  # fp16 times fp32 is fp32
             self._exact[chunk] = torch.cat(cosines).cpu().numpy()
+            if self._rows.renewals != self._renewals:  # a row was damaged: what was computed from it goes
+                self._multiply()
+                return self.at(positions)
         return torch.from_numpy(self._exact[positions])
 
     @property
@@ -101,27 +112,29 @@ class Scores:
         k = min(k, len(positions))
         if k <= 0:
             return []
-        coarse = self._coarse[positions]  # [n]
-        # k rows reach the k-th coarse value less the bound; a row that ties with the k-th is at most another bound and
-        # a tie below that.
-        least = np.partition(coarse, -k)[-k] - 2 * self.bound - 2 * TIE
+        coarse, renewals = self._coarse[positions], self._renewals  # [n]
+        # k rows reach the k-th coarse value less the error; a row that ties with the k-th is at most another error,
+        # what damage may have taken from it and a tie below that.
+        least = np.partition(coarse, -k)[-k] - 2 * self._error - self._unseen - 2 * TIE
         contenders = positions[coarse >= least]  # [m]
         exact = self.at(contenders)  # [m]
+        if self._renewals != renewals:
+            return self.highest(positions, k)
         if np.abs(exact.numpy() - self._coarse[contenders]).max(initial=0) > self.bound:
             # The bound assumes products summed in float32. Hardware that sums otherwise costs time, not exactness.
             contenders, exact = positions, self.at(positions)
         chosen: list[int] = contenders[top_k(exact, k)].tolist()
         return chosen
 
-    def _error(self, rounded: Tensor) -> float:
-        """The largest possible difference between the products with `rounded` [D] float16 and the float32 ones.
+    def _largest_error(self) -> float:
+        """The largest possible difference between the products with the rounded embedding and the float32 ones.
 
         By Cauchy-Schwarz, rounding the embedding changes a product by at most the length of the rounding error. A
         float32 sum of D products is off by at most D roundings of the product of the lengths; that goes for both the
         coarse and the exact product. The coarse one is also rounded to float16 at the end.
         """
         exact = self._embedding.double()
-        lost = float((exact - rounded.double()).norm()) * _LONGEST_ROW
+        lost = float((exact - self._rounded.double()).norm()) * _LONGEST_ROW
         length = float(exact.norm() + lost) * _LONGEST_ROW
         sums = 2 * 1.01 * (len(exact) + 2) * _SINGLE * length
         reductions = 0.0 if self._embedding.device.type == "cpu" else _REDUCTIONS * _HALF * length

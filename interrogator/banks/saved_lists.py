@@ -33,7 +33,7 @@ KEPT_LISTS = 32
 # Two versions of a file written within the time resolution of the file system (2 s on FAT) may have the same time.
 SETTLED_SECONDS = 2.0
 # Increase this when the interpretation of list files changes; the release is part of the name too.
-_VERSION = 2
+_VERSION = 4
 _SUFFIX = ".phrases"
 _HEADER_BYTES = 128
 
@@ -89,11 +89,16 @@ def _saved_path(path: Path) -> Path | None:
 def _save(saved: Path, phrases: Phrases) -> None:
     body = phrases.borders.tobytes() + phrases.data
     header = {
-        "count": len(phrases), "bytes": len(phrases.data), "sum": checksum(body), "digest": phrases.digest,
+        "count": len(phrases), "bytes": len(phrases.data), "sum": _sum(saved, body), "digest": phrases.digest,
     }  # fmt: skip
     saved.parent.mkdir(parents=True, exist_ok=True)
     write_whole(saved, json.dumps(header).encode().ljust(_HEADER_BYTES) + body)
     keep_newest(saved.parent, _SUFFIX, KEPT_LISTS)
+
+
+def _sum(saved: Path, body: bytes | memoryview) -> int:
+    """A checksum bound to the name, so that one saved list is never taken for another."""
+    return checksum(body) ^ int(saved.stem[:16], 16)
 
 
 def _open(saved: Path) -> Phrases:
@@ -109,7 +114,7 @@ def _open(saved: Path) -> Phrases:
         size, sum_, digest = int(header["bytes"]), int(header["sum"]), str(header["digest"])
     except (ValueError, KeyError, TypeError) as error:
         raise _Damaged(str(error)) from error
-    if len(whole) != border + size or checksum(whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
+    if len(whole) != border + size or _sum(saved, whole[_HEADER_BYTES:]) != sum_ or len(digest) != 32:
         raise _Damaged("checksum or size differs")
     with suppress(OSError):  # the modification time records the last use
         os.utime(saved)

@@ -2,9 +2,11 @@
 
     parser           the commands
     options          options that several commands share; dataset_options, those of caption; edit_options, those of edit
+    target_options   how captions are written
     tag_options      which tags hold, and the rules that the options come to
     text_options     texts for the encoders of an image model
     replacements     --replace OLD NEW
+    selection_options  which pictures of a dataset are taken
     choices          what options come to; refuses those that would have no effect
     inputs           files, folders, patterns and standard input as pictures
     answers          pictures in groups through models, for prompt, rank and tag

@@ -30,6 +30,20 @@ def list_cache(args: argparse.Namespace) -> int:
     return 0
 
 
+def check_cache(args: argparse.Namespace) -> int:
+    """Prove the rows of every model's embeddings; what is damaged is set aside, to be encoded again."""
+    status = 0
+    for info, rows, damaged in embedding_cache(args.cache_dir).check():
+        if args.json:
+            put_json({"model": info.name, "dtype": info.dtype, "rows": rows, "damaged": damaged,
+                      "folder": str(info.path)})  # fmt: skip
+        else:
+            word = f"{damaged} damaged, set aside; they will be encoded again" if damaged else "all as written"
+            put(f"{rows:8d} rows  {info.dtype:9} {info.name}  {word}")
+        status |= bool(damaged)
+    return status
+
+
 def clear_cache(args: argparse.Namespace) -> int:
     """Delete the embeddings of one model, or of all; or only the references among them."""
     cache = embedding_cache(args.cache_dir)

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
+from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, read_triggers, work_in_processes
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
-from .run_report import report
+from .run_report import report, say_left_out
+from .selection_options import selection
 from .tag_options import check_tag_options, tag_rules
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -28,7 +30,10 @@ def caption(args: argparse.Namespace) -> int:
     if args.undo:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
-    run = Run(sources, _settings(args), args.out, args.target, args.column, args.kind, shard_size=args.shard_size)
+    run = Run(
+        sources, _settings(args), args.out, args.target, args.column, args.kind, args.shard_size, target_options(args),
+        selection(args),
+    )  # fmt: skip
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -76,8 +81,9 @@ def _work(args: argparse.Namespace, run: Run, bar: PictureBar) -> Summary:
 def _preview(args: argparse.Namespace, run: Run) -> int:
     counts = run.preview(args.retry_failed)
     if args.json:
-        put_json({"run": printable(run.folder), **counts})
+        put_json({"run": printable(run.folder), **counts, "left_out": run.left_out().as_dict()})
         return 0
+    say_left_out(run.left_out())
     finished = f", {counts['done']} already done" if counts["done"] else ""
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
@@ -109,7 +115,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         missing=args.missing, overview=args.overview,
         image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
         dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
-        tag_rules=tag_rules(args),
+        tag_rules=tag_rules(args), trigger_from_folder=args.trigger_from_folder,
+        triggers=read_triggers(args.triggers) if args.triggers else (),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name

@@ -10,7 +10,9 @@ from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options, text_options
 from .replacements import add_replacement
+from .selection_options import add_selection
 from .tag_options import add_tag_options
+from .target_options import add_target_options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_targets(parser)
     options.add_json(parser)
+    add_selection(parser)
     _add_captions(parser.add_argument_group("captions"))
     _add_running(parser.add_argument_group("running"))
     _add_text(parser.add_argument_group("text"))
@@ -57,6 +60,7 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
         "--kind", choices=SOURCE_KINDS, metavar="KIND",
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",
     )  # fmt: skip
+    add_target_options(parser.add_argument_group("what is written"))
 
 
 def _add_captions(group: argparse._ArgumentGroup) -> None:
@@ -119,7 +123,18 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_text(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
+    group.add_argument(
+        "--trigger", default="", metavar="WORD",
+        help="trigger word; put first unless the text has it; not for pictures in folders reg/",
+    )  # fmt: skip
+    group.add_argument(
+        "--trigger-from-folder", action="store_true",
+        help="the trigger is the name of each picture's folder, without the 10_ of repeats",
+    )  # fmt: skip
+    group.add_argument(
+        "--triggers", metavar="FILE",
+        help="a .csv or .json file of folders and their triggers; others have that of --trigger",
+    )  # fmt: skip
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
         help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing}, "

@@ -13,7 +13,9 @@ from ..dataset.editing.statistics import Statistics, statistics_of
 from ..dataset.text.token_count import count_tokens
 from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
-from .run_report import report
+from .run_report import report, say_left_out
+from .selection_options import selection
+from .target_options import target_options
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -33,7 +35,7 @@ def edit(args: argparse.Namespace) -> int:
         with PictureBar() as bar:
             say(f"run {printable(run.folder)}")
             bar.is_shown = True
-            summary = work(run, bar, args.retry_failed)
+            summary = work(run, bar, args.retry_failed, args.workers)
     except KeyboardInterrupt:
         say("stopped; finished captions are kept, and the same command continues from there")
         return 130
@@ -51,9 +53,12 @@ def _open(args: argparse.Namespace) -> Run:
     origin = args.origin
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
-    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding)
+    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=args.several)
     writes = not (args.stats or args.dry_run)
-    return open_edit(args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes)
+    return open_edit(
+        args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes,
+        target_options(args), selection(args),
+    )  # fmt: skip
 
 
 def _show(args: argparse.Namespace, run: Run) -> int:
@@ -70,6 +75,7 @@ def _show(args: argparse.Namespace, run: Run) -> int:
             put_json({"image": printable(each.key), "before": each.before, "after": each.after})
         elif each.is_written:
             _put_block(each)
+    say_left_out(run.left_out())
     say(f"{changes} would change, {same} stay, {without} without caption, {failed} cannot be read")
     return 1 if failed else 0
 

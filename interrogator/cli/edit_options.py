@@ -12,6 +12,8 @@ from ..dataset.editing.operations import OPERATIONS
 from ..dataset.editing.origins import PLACES
 from ..dataset_choices import SOURCE_KINDS, TARGET_KINDS
 from . import options
+from .selection_options import add_selection
+from .target_options import add_target_options
 
 _CHOICES = {"underscores": "spaces|underscores", "case": "lower|upper|title|sentence", "order": "ORDER"}
 
@@ -54,7 +56,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="*", metavar="SOURCE", help="folder, tar, parquet file, or list of paths; local or URL"
     )
     options.add_json(parser)
+    add_selection(parser)
     _add_texts(parser.add_argument_group("where captions are"))
+    add_target_options(parser.add_argument_group("what is written"))
     _add_steps(parser.add_argument_group("what is done", "In the order of the options; each is repeatable."))
     _add_running(parser.add_argument_group("running"))
 
@@ -69,10 +73,18 @@ def _add_texts(group: argparse._ArgumentGroup) -> None:
         "--from", dest="origin", default="", metavar="WHERE",
         help=f"read captions there: {PLACES}, or a table or folder (default: the target, else whatever there is)",
     )  # fmt: skip
-    group.add_argument("--column", metavar="NAME", help="column for captions in a table (default: text)")
+    group.add_argument(
+        "--column",
+        metavar="NAME",
+        help="column for captions in a table (default: text); tags edits those of kohya's files",
+    )
     group.add_argument(
         "--kind", choices=SOURCE_KINDS, metavar="KIND",
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",
+    )  # fmt: skip
+    group.add_argument(
+        "--several", action="store_true",
+        help="each line of a text is a caption of its own: targets that have lists get one (default: one text)",
     )  # fmt: skip
     group.add_argument(
         "--encoding", default="", metavar="NAME", help="encoding of captions that are not UTF-8, such as cp1252"
@@ -111,4 +123,8 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--shard-size", type=int, default=64, metavar="N",
         help="captions per shard; a crash repeats at most one shard (default: 64)",
+    )  # fmt: skip
+    group.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="number of processes, worth it from about ten thousand captions on (default: 1)",
     )  # fmt: skip

@@ -208,6 +208,9 @@ def _cache(parser: argparse.ArgumentParser) -> None:
     listing = _add(commands, "list", "list models with embeddings on disk (the default)", "cache", "list_cache")
     options.add_cache_dir(listing)
     options.add_json(listing)
+    check = _add(commands, "check", "prove all stored embeddings by their checksums", "cache", "check_cache")
+    options.add_cache_dir(check)
+    options.add_json(check)
     clear = _add(commands, "clear", "delete the embeddings of one model, or of all", "cache", "clear_cache")
     clear.add_argument("name", nargs="?", metavar="MODEL", help="as `cache list` names it (default: all)")
     clear.add_argument(

@@ -5,9 +5,11 @@ settings         Settings: everything that decides what is written
 stored_settings  settings as run.json holds them, and the digest that names a run
 records          Item and Record: a picture when it is found, and when it is done
 worker           the work of one process, shard by shard
+preview          what a run would do, counted
 in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 finish           tables, findings and report of a whole run
+triggers         which trigger a picture gets
 context          everything that a run works with
 progress         how far a run is
 sources          where pictures come from
@@ -29,21 +31,28 @@ from .finish import Summary
 from .records import Item, Record
 from .run import Run
 from .settings import Settings
+from .sources.selection import LeftOut, Selection
+from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
+from .triggers import read_triggers
 
 if TYPE_CHECKING:
     from .captioning.models import Models
 
 __all__ = [
     "Item",
+    "LeftOut",
     "Models",
     "Record",
     "Run",
+    "Selection",
     "Settings",
     "Summary",
+    "TargetOptions",
     "CaptionRules",
     "count_tokens",
+    "read_triggers",
     "work_in_processes",
 ]
 

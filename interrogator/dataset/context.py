@@ -8,21 +8,28 @@ from dataclasses import dataclass
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
-from .sources import Source
+from .sources.selection import SelectedSource
 from .state.parts import Parts
+from .state.pictures import PlacedPictures
 from .state.plan import Plan
 from .state.revision import Revision
 from .state.run_folder import RunFolder
 from .targets import Target, text_of
 from .text import apply_policy
+from .triggers import TriggerSettings
 
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """Everything that a run works with; `beside`: captions go beside the pictures."""
+    """Everything that a run works with.
+
+    Attributes:
+        beside: captions go beside the pictures.
+        pictures: those that go into the folder of the captions.
+    """
 
     settings: Settings
-    sources: list[Source]
+    sources: list[SelectedSource]
     target: Target
     beside: bool
     files: RunFolder
@@ -30,6 +37,8 @@ class RunContext:
     parts: Parts
     thumbnails: Thumbnails
     revision: Revision
+    pictures: PlacedPictures
+    for_picture: TriggerSettings
 
     @property
     def writes_sidecars(self) -> bool:
@@ -40,6 +49,10 @@ class RunContext:
         """Whether an existing text is left alone, whatever the new caption would be."""
         text = None if existing is None else text_of(existing)
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
+
+    def refusal(self, item: Item, existing: str | None) -> str:
+        """Why no caption could be written for an item that has this text; "" if one could, or none is needed."""
+        return "" if self.keeps(existing) else self.target.refusal(item)
 
     def has_text(self, item: Item) -> bool:
         """Whether there is any text where an item's caption belongs."""

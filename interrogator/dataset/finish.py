@@ -13,16 +13,18 @@ from ..locks import exclusive
 from .context import RunContext
 from .progress import Watched
 from .records import Item, Record
-from .review.findings import Finding, Findings, ScoreSummary, TagCount, find
+from .review.findings import Finding, Findings, ScoreSummary, TagCount, find, findings_of_left_out
 from .review.report import PAGE, SUMMARY, write_report
 from .review.thumbnails import Album
 from .state.cleanup import sweep
-from .state.comparison import has_changed_containers
+from .state.glance import has_changed_containers
+from .state.left_out import kept_left_out
 from .state.originals import Originals
 from .state.overviews import Overviews
 from .state.parts import Placed
 from .state.plan import Shard, mark
 from .targets import Rejected
+from .targets.target import item_of
 from .worker import failed
 
 _LOCK = "finish.lock"
@@ -55,7 +57,10 @@ def put_back(context: RunContext, shards: Iterable[Shard], watched: Watched) -> 
     """
 
     def is_missing(fields: Mapping[str, Any]) -> bool:
-        return fields["status"] == "done" and not context.has_text(Item(fields["key"], fields["source"]))
+        item = Item(fields["key"], fields["source"])
+        if fields["status"] != "done" or context.has_text(item):
+            return False
+        return not context.sources[item.source].leaves_out(item)
 
     found = False
     for shard in shards:
@@ -103,6 +108,8 @@ def finish(context: RunContext, is_changed: bool, began: float, watched: Watched
 
 def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
     """Give the target all records; those that it rejects have failed."""
+    if context.pictures:
+        _place_pictures(context, done, watched)
     placed = _watched(context.parts.placed(done), watched)
     originals = Originals(context.files.path)
     originals.keep(context.target.files())
@@ -110,6 +117,16 @@ def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) 
     originals.seal(context.target.files())
     if left:
         _amend(context, done, left)
+
+
+def _place_pictures(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:
+    """Put pictures beside the captions again that somebody removed; those that cannot be have failed."""
+    for shard in done:
+        missing = context.pictures.missing(zip(shard.items(), context.parts.read(shard), strict=True))
+        left = context.pictures.place(missing)
+        if left:
+            _amend(context, [shard], left)
+        watched.again()
 
 
 def _for_target(context: RunContext, placed: Iterable[Placed]) -> Iterator[Record]:
@@ -138,7 +155,9 @@ def _amend(context: RunContext, done: Sequence[Shard], left: Iterable[Rejected])
 
 
 def _write_report(context: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
-    findings = find((record for _, record in _watched(context.parts.placed(done), watched)), context.settings.rules)
+    found = (record for _, record in _watched(context.parts.placed(done), watched))
+    findings = find(found, context.settings.rules, rules_of=lambda each: context.for_picture.of(item_of(each)).rules)
+    findings = replace(findings, found=(*findings.found, *findings_of_left_out(kept_left_out(context.files.path))))
     album = Album(context.thumbnails, lambda: _watched(context.parts.placed(done), watched))
     title = ", ".join(source.uri for source in context.sources)
     overview = Overviews(context.files.path, context.revision.number).settled()

@@ -12,9 +12,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,20 +23,28 @@ from ..locks import exclusive
 from .captioning.loader import loader_for
 from .context import RunContext
 from .finish import Summary, finish, put_back
+from .preview import previewed
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
-from .sources import Source, open_source
+from .sources import open_source
+from .sources.selection import Chooser, LeftOut, SelectedSource, Selection, left_out_of
 from .sources.source import stem
-from .state.comparison import Comparison, Glance, describe_changes, has_changed_containers
+from .state.glance import Glance, describe_changes, has_changed_containers
+from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
 from .state.originals import Originals
+from .state.pictures import PlacedPictures
 from .state.plan import Shard
-from .state.renewal import renew
+from .state.renewal import is_pending, renew, repeat_failed
 from .state.revision import Revision
-from .state.run_folder import RunFolder, home_of, read_run, stopping_cleanly
+from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
-from .targets import Rejected, Target, open_target
+from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.link_check import check_links
+from .targets.opener import DEFAULT_OPTIONS
+from .targets.reach import folder_of
+from .triggers import TriggerSettings
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -73,6 +80,7 @@ class Run:
     def __init__(
         self, sources: Sequence[str | PathLike[str]], settings: Settings, out: str | PathLike[str] | None = None,
         target: str = "txt", column: str = "text", kind: Any = None, shard_size: int = SHARD_SIZE,
+        options: TargetOptions | Mapping[str, Any] = DEFAULT_OPTIONS, selection: Selection | None = None,
     ) -> None:  # fmt: skip
         """Open sources and target; writes nothing.
 
@@ -83,33 +91,48 @@ class Run:
             column: of captions, in targets with columns.
             kind: what the sources are, where that cannot be found out.
             shard_size: pictures; a crash repeats at most one shard.
+            options: how the target is written; a mapping is what `TargetOptions.as_dict` gives.
+            selection: which pictures are taken; None takes all but masks and controls.
 
         Raises:
-            RequestError: a source or target that cannot be opened, or no folder for the run's own files.
+            RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
+                folder for the run's own files.
         """
         if not sources:
             raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
-        self.sources: list[Source] = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        self.selection = selection or Selection()
+        self._chooser = Chooser(self.selection)
+        opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
         for uri in uris:
             if uris.count(uri) > 1:
                 raise RequestError(f"{uri} is named twice")
-        several = settings.captions_per_image > 1
-        self._open_target = partial(open_target, target, out, self.sources, column, several)
+        several = settings.captions_per_image > 1 or bool(settings.edit and settings.edit.several)
+        options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
+        self._open_target = partial(open_target, target, out, opened, column, several, options)
         self.target: Target = self._open_target()
         self._asked = {
             "sources": uris, "kind": kind, "out": None if out is None else os.path.abspath(out), "target": target,
             "column": column, "shard_size": shard_size,
+            **({"options": options.as_dict()} if options != DEFAULT_OPTIONS else {}),
         }  # fmt: skip
-        self._home = home_of(self.sources, out)
+        self._home = home_of(opened, out)
         self.folder = self._home / settings.digest(self._asked)
         self._files = RunFolder(self.folder)
+        if not self.folder.exists():  # earlier versions began runs that this refuses
+            check_reach(target, out, opened, options)
+        names = PlacedNames(opened, folder_of(Path(out))) if options.images and out is not None else None
+        self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
+        self._for_picture = TriggerSettings(settings, self.sources)
+        self._left_out: LeftOut | None = None
+        self._is_news = False
         self._read()
 
     @classmethod
@@ -121,7 +144,7 @@ class Run:
         """
         settings, asked = read_run(folder)
         try:
-            run = cls(settings=settings, **asked)
+            run = cls(settings=settings, selection=kept_selection(Path(folder)), **asked)
         except TypeError as error:
             raise RequestError(f"{folder} holds no run that this version can read ({error})") from error
         if run.folder.resolve() != Path(folder).resolve():
@@ -129,19 +152,18 @@ class Run:
         return run
 
     def items(self) -> Iterator[Item]:
-        """All pictures of all sources."""
+        """All pictures that are taken of all sources."""
         for source in self.sources:
             yield from source.items()
+        self._left_out = left_out_of(self.sources, self._chooser)
+
+    def left_out(self) -> LeftOut:
+        """What was not taken when the sources were last listed."""
+        return self._left_out or kept_left_out(self.folder)
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """Count pictures by what a run would do: caption them, keep their texts, fail, or nothing (done already)."""
-        comparison = Comparison(self.plan, self.parts, self.sources, self.target, lambda: None, retry_failed)
-        counts = {"caption": 0, "kept": 0, "failed": 0, "done": 0}
-        items = self.items()
-        while some := list(islice(items, self._shard_size)):
-            for item, match in zip(some, comparison.match(some), strict=True):
-                status = "" if match is None else match.record.status
-                counts[status or self._expected(item)] += 1
+        counts = previewed(self._context, self.items(), retry_failed)
         return counts
 
     def work(
@@ -186,7 +208,7 @@ class Run:
             is_done = {shard.number for shard in done}
             earlier = [shard for shard in own if shard.number in is_done]
             watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
-            is_changed = put_back(self._context, earlier, watched)
+            is_changed = put_back(self._context, earlier, watched) or self._is_news
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
@@ -222,7 +244,7 @@ class Run:
     def undo(self) -> list[Rejected]:
         """Put back the texts that existed before the run; those edited since stay and are returned.
 
-        The run's folder gets another name, so that asking for the same run again starts anew.
+        The run's folder gets another name: asking for the same run again starts anew.
 
         Raises:
             RequestError: another run holds the folder.
@@ -235,6 +257,7 @@ class Run:
             left: list[Rejected] = []
             if not self.target.files() or not Originals(self.folder).put_back(self.target.files()):
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
+            left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
             self._files.end_undo()
             self._read()
@@ -246,31 +269,21 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision,
+            revision.thumbnails(), revision, self._pictures, self._for_picture,
         )  # fmt: skip
-
-    def _expected(self, item: Item) -> str:
-        if item.problem:
-            return "failed"
-        return "kept" if self._context.keeps(self.target.existing(item)) else "caption"
 
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
         self._files.check_whole()
+        check_links(self.target.files(), self.sources[0].folder if self._beside else None)
         settings = self.settings.first_release()
-        if settings is None:
-            return
-        earlier = RunFolder(self._home / settings.digest(self._asked))
-        if earlier.is_unfinished_first_release():
-            raise RequestError(
-                f"{earlier.path} is an unfinished run of an earlier release, where {{caption}} meant the whole prompt; "
-                f"continue it with the template {settings.rules.template!r}, or undo it with "
-                f"`interrogator caption --undo {earlier.path}`"
-            )
+        if settings is not None:
+            check_first_release(RunFolder(self._home / settings.digest(self._asked)), settings.rules.template)
 
     def _make_plan(self, retry_failed: bool, alone: bool, watched: Watched) -> None:
         """Plan pictures that are new; plan everything anew where planned ones have changed."""
         self._files.begin(self._asked, self.settings)
+        self._pictures.check()
         with exclusive(self.folder / _PLAN_LOCK, watched.again):
             self._read()  # another process may have planned meanwhile
             self._context.revision.withdraw(self.target)
@@ -284,20 +297,14 @@ class Run:
                 deque(glance.watch(self.items()), maxlen=0)
             else:
                 self.plan.extend(glance.watch(self.items()), self._caption_file, unless=glance.is_stale)
-            if glance.is_stale():
+            self._is_news = keep_selection(self.folder, self.selection, self.left_out())
+            if glance.is_stale() or is_pending(self._context, glance.left_out):
                 self._renew_plan(watched, retry_failed)
             else:
                 self._report_change(describe_changes(glance.gone()[0], glance.new, 0))
             if retry_failed:
-                self._repeat_failed()
+                repeat_failed(self._context, self.items(), self._caption_file)
                 self.plan.extend(self.items(), self._caption_file)
-
-    def _repeat_failed(self) -> None:
-        done = self.parts.done(self.plan)
-        pending = set(self.plan.shards).difference(done)
-        left = {item.name for shard in pending for item in shard.items()}
-        failed = [record.name for record in self.parts.failed(done) if record.name not in left]
-        self.plan.repeat(failed, self.items(), self._caption_file)
 
     def _renew_plan(self, watched: Watched, retry_failed: bool = False) -> None:
         """Plan the run anew and keep its records; see `renew`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,24 @@ class EmbeddingCache:
                 continue  # `open` warns and cleans up
             stores.append(StoreInfo(manifest.name, manifest.dtype, rows, _size(folder), folder))
         return stores
+
+    def check(self) -> Iterator[tuple[StoreInfo, int, int]]:
+        """Prove all rows of all readable stores: each store, its number of rows, and how many were damaged.
+
+        Damaged rows are set aside, after a warning; they are encoded again when they are asked for.
+        """
+        for info in self.list():
+            try:
+                manifest = read_manifest(info.path)
+            except (DamagedFile, OSError):
+                continue
+            identity = EncoderIdentity(manifest.name, manifest.dtype, manifest.tokenizer, manifest.probes)
+            store = EmbeddingStore(self.folder, info.path, identity, self._policy, self._warnings)
+            try:
+                rows, damaged = store.prove()
+            finally:
+                store.close()
+            yield info, rows, damaged
 
     def clear(self, name: str | None = None) -> int:
         """Remove the stores of the encoder `name`, or all stores, including damaged ones; returns the bytes freed."""

@@ -63,8 +63,12 @@ def _merge(folder: Path, paths: list[Path], width: int, warnings: WarnOnce) -> N
         except DamagedFile as error:
             warnings.damaged(error)
             continue
-        fresh = [row for row, key in enumerate(own) if key not in written]  # two writers may have had the same phrase
-        written.update(dict.fromkeys(own))
+        wrong = set(segment.wrong_rows().tolist())
+        if wrong:
+            warnings.once(segment.name, f"{len(wrong)} of {len(own)} rows of {segment.path} are damaged and left out")
+        # Two writers may have had the same phrase.
+        fresh = [row for row, key in enumerate(own) if key not in written and row not in wrong]
+        written.update(dict.fromkeys(own[row] for row in fresh))
         keys += [own[row] for row in fresh]
         parts.append(segment.rows[torch.tensor(fresh, dtype=torch.int64)])
         if segment.path:

@@ -30,7 +30,7 @@ from .segments import (
     segment_paths,
     write_segment,
 )
-from .store_folder import INDEXES, SEGMENTS, make_folder
+from .store_folder import INDEXES, SEGMENTS, find_folder, make_folder
 
 Encode = Callable[[Sequence[str]], Tensor]
 
@@ -63,6 +63,7 @@ class EmbeddingStore:
         self._lock = threading.RLock()
         self._readers = ReadersLock(folder) if folder else None
         self._writable = True
+        self._unusable: set[str] = set()  # names of segments with damaged rows that could not be set aside
         self._open_segments: dict[str, Segment] = {}  # by file name; memory-mapped, keys possibly not read yet
         self._segments: list[Segment] = []  # those whose keys are in `_row_numbers`, in order
         self._starts: list[int] = []  # the number of the first row of each segment
@@ -84,6 +85,35 @@ class EmbeddingStore:
         if self._readers:
             self._readers.release()
 
+    def prove(self) -> tuple[int, int]:
+        """Check every row on disk against its checksum: the number of rows, and of those that were not as written.
+
+        A segment with damaged rows is set aside, after a warning; its sound rows are kept. The others are encoded
+        again when they are asked for.
+        """
+        total = lost = 0
+        with self._lock:
+            for path in self._paths():
+                segment = self._open(path)
+                if segment is None:
+                    continue
+                total += len(segment.rows)
+                try:
+                    keys = segment.phrase_keys()
+                except DamagedFile as error:
+                    lost += len(segment.rows)
+                    self._set_aside(error)
+                    continue
+                wrong = segment.wrong_rows()
+                if len(wrong):
+                    lost += len(wrong)
+                    sound = np.setdiff1d(np.arange(len(keys)), wrong)
+                    rows = segment.rows[torch.from_numpy(sound)]
+                    self._set_aside(DamagedFile(path, f"{len(wrong)} of its {len(keys)} rows are damaged"))
+                    if len(sound):
+                        self._keep([keys[row] for row in sound.tolist()], rows)
+        return total, lost
+
     def table(self, phrases: Sequence[str], encode: Encode, progress: Progress | None = None) -> Tensor:
         """The rows of `phrases`, [N, D] float16 on the CPU, in order; duplicates are allowed.
 
@@ -97,16 +127,22 @@ class EmbeddingStore:
         texts = list(phrases)
         return self.embed_list(PhraseList(texts, Phrases.of(texts).digest), encode, progress).rows.joined()
 
-    def embed_list(self, phrase_list: PhraseList, encode: Encode, progress: Progress | None = None) -> ListRows:
-        """The rows and notes of a list, as in `table`; reads no phrase if an index of the list is saved."""
+    def embed_list(
+        self, phrase_list: PhraseList, encode: Encode, progress: Progress | None = None, again: Encode | None = None
+    ) -> ListRows:
+        """The rows and notes of a list, as in `table`; reads no phrase if an index of the list is saved.
+
+        The rows are proved when they are used: what is damaged is then passed to `again`, by default `encode`.
+        """
+        renew = self._renewal(phrase_list, again or encode)
         with self._lock:
-            rows = self._saved(phrase_list)
+            rows = self._saved(phrase_list, renew)
             if rows is None:
                 texts = list(phrase_list.phrases)
                 keys = [phrase_key(text) for text in texts]
                 self._refresh()
                 self._encode(self._without_rows(keys, texts), encode, progress)
-                rows = self._assemble(phrase_list, keys)
+                rows = self._assemble(phrase_list, keys, renew)
             return rows
 
     def add(self, phrases: Sequence[str], rows: Tensor) -> None:
@@ -140,7 +176,21 @@ class EmbeddingStore:
         """The phrases without a row by key, in order of first appearance."""
         return {key: text for key, text in zip(keys, texts, strict=True) if key not in self._row_numbers}
 
-    def _saved(self, phrase_list: PhraseList) -> ListRows | None:
+    def _renewal(self, phrase_list: PhraseList, encode: Encode) -> Callable[[], Rows]:
+        """What makes the rows of a list after all on disk was proved; damaged ones are encoded again.
+
+        It opens the store anew, so that a table does not keep this one from being closed.
+        """
+        root, identity, policy, warnings = self._root, self.identity, self._policy, self._warnings
+
+        def renewed() -> Rows:
+            store = EmbeddingStore(root, find_folder(root, identity, warnings), identity, policy, warnings)
+            store.prove()
+            return store.embed_list(phrase_list, encode).rows
+
+        return renewed
+
+    def _saved(self, phrase_list: PhraseList, renew: Callable[[], Rows]) -> ListRows | None:
         """The rows of a list by its saved index, without reading keys; None if the index cannot be used."""
         if self._folder is None or len(phrase_list.phrases) < SMALLEST_INDEXED_LIST:
             return None
@@ -153,13 +203,13 @@ class EmbeddingStore:
             self._warnings.unreadable(self._folder / INDEXES, error)
             return None
         segments = [self._open(self._folder / SEGMENTS / name) for name in index.names] if index else [None]
-        present = [segment.rows for segment in segments if segment is not None]
-        if index is None or len(present) < len(segments):
+        present = [segment for segment in segments if segment is not None]
+        if index is None or tuple(segment.keys_digest for segment in present) != index.keys:
             return None
-        rows = laid_out(present, index.segment, index.row, self.identity.width)
+        rows = laid_out(present, index.segment, index.row, self.identity.width, renew)
         return None if rows is None else ListRows(rows, index.notes)
 
-    def _assemble(self, phrase_list: PhraseList, keys: list[bytes]) -> ListRows:
+    def _assemble(self, phrase_list: PhraseList, keys: list[bytes], renew: Callable[[], Rows]) -> ListRows:
         """The rows of a list [N] whose phrases all have a row; saves its index if all rows are on disk."""
         rows = np.fromiter((self._row_numbers[key] for key in keys), dtype=np.int64, count=len(keys))  # [N]
         starts = np.array(self._starts, dtype=np.int64)  # [S]
@@ -167,10 +217,9 @@ class EmbeddingStore:
         used, segment = np.unique(home, return_inverse=True)
         parts = [self._segments[number] for number in used]
         local = (rows - starts[home] if len(rows) else rows).astype(np.int32)
-        index = RowIndex(
-            tuple(part.name for part in parts), segment.astype(np.int32).reshape(-1), local, phrase_list.notes
-        )
-        table = laid_out([part.rows for part in parts], index.segment, index.row, self.identity.width)
+        names, digests = tuple(part.name for part in parts), tuple(part.keys_digest for part in parts)
+        index = RowIndex(names, digests, segment.astype(np.int32).reshape(-1), local, phrase_list.notes)
+        table = laid_out(parts, index.segment, index.row, self.identity.width, renew)
         if table is None:
             raise AssertionError("a row number lies outside its segment")
         if self._folder and self._writable and all(index.names) and len(keys) >= SMALLEST_INDEXED_LIST:
@@ -252,13 +301,7 @@ class EmbeddingStore:
 
     def _refresh(self) -> None:
         """Read the keys of new segments, including those of other processes."""
-        if self._folder is None:
-            return
-        try:
-            paths = segment_paths(self._folder / SEGMENTS)
-        except OSError as error:
-            self._warnings.unreadable(self._folder / SEGMENTS, error)
-            return
+        paths = self._paths()
         known = {segment.name for segment in self._segments}
         for path in paths:
             segment = None if path.name in known else self._open(path)
@@ -266,11 +309,28 @@ class EmbeddingStore:
                 try:
                     self._register(segment, segment.phrase_keys())
                 except DamagedFile as error:
-                    del self._open_segments[path.name]
-                    self._warnings.damaged(error)
+                    self._set_aside(error)
+
+    def _paths(self) -> list[Path]:
+        """The segments on disk."""
+        if self._folder is None:
+            return []
+        try:
+            return segment_paths(self._folder / SEGMENTS)
+        except OSError as error:
+            self._warnings.unreadable(self._folder / SEGMENTS, error)
+            return []
+
+    def _set_aside(self, error: DamagedFile) -> None:
+        """Warn about an open segment, and use it no more."""
+        self._open_segments.pop(error.path.name, None)
+        self._unusable.add(error.path.name)
+        self._warnings.damaged(error)
 
     def _open(self, path: Path) -> Segment | None:
         """The segment at `path`, mapped once; None, after a warning, if it cannot be used."""
+        if path.name in self._unusable:
+            return None
         if path.name not in self._open_segments:
             try:
                 self._open_segments[path.name] = open_segment(path, self.identity.width)

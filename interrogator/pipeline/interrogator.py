@@ -382,5 +382,7 @@ class Interrogator(ImageReader):
         steps = StickyProgress(progress) if progress else None
         inside = steps.again if steps else None
         store = self.cache.open(self.encoder.identity())
-        embedded = store.embed_list(texts, lambda missing: self.encoder.encode_texts(missing, inside), steps)
+        embedded = store.embed_list(
+            texts, lambda missing: self.encoder.encode_texts(missing, inside), steps, self.encoder.encode_texts
+        )
         return ListRows(embedded.rows.to(self.encoder.device), embedded.notes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from interrogator.dataset import Run, Settings
+from interrogator.dataset import Run, Selection, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate, CaptionResult
 
@@ -80,9 +80,13 @@ def left_behind(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.name.endswith(".interrogator-tmp")]
 
 
-def run(folder: Path, policy: Any = "skip", target: str = "txt", shard_size: int = 8, **values: Any) -> Run:
+def run(
+    folder: Path, policy: Any = "skip", target: str = "txt", shard_size: int = 8, selection: Selection | None = None,
+    **values: Any,
+) -> Run:  # fmt: skip
     """A run over a folder, with captions beside the pictures."""
-    return Run([folder], Settings(policy=policy, **values), target=target, kind="folder", shard_size=shard_size)
+    settings = Settings(policy=policy, **values)
+    return Run([folder], settings, target=target, kind="folder", shard_size=shard_size, selection=selection)
 
 
 def records(found: Run) -> list[dict[str, Any]]:

@@ -631,6 +631,14 @@ class TestCache:
         assert main(["cache", "list", "--cache-dir", cache, "--json"]) == 0
         (record,) = map(json.loads, capsys.readouterr().out.splitlines())
         assert record["rows"] > 50 and record["dtype"] == "float32"
+        assert main(["cache", "check", "--cache-dir", cache]) == 0
+        assert "all as written" in capsys.readouterr().out
+        segment = next(Path(cache).glob("*/segments/*.safetensors"))
+        data = bytearray(segment.read_bytes())
+        data[-20_000] ^= 64
+        segment.write_bytes(data)
+        assert main(["cache", "check", "--cache-dir", cache, "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["damaged"] == 1
         assert main(["cache", "clear", "--cache-dir", cache]) == 0
         assert "MB freed" in capsys.readouterr().err
         assert main(["cache", "list", "--cache-dir", cache]) == 0

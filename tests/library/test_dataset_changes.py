@@ -122,8 +122,9 @@ TARGETS = ["txt", "jsonl", "parquet", "webdataset"]
 
 def run(home: Path, kind: str, target: str = "parquet", shard_size: int = 8, **values: Any) -> Run:
     source = home / WRITERS[kind][0]
+    options = {"paths": "key"} if target == "jsonl" else {}
     return Run([source], Settings(**values), home / "out", target, kind="folder" if kind == "folder" else None,
-               shard_size=shard_size)  # fmt: skip
+               shard_size=shard_size, options=options)  # fmt: skip
 
 
 def stopped_after(home: Path, kind: str, shards: int, target: str = "parquet", **values: Any) -> None:

@@ -76,9 +76,13 @@ class TestCaption:
         assert main(["caption", "--undo", result["run"]]) == 2
 
         out = tmp_path / "out"
-        assert main(caption(folder, "--target", "jsonl", "--out", out, "--column", "caption")) == 0
+        assert (
+            main(caption(folder, "--target", "jsonl", "--out", out, "--paths", "absolute", "--column", "caption")) == 0
+        )
         rows = [json.loads(line) for line in (out / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
-        assert [(row["file_name"], bool(row["caption"])) for row in rows] == [(f"{n}.png", True) for n in (1, 2, 3)]
+        assert [(row["file_name"], bool(row["caption"])) for row in rows] == [
+            (str(folder / f"{n}.png"), True) for n in (1, 2, 3)
+        ]
         assert (out / ".interrogator").is_dir() and not (folder / "metadata.jsonl").exists()
 
     def test_undo_names_what_it_left(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interrogator.dataset import Run, Settings
+from interrogator.dataset import Run, Settings, TargetOptions
 
 from .stand_in import StandIn, count, draw, run
 
@@ -67,7 +67,8 @@ def test_what_somebody_made_of_it_stays(folder: Path, when: str) -> None:
 @pytest.mark.parametrize("target", ["jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"])
 def test_files_that_were_not_there_are_gone(folder: Path, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out"
-    found = Run([folder], Settings(), out, target, kind="folder")
+    options = TargetOptions("absolute" if target in ("jsonl", "csv") else "relative")
+    found = Run([folder], Settings(), out, target, kind="folder", options=options)
     assert found.work(StandIn, count).report is not None
     assert len(os.listdir(out)) == 2
     assert found.undo() == []

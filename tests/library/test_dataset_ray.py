@@ -18,11 +18,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from interrogator.dataset import Run, Settings
+from interrogator.dataset import Models, Run, Settings
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.engines.ray import RayWorkers
 from interrogator.errors import ModelNotFoundError, RequestError, RunStopped
+
+from .small_server import serving
+from .tiny_chat import CHAT_WRITERS, known_here, write_florence2
+from .tiny_checkpoints import write_coca
 
 PICTURES = 240
 BROKEN = "0123.png"
@@ -200,3 +204,41 @@ def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_number_of_workers_is_at_least_one() -> None:
     with pytest.raises(RequestError, match="workers must be at least 1"):
         RayWorkers(0)
+
+
+def checkpoint_of(family: str, folder: Path) -> str:
+    """What a captioner of a family is named by; random weights."""
+    if family == "coca":
+        return str(write_coca(folder / family))
+    if family == "florence2":
+        return str(write_florence2(folder / family))
+    return str(CHAT_WRITERS[family](folder / family))
+
+
+@pytest.mark.slow
+@pytest.mark.models
+@pytest.mark.usefixtures("with_ray")
+def test_workers_load_captioners_of_every_kind_and_ask_servers(pictures: Path, tmp_path: Path) -> None:
+    """What they write is what one process writes, in one Ray for all of them."""
+    import ray
+
+    some = tmp_path / "some"
+    some.mkdir()
+    for number in range(6):
+        (some / f"{number:04d}.png").write_bytes((pictures / f"{40 * number:04d}.png").read_bytes())
+    families = ["coca", *(name for name in ("florence2", "qwen2_vl") if known_here(name))]
+    with serving() as server, ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False):
+        for name in [*(checkpoint_of(family, tmp_path) for family in families), server.name]:
+            settings = Settings(preset="demo", captioner=name, max_new_tokens=6)
+            written = []
+            for engine in (None, RayWorkers(2)):
+                run = Run([some], settings, tmp_path / f"{len(list(tmp_path.iterdir()))}", "jsonl", shard_size=3)
+                models = functools.partial(Models.load, settings, "cpu")
+                summary = run.work(models, count_words, engine=engine, threads=1)
+                assert sum(summary.counts.values()) == 6 and (name != server.name or summary.counts["done"] == 6)
+                stored = json.loads((run.folder / "run.json").read_text())
+                assert stored["models"][0]["captioner"]["name"] == name
+                done = Run.reopened(run.folder)
+                written.append(list(done.parts.records(done.parts.done(done.plan))))
+            assert written[0] == written[1], name
+        assert len(server.requests) == 12

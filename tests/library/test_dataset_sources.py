@@ -407,6 +407,44 @@ def test_keys_extensions_and_captions_follow_webdataset(tmp_path: Path) -> None:
     assert list(contents(source).values()) == [b"1", b"2", b"5", b"6", b"7"]
 
 
+@pytest.mark.parametrize("name", ["s.tar", "s.tar.gz"])
+def test_pictures_of_a_tar_without_an_ending_are_known_by_their_content(tmp_path: Path, name: str) -> None:
+    gif = io.BytesIO()
+    Image.new("L", (2, 2)).save(gif, "GIF")
+    files = [
+        ("0.img", PNG), ("0.cls", b"3"), ("1.jpeg_bytes", gif.getvalue()), ("1.txt", b"one"), ("2.img", b"no picture"),
+        ("3.png", PNG), ("3.mask", PNG),
+    ]  # fmt: skip
+    source = open_source(tar(tmp_path / name, files, "w:gz" if name.endswith("gz") else "w"))
+    assert {item.key: item.caption for item in source.items()} == {
+        f"{name}/0.img": None, f"{name}/1.jpeg_bytes": "one", f"{name}/3.png": None,
+    }  # fmt: skip
+    assert list(contents(source).values()) == [PNG, gif.getvalue(), PNG]
+
+
+def test_a_tar_without_pictures_says_what_is_in_it(tmp_path: Path) -> None:
+    texts = [(f"{number}.{ending}", b"text") for number in range(3) for ending in ("txt", "cls")]
+    source = open_source(tar(tmp_path / "s.tar", [*texts, ("3.mp4", b"\0\0\0\x20ftypisom")]))
+    assert problems(source) == {"s.tar": "has no pictures in it, only 3 .txt, 3 .cls, 1 .mp4"}
+    assert problems(open_source(tar(tmp_path / "empty.tar", []))) == {
+        "empty.tar": "has no pictures in it, nor any other sample"
+    }
+
+
+@pytest.mark.parametrize("column", ["jpg", "png", "webp"])
+def test_a_table_of_img2dataset_has_its_pictures_in_a_column_of_their_format(tmp_path: Path, column: str) -> None:
+    rows = [
+        {"url": f"https://x/{key}", "key": key, "caption": f"no {key}", "status": "success", column: PNG}
+        for key in ("000000001", "000000002")
+    ]
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "key": "000000003", column: None}]), tmp_path / "0.parquet")
+    source = open_source(tmp_path / "0.parquet")
+    assert {item.key: item.caption for item in source.items()} == {
+        f"0.parquet/00000000{number}.{column}": f"no 00000000{number}" for number in (1, 2)
+    } | {f"0.parquet/000000003.{column}": "no 000000001"}
+    assert list(contents(source).values()) == [PNG, PNG, "its cell is empty"]
+
+
 def test_many_tars_by_braces_folder_and_missing_ones(tmp_path: Path) -> None:
     for shard in range(3):
         tar(tmp_path / "set" / f"s-{shard:06}.tar", samples(2, shard * 2))

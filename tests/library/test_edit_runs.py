@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interrogator.cli import main
-from interrogator.dataset import Run
+from interrogator.dataset import Run, Settings
 from interrogator.dataset.editing.edit import Edit
 from interrogator.dataset.editing.runs import open_edit, work
+from interrogator.models import Tag
 
 from .stand_in import StandIn, count, draw, run
 from .waiting import LAST_RESORT
@@ -173,7 +175,8 @@ class TestConversion:
     )
     def test_there_and_back_again(self, folder: Path, tmp_path: Path, target: str) -> None:
         before, out, back = files(folder), tmp_path / "out", tmp_path / "back"
-        assert edit(folder, "--from", "txt", "--target", target, "--out", out) == 0
+        images = ["--copy-images"] if target in ("jsonl", "csv") else []
+        assert edit(folder, "--from", "txt", "--target", target, "--out", out, *images) == 0
         table = [path for path in out.iterdir() if path.suffix in (".jsonl", ".json", ".csv", ".parquet")]
         assert edit(folder, "--from", table[0] if table else out, "--out", back) == 0
         assert files(back) == before
@@ -249,7 +252,9 @@ class TestConversion:
         with tarfile.open(tmp_path / "o" / "x.tar") as tar:
             member = tar.extractfile("k.txt")
             assert member is not None and member.read() == b"sks, in a tar"
-        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper") == 0
+        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper") == 2
+        assert edit(tmp_path / "in.parquet", "--target", "jsonl", "--out", tmp_path / "o", "--case", "upper",
+                    "--copy-images") == 0  # fmt: skip
         assert b'"IN A TABLE"' in files(tmp_path / "o")["metadata.jsonl"]
         assert edit(tmp_path / "in" / "x.tar", "--trigger", "sks") == 2
         for source in (tmp_path / "in" / "x.tar", tmp_path / "in.parquet"):
@@ -264,17 +269,16 @@ class TestConversion:
         assert files(folder)["10_sks dog/d.e.txt"] == b"only, tags\n"
         assert files(folder)["b.txt"] == b"dog, hat, b!\n"
 
-    def test_the_column_and_folder_that_hold_captions_are_found(
-        self, folder: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_the_column_and_folder_that_hold_captions_are_found(self, folder: Path) -> None:
         for path in list(folder.rglob("*.txt")):
             path.unlink()
         (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "caption": "cat"}\n', encoding="utf-8")
         assert edit(folder, "--trigger", "sks") == 0
         assert files(folder)["metadata.jsonl"] == b'{"file_name": "a.png", "caption": "sks, cat"}\n'
-        (folder / "metadata.jsonl").rename(folder / "10_sks dog" / "metadata.jsonl")
-        assert edit(folder, "--trigger", "new") == 2
-        assert "metadata files of the folders in it" in capsys.readouterr().err
+        (folder / "metadata.jsonl").unlink()
+        (folder / "10_sks dog" / "metadata.jsonl").write_text('{"file_name": "c.png", "caption": "dog"}', "utf-8")
+        assert edit(folder, "--trigger", "new") == 0
+        assert b'"caption": "new, dog"' in files(folder)["10_sks dog/metadata.jsonl"]
 
 
 class TestCommand:
@@ -335,3 +339,74 @@ class TestCommand:
         assert edit(folder, *arguments) == 2
         assert reason in capsys.readouterr().err
         assert not (folder / ".interrogator").exists()
+
+
+def test_several_processes_edit_what_one_does(tmp_path: Path) -> None:
+    """Also by the counts of the whole dataset, which the first process makes for all."""
+    steps = ("--order", "frequency", "--trigger", "sks")
+    for name in ("one", "two"):
+        draw(tmp_path / name, [f"{number:02d}.png" for number in range(12)])
+        for number in range(12):
+            (tmp_path / name / f"{number:02d}.txt").write_text(f"{'rare' * number}, often, {'some' * (number % 2)}")
+    before = files(tmp_path / "two")
+    assert edit(tmp_path / "one", *steps, "--shard-size", 2) == 0
+    assert edit(tmp_path / "two", *steps, "--shard-size", 2, "--workers", 2) == 0
+    assert files(tmp_path / "two") == files(tmp_path / "one") != before
+    assert (tmp_path / "one" / "01.txt").read_text() == "sks, often, some, rare\n"
+    undone(tmp_path / "two")
+    assert files(tmp_path / "two") == before
+
+
+class Tagging(StandIn):
+    """A tagger's categories beside the caption."""
+
+    def write(self, pictures: Any, progress: Any = None) -> Any:
+        tags = [Tag("hatsune miku", 0.9, "character"), Tag("vocaloid", 0.9, "copyright"), Tag("smile", 0.9, "general")]
+        return [replace(result, tags=tags) for result in super().write(pictures, progress)]
+
+
+def test_characters_are_those_that_a_tagger_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where their names do not look like it; a run that goes on later orders by what it began with."""
+    run(folder).work(Tagging, count)
+    (folder / "a.txt").write_text("smile, vocaloid, Hatsune_Miku, rem (re:zero), 1girl\n")
+    before = files(folder)
+    assert edit(folder, "--order", "characters", "--dry-run") == 0
+    assert "+ 1girl, Hatsune_Miku, rem (re:zero), vocaloid, smile" in capsys.readouterr().out
+    assert edit(folder, "--order", "characters", "--workers", 2, "--shard-size", 1) == 0
+    assert (folder / "a.txt").read_text() == "1girl, Hatsune_Miku, rem (re:zero), vocaloid, smile\n"
+    (own,) = [path.parent for path in folder.glob(".interrogator/*/characters.json")]
+    assert json.loads((own / "characters.json").read_text()) == {"hatsune miku": "character", "vocaloid": "copyright"}
+    assert Run.reopened(own).undo() == []
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("target", ["kohya-json", "kohya-jsonl"])
+def test_tags_of_kohya_files_are_edited_where_asked_and_said_to_stay_else(
+    folder: Path, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in folder.rglob("*.txt"):
+        path.unlink()
+    row = {"caption": "a cat", "tags": "low poly, cat", "train_resolution": [512, 512]}
+    name = "meta_cap.json" if target == "kohya-json" else "meta_cap.jsonl"
+    text = json.dumps({"a.png": row} if target == "kohya-json" else {"image_path": "a.png", **row})
+    (folder / name).write_text(text + "\n")
+
+    def found() -> Any:
+        whole = json.loads((folder / name).read_text())
+        return whole["a.png"] if target == "kohya-json" else whole
+
+    assert edit(folder, "--target", target, "--replace", "cat", "dog") == 0
+    assert found()["caption"] == "a dog" and found()["tags"] == row["tags"]
+    assert "the tags in the same file stay: --column tags" in caplog.text
+    caplog.clear()
+    assert edit(folder, "--target", target, "--replace", "cat", "fox", "--column", "tags") == 0
+    assert (found()["caption"], found()["tags"]) == ("a dog", "low poly, fox")
+    assert found()["train_resolution"] == row["train_resolution"]
+    assert not caplog.text
+    undone(folder)
+    assert (folder / name).read_text() == text + "\n"
+
+
+def test_edits_that_an_earlier_version_began_are_found() -> None:
+    found = Settings(edit=Edit((("trigger", "sks"),)), policy="overwrite").digest({"target": "txt"})
+    assert found == "c2bb4bf8b47d"

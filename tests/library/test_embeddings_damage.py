@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from interrogator.checksum import checksum
 from interrogator.embeddings import PROBE_PHRASES, BatchPolicy, EmbeddingCache, EncoderIdentity
 
 PHRASES = [f"phrase {number}" for number in range(60)]
@@ -167,13 +168,20 @@ def test_a_store_of_a_later_release_is_left_alone(built, tmp_path, caplog):
     assert EmbeddingCache(tmp_path).open(IDENTITY).missing(PHRASES) == []
 
 
+def renamed(metadata):
+    told = json.loads(metadata["known"]) | {"list": "0" * 32}
+    metadata["known"] = json.dumps(told)
+    metadata["sum"] = str(checksum(metadata["known"].encode()))
+
+
 INDEX_DAMAGE = {
     "cut": lambda path: truncate(path, -3),
     "garbage": lambda path: path.write_bytes(b"garbage" * 99),
     "other rows": lambda path: rewrite(path, lambda tensors, _: tensors.update(row=tensors["row"].flip(0))),
     "other version": lambda path: rewrite(path, lambda _, metadata: metadata.update(format="0")),
-    "no names": lambda path: rewrite(path, lambda _, metadata: metadata.pop("names")),
-    "names no list": lambda path: rewrite(path, lambda _, metadata: metadata.update(names="7")),
+    "no names": lambda path: rewrite(path, lambda _, metadata: metadata.pop("known")),
+    "names no list": lambda path: rewrite(path, lambda _, metadata: metadata.update(known="7")),
+    "of another list": lambda path: rewrite(path, lambda _, metadata: renamed(metadata)),
     "bfloat16": lambda path: rewrite(path, lambda tensors, _: tensors.update(row=tensors["row"].bfloat16())),
 }
 
@@ -199,7 +207,7 @@ def test_an_index_that_names_a_segment_that_is_gone(built, tmp_path, caplog):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_bytes_anywhere_never_crash(built, tmp_path, seed):
-    """Flipped header bytes are noticed; a flipped bit inside one unsampled row is not, so only files' heads are hit."""
+    """Heads of files are hit; `test_embeddings_proofs` hits everything."""
     random = np.random.default_rng(seed)
     for path in built.rglob("*"):
         if path.is_file() and path.stat().st_size and random.random() < 0.5:

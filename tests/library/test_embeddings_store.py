@@ -161,10 +161,10 @@ def test_rows_in_several_files_stay_there(tmp_path):
     policy = BatchPolicy(first_batch=64, largest_batch=64, segment_rows=64)
     store = EmbeddingCache(tmp_path, policy=policy).open(identity())
     rows = store.embed_list(listing(phrases[::-1] + phrases[:9]), rows_of).rows
-    held = [piece.data_ptr() for piece in rows._pieces]
+    held = [piece.data_ptr() for piece in rows._layout.pieces]
     assert len(held) == 5 and set(held) == {segment.rows.data_ptr() for segment in store._open_segments.values()}
     few = store.embed_list(listing(phrases[::20], digest="e" * 32), Counting()).rows
-    assert sum(map(len, few._pieces)) == 15, "what lies scattered is copied out"
+    assert sum(map(len, few._layout.pieces)) == 15, "what lies scattered is copied out"
     assert torch.equal(few.joined(), truth(phrases[::20]))
 
 

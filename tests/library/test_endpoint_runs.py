@@ -170,7 +170,7 @@ def test_remarks_are_flags_of_records(server: SmallServer, folder: Path) -> None
 
 def test_the_best_of_several_samples_is_kept(server: SmallServer, folder: Path) -> None:
     settings = Settings(preset="demo", captioner=server.name, quality="best-of-n", samples=3, captions_per_image=3)
-    run = Run([folder], settings, out=folder.parent / "out", target="jsonl", shard_size=8)
+    run = Run([folder], settings, target="jsonl", shard_size=8)
     captioner = load_model("captioner", server.name)
     work(run, captioner=captioner, encoder=BareEncoder(), banks=[PhraseBank.from_phrases("flavors", ["soft"])])
     assert len(server.requests) == 3 * COUNT

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...files import write_whole
+from ...locks import exclusive
 from ..text.tags import sections_of, tag_key
 
-_FILE = "tag_counts.json"
+_FILE, _LOCK = "tag_counts.json", "tag_counts.lock"
 _MOST = 1_000_000
 """So many different tags or words are kept; of more, those that were there once are forgotten now and then."""
 
@@ -33,14 +34,14 @@ def bounded(counts: Counter[str]) -> Counter[str]:
 
 
 def counts_of_run(folder: Path, texts: Iterable[str]) -> Mapping[str, int]:
-    """The counts that a run began with; written down the first time. Those that are there once are left out.
+    """The counts that a run began with; written down by the first process that asks, for which the others wait.
 
-    Raises OSError.
+    Those of what is there once are left out. Raises OSError.
     """
     file = folder / _FILE
-    if not file.exists():
-        counts = {tag: count for tag, count in count_tags(texts).items() if count > 1}
-        if not file.exists():  # another process may have begun to edit meanwhile
+    with exclusive(folder / _LOCK, lambda: None):
+        if not file.exists():
+            counts = {tag: count for tag, count in count_tags(texts).items() if count > 1}
             write_whole(file, json.dumps(counts).encode())
     found: dict[str, int] = json.loads(file.read_bytes())
     return found

@@ -22,6 +22,7 @@ class Edit:
             the pictures, or a file or folder.
         separator: between two tags that were not beside each other before.
         encoding: of texts that are not UTF-8; "" refuses them. Those that begin with the mark of UTF-16 need none.
+        several: each line of a text is a caption of its own, and targets that have lists get one.
         round: how often this edit was finished before: asking for it again is another run.
     """
 
@@ -30,6 +31,7 @@ class Edit:
     separator: str = ", "
     encoding: str = ""
     round: int = 0
+    several: bool = False
 
     def __post_init__(self) -> None:
         """Raises RequestError: an unknown operation, or one that cannot be done with what it is given."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -13,13 +12,13 @@ from ..captioning.images import Picture
 from ..captioning.result import CaptionResult
 from ..records import Item
 from ..sources import Source, stem
+from ..sources.folders import folder_of, is_regularisation
 from ..text.lines import by_line
 from ..text.tags import added
+from ..text.words import tidy
 from .edit import Edit
 from .operations import EXISTING, OPERATIONS, filled, line_edit
 from .origins import Origin, UnreadableTextError, decoded, open_origin
-
-_REPEATS = re.compile(r"\A\d+_(?=.)")  # kohya's folders say how often their pictures are repeated: 10_sks dog
 
 TextEdit = Callable[[str | None, Item], "str | None"]
 
@@ -30,13 +29,15 @@ class Editor:
     prepare = None
 
     def __init__(
-        self, edit: Edit, sources: Sequence[Source], column: str = "", counts: Callable[[], Mapping[str, int]] = dict
-    ) -> None:
+        self, edit: Edit, sources: Sequence[Source], column: str = "", counts: Callable[[], Mapping[str, int]] = dict,
+        categories: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:  # fmt: skip
         """Open where the texts are.
 
         Args:
             column: of the texts in tables; "" finds it.
             counts: how often tags are there, by `tag_key`; called if a step asks for it.
+            categories: which tags are characters, by `tag_key`; called if a step asks for it.
 
         Raises RequestError: nothing is there, or it cannot be read.
         """
@@ -44,6 +45,7 @@ class Editor:
         self._sources = sources
         self._column = column
         self._counts = counts
+        self._categories = categories
         self._origin: Origin = open_origin(edit.origin, sources, column)
         self._steps = [self._text_edit(name, given) for name, *given in edit.steps]
 
@@ -81,10 +83,14 @@ class Editor:
         if name == "with":
             other = open_origin(given[0], self._sources, self._column)
             return lambda text, item: self._with(text, other.text(item, None))
+        if name in ("trigger", "trigger-from-folder"):
+            return lambda text, item: self._triggered(text, item, *given)
         if OPERATIONS[name].of_whole:
             raise AssertionError(f"{name} is not done here")
         if (name, *given) == ("order", "frequency"):  # the texts are counted when the first is to be edited
             return lambda text, item: None if text is None else by_line(text, self._by_frequency)
+        if (name, *given) == ("order", "characters"):
+            return lambda text, item: None if text is None else by_line(text, self._by_characters)
         each = line_edit(name, given, self._edit.separator, {})
         return lambda text, item: None if text is None else by_line(text, each)
 
@@ -96,6 +102,13 @@ class Editor:
             return more or text
         return by_line(text, lambda line: added(line, more.replace("\n", ", "), self._edit.separator))
 
+    def _triggered(self, text: str | None, item: Item, trigger: str = "") -> str | None:
+        source = self._sources[item.source]
+        trigger = trigger or folder_of(item, source)
+        if text is None or not tidy(trigger) or is_regularisation(item, source):
+            return text
+        return by_line(text, line_edit("trigger", (trigger,), self._edit.separator, {}))
+
     def _filled(self, template: str, text: str | None, item: Item) -> str | None:
         def fill(line: str) -> str:
             return filled(template, self._values(line, item))
@@ -103,21 +116,18 @@ class Editor:
         return by_line(text, fill) if text and EXISTING in template else fill(text or "") or None
 
     def _values(self, text: str, item: Item) -> dict[str, str]:
-        path = PurePosixPath(item.key)
-        source = self._sources[item.source]
-        folder, container = path.parent.name, source.container(item)
-        if container and path.parent in (PurePosixPath(container), PurePosixPath()):
-            folder = PurePosixPath(container).stem
-        elif not folder and source.folder is not None:
-            folder = source.folder.resolve().name
         return {
-            "existing": text, "stem": PurePosixPath(stem(item.key)).name, "folder": _REPEATS.sub("", folder, 1),
-            "key": item.key,
+            "existing": text, "stem": PurePosixPath(stem(item.key)).name, "key": item.key,
+            "folder": folder_of(item, self._sources[item.source]),
         }  # fmt: skip
 
     @cached_property
     def _by_frequency(self) -> Callable[[str], str]:
         return line_edit("order", ("frequency",), self._edit.separator, self._counts())
+
+    @cached_property
+    def _by_characters(self) -> Callable[[str], str]:
+        return line_edit("order", ("characters",), self._edit.separator, {}, self._categories())
 
 
 def texts_before(editor: Editor, items: Iterator[Item], there: Callable[[Item], str | None]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from ...errors import RequestError
 from ...taggers.wording import Patterns
@@ -25,7 +26,7 @@ class Operation:
     Attributes:
         arguments: what it is given, as help names it.
         help: what it does, in a few words.
-        of_whole: whether it makes the text of a picture as a whole, and so also one where there was none.
+        of_whole: whether it needs to know the picture, not only a line of its text; some make a text where none was.
     """
 
     arguments: tuple[str, ...]
@@ -55,9 +56,17 @@ OPERATIONS: Mapping[str, Operation] = {
     "add": Operation(("TAGS",), "add tags at the end, unless they are there"),
     "text-prefix": Operation(("TEXT",), "begin the text with this, unless it does"),
     "text-suffix": Operation(("TEXT",), "end the text with this, unless it does"),
-    "trigger": Operation(("WORD",), "put WORD in front, once; in the middle of a sentence it stays where it is"),
+    "trigger": Operation(
+        ("WORD",), "put WORD in front, once; in the middle of a sentence it stays where it is; not in folders reg/"
+    ),
+    "trigger-from-folder": Operation(
+        (), "the same with the name of each picture's folder, without the 10_ of repeats", of_whole=True
+    ),
     "tags-first": Operation(("TAGS",), "put these tags first, in this order, where they are there"),
-    "order": Operation(("ORDER",), f"order tags by {', '.join(ORDERS)}; characters come behind 1girl and the like"),
+    "order": Operation(
+        ("ORDER",),
+        f"order tags by {', '.join(ORDERS)}; characters are those that a tagger found and name_(series), behind 1girl",
+    ),
     "unique": Operation((), "delete tags that are there already"),
     "underscores": Operation(("WHICH",), "write tags with spaces or with underscores; ^_^ and score_9 stay"),
     "escape": Operation((), "put a backslash before brackets, except those of {a|b} and (a:1.2)"),
@@ -87,10 +96,15 @@ def check(name: str, given: Sequence[str]) -> None:
         line_edit(name, given, ", ", {})
 
 
-def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[str, int]) -> LineEdit:
+def line_edit(
+    name: str, given: Sequence[str], separator: str, counts: Mapping[str, int],
+    categories: Mapping[str, str] = MappingProxyType({}),
+) -> LineEdit:  # fmt: skip
     """What a step does to a line.
 
-    counts: by `tag_key`, how often a tag is there in the dataset; one that is missing is there once.
+    Args:
+        counts: by `tag_key`, how often a tag is there in the dataset; one that is missing is there once.
+        categories: by `tag_key`, `character` or `copyright`, where a tagger has said so.
 
     Raises RequestError.
     """
@@ -98,7 +112,7 @@ def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[s
     if name in ("replace", "replace-text", "replace-regex"):
         return _replace(name, first, given[1])
     if name in ("case", "underscores", "order", "token-limit"):
-        return _chosen(name, first, separator, counts)
+        return _chosen(name, first, separator, counts, categories)
     by_tags: Mapping[str, Callable[[], Change]] = {
         "replace-tag": lambda: _replace_tag(first, given[1]),
         "delete-tag": lambda: partial(_without, Patterns([first])),
@@ -121,7 +135,9 @@ def line_edit(name: str, given: Sequence[str], separator: str, counts: Mapping[s
     return plain[name]
 
 
-def _chosen(name: str, choice: str, separator: str, counts: Mapping[str, int]) -> LineEdit:
+def _chosen(
+    name: str, choice: str, separator: str, counts: Mapping[str, int], categories: Mapping[str, str]
+) -> LineEdit:
     if name == "token-limit":
         if not choice.isdecimal() or int(choice) < 1:
             raise RequestError(f"token-limit must be a number of at least 1, not {choice!r}")
@@ -134,7 +150,8 @@ def _chosen(name: str, choice: str, separator: str, counts: Mapping[str, int]) -
     if name == "underscores":
         return partial(changed, change=lambda tags: list(map(UNDERSCORES[choice], tags)), separator=separator)
     keys: Mapping[str, Callable[[str], object]] = {
-        "alphabet": tag_key, "frequency": lambda tag: -counts.get(tag_key(tag), 1), "characters": _rank,
+        "alphabet": tag_key, "frequency": lambda tag: -counts.get(tag_key(tag), 1),
+        "characters": partial(_rank, categories),
     }  # fmt: skip
     return partial(changed, change=lambda tags: sorted(tags, key=keys[choice]), separator=separator)  # type: ignore[arg-type]
 
@@ -171,9 +188,16 @@ def _unique(line: str, separator: str) -> str:
     return put_together(line, before, after, separator)
 
 
-def _rank(tag: str) -> int:
-    """People first, then characters by the series in brackets behind their names, then the rest."""
-    return 0 if _PEOPLE.fullmatch(tag_key(tag)) else 1 if _OF_A_SERIES.fullmatch(tag) else 2
+def _rank(categories: Mapping[str, str], tag: str) -> int:
+    """People first, then characters, then what they are from, then the rest.
+
+    A character is what a tagger takes for one, or has the series in brackets behind its name.
+    """
+    key = tag_key(tag)
+    if _PEOPLE.fullmatch(key):
+        return 0
+    known = categories.get(key, "character" if _OF_A_SERIES.fullmatch(tag) else "")
+    return {"character": 1, "copyright": 2}.get(known, 3)
 
 
 def _tidied(line: str) -> str:

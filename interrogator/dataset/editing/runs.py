@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,19 +10,27 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..engines.processes import work_in_processes
 from ..progress import Watch
 from ..records import Item
 from ..run import SHARD_SIZE, Run
 from ..settings import Settings
 from ..sources import open_source
+from ..sources.selection import Selection
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
-from ..targets import text_of
+from ..targets import TargetOptions, text_of
+from ..targets.metadata_tables import METADATA_FILES, metadata_in
+from ..targets.opener import DEFAULT_OPTIONS
+from ..targets.text_tables import KohyaTable
 from ..text.token_count import count_tokens
+from .characters import categories_of_run, recorded_categories
 from .counts import count_tags, counts_of_run
 from .edit import Edit
 from .editor import Editor, texts_before
 from .origins import UnreadableTextError, caption_column, captions_are_in
+
+logger = logging.getLogger("interrogator")
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Difference:
 def open_edit(
     sources: Sequence[str | PathLike[str]], edit: Edit, out: str | PathLike[str] | None = None,
     target: str | None = None, column: str | None = None, kind: Any = None, shard_size: int = SHARD_SIZE,
-    writes: bool = True,
+    writes: bool = True, options: TargetOptions = DEFAULT_OPTIONS, selection: Selection | None = None,
 ) -> Run:  # fmt: skip
     """An edit as a run: the one that was begun and not finished, else a new one.
 
@@ -59,17 +68,28 @@ def open_edit(
     if target is None:
         opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
         target, file = captions_are_in(opened, out, writes) if not edit.origin and opened else ("txt", None)
+        if not writes and target == "jsonl" and opened[0].containers:
+            options = replace(options, paths="key")  # for a table that nobody will write
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
     while True:
         settings = Settings(edit=edit, policy="overwrite")
-        run = Run(sources, settings, out, target, column or "text", kind, shard_size)
+        run = Run(sources, settings, out, target, column or "text", kind, shard_size, options, selection)
         done = run.parts.done(run.plan)
         finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
         if not done or not len(done) == len(run.plan.shards) <= finished:
+            _say_what_stays(run)
             return run
         edit = replace(edit, round=edit.round + 1)
+
+
+def _say_what_stays(run: Run) -> None:
+    """Tell people of the tags that trainers read along with the captions of kohya's files."""
+    target = run.target
+    if isinstance(target, KohyaTable) and "tags" in target.columns and run.column != "tags" and run.settings.edit:
+        if run.settings.edit.steps:
+            logger.warning("the captions are edited; the tags in the same file stay: --column tags edits those")
 
 
 def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[str]) -> Path:
@@ -77,25 +97,49 @@ def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[
     path = Path(source if out is None else out)
     if out is None and path.is_file():
         path = path.parent
-    return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    usual = path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target]
+    if usual.exists():
+        return usual
+    kinds = {name: next(metadata_in(path, (name,)), None) for name in METADATA_FILES.values()}
+    return kinds[METADATA_FILES[target]] or (target == "jsonl" and kinds[METADATA_FILES["csv"]]) or usual
 
 
 def editor_of(run: Run) -> Editor:
     """The editor of a run; see `open_edit`. Raises RequestError: the texts cannot be found."""
-    return _editor(run, partial(counts_of_run, run.folder))
+    return _editor(run, partial(counts_of_run, run.folder), partial(categories_of_run, run.folder))
 
 
-def work(run: Run, watch: Watch | None = None, retry_failed: bool = False) -> Any:
-    """Edit what is left of a run, and report; see `Run.work`. Raises RequestError also as `editor_of`."""
+def work(run: Run, watch: Watch | None = None, retry_failed: bool = False, workers: int = 1) -> Any:
+    """Edit what is left of a run, and report; see `Run.work`.
+
+    workers: processes; see `work_in_processes`.
+
+    Raises RequestError also as `editor_of`.
+    """
     editor = editor_of(run)  # now: what is wrong with it should be known before anything is written
+    if workers != 1:
+        return work_in_processes(run, partial(_loader, run.folder), count_tokens, workers, watch, retry_failed)
     return run.work(lambda: editor, count_tokens, watch, retry_failed)
+
+
+def _loader(run: Path, _: int) -> Callable[[], Editor]:
+    """Opens the editor of a run in one of several processes; pickled."""
+    return partial(_reopened, run)
+
+
+def _reopened(run: Path) -> Editor:
+    return editor_of(Run.reopened(run))
 
 
 def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
-    editor = _editor(run, count_tags)
+    editor = _editor(run, count_tags, partial(recorded_categories, run.folder.parent))
     for item in run.items():
-        yield difference(editor, item, run.target.existing(item))
+        found = difference(editor, item, run.target.existing(item))
+        problem = run.target.refusal(item) if found.is_written else ""
+        yield replace(found, problem=problem, is_written=False) if problem else found
 
 
 def difference(editor: Editor, item: Item, there: str | None) -> Difference:
@@ -111,13 +155,20 @@ def difference(editor: Editor, item: Item, there: str | None) -> Difference:
     return Difference(item.key, before, after, is_written=is_written)
 
 
-def _editor(run: Run, count: Callable[[Iterator[str]], Mapping[str, int]]) -> Editor:
-    """The editor of a run. count: how often tags are in texts; called if a step asks for it."""
+def _editor(
+    run: Run, count: Callable[[Iterator[str]], Mapping[str, int]], categories: Callable[[], Mapping[str, str]]
+) -> Editor:
+    """The editor of a run.
+
+    Args:
+        count: how often tags are in texts; called if a step asks for it.
+        categories: which tags are characters; the same.
+    """
     if run.settings.edit is None:
         raise AssertionError("the run is no edit")
 
     def counts() -> Mapping[str, int]:
         return count(texts_before(editor, run.items(), run.target.existing))
 
-    editor = Editor(run.settings.edit, run.sources, run.column if run.column != "text" else "", counts)
+    editor = Editor(run.settings.edit, run.sources, run.column if run.column != "text" else "", counts, categories)
     return editor

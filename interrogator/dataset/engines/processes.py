@@ -153,7 +153,7 @@ class _Rank:
 
 
 def _work(
-    caller: Connection, folder: Any, rank: int, size: int, models: Load, count: Callable[[str], int], threads: int,
+    caller: Connection, folder: Any, rank: int, size: int, own: Load, count: Callable[[str], int], threads: int,
     share: int,
 ) -> None:  # fmt: skip
     """One process: caption its shards; send the caller its progress, then the summary or what was raised."""
@@ -168,18 +168,17 @@ def _work(
             raise RunStopped("the run was stopped") from error
 
     def load(writes: bool) -> Captions:
-        import torch  # only where something is left to caption
+        if run.settings.edit is None:
+            import torch  # only where something is left to caption
 
-        torch.set_num_threads(share)
-        found: Captions = loader_for(models, writes)()
+            torch.set_num_threads(share)
+        found: Captions = loader_for(own, writes)()
         return found
 
     try:
-        caller.send(
-            Run.reopened(folder).work(
-                Loader(lambda only: load(only is None)), count, report, rank=rank, world_size=size, threads=threads
-            )
-        )
+        run = Run.reopened(folder)
+        models = Loader(lambda only: load(only is None))
+        caller.send(run.work(models, count, report, rank=rank, world_size=size, threads=threads))
     except InterrogatorError as error:
         _send(caller, _Raised(type(error).__name__, str(error)))
     except Exception as error:  # whatever it is, the caller should know, and this process still ends with it

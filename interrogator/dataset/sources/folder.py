@@ -8,6 +8,7 @@ from pathlib import Path
 from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .io.errors import read_errors
+from .io.folder_walk import Notice, ignore
 from .io.storage import Storage, read_picture
 from .source import is_picture, stem
 
@@ -35,9 +36,10 @@ class FolderSource:
         self._storage = storage
         self._root = root
         self._captions_from = captions_from
+        self.notice: Notice = ignore
 
     def items(self) -> Iterator[Item]:
-        for key, size, problem, version in self._storage.walk(self._root, is_picture):
+        for key, size, problem, version in self._storage.walk(self._root, is_picture, self.notice):
             caption = self._caption(key) if self._captions_from else None
             yield Item(key, self.number, (), size, caption, problem, version)
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ImageReadError, RequestError, RunStopped
 from ..records import Item
 from .io.errors import read_errors, reason
+from .io.folder_walk import Notice, ignore
 from .io.parquet_table import Cells, Table, check_pyarrow
 from .io.storage import Storage
 from .source import UniqueKeys, changed_error, clean_key, container_version, is_replaced, member_version
@@ -19,8 +20,9 @@ class ParquetSource:
     """The rows of one or many parquet files. A position is (row, number of the file).
 
     Pictures are in a column `image` (bytes, or a struct of bytes and path as Hugging Face writes it; any one column of
-    that struct will do), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file. Keys
-    are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
+    that struct will do), or of bytes under the name of a format (`jpg`, `png` …, as img2dataset writes it, which calls
+    them by its column `key`), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file.
+    Keys are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
     `Item.caption` is the column `text` or `caption`. A file that is no parquet file, or has none of these columns, is
     an item with a problem, which says what columns there are.
     Raises RequestError: pyarrow is missing.
@@ -37,6 +39,7 @@ class ParquetSource:
         self._root = root
         self._files = list(files)
         self._numbers = {name: number for number, name in enumerate(self._files)}
+        self.notice: Notice = ignore
         self._rows: dict[str, tuple[int, ...]] | None = None  # by key, of a table that names its pictures
         self._cells = Cells(storage, root, self._files)
         check_pyarrow(uri)
@@ -81,7 +84,11 @@ class ParquetSource:
             yield item, value
 
     def path(self, item: Item) -> Path | None:
-        return None
+        """The file that a table names; None where it is not in the folder of the tables."""
+        if self.folder is None or self.container(item):
+            return None
+        path = self.folder.joinpath(*item.key.split("/"))
+        return path if path.exists() else None
 
     def sidecar(self, item: Item, extension: str) -> Path | None:
         return None

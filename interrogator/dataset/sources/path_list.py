@@ -12,6 +12,7 @@ from pathlib import Path
 from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .io.errors import read_errors, reason
+from .io.folder_walk import Notice, ignore
 from .io.storage import Storage
 from .links import Links
 from .source import UniqueKeys, stem
@@ -37,6 +38,7 @@ class ListSource:
         self.number = number
         folder, _ = storage.split(path)
         self.folder: Path | None = storage.local(folder)
+        self.notice: Notice = ignore
         self._links = Links(storage, folder)
         self._names = _names(storage, path, self.uri)
         self._by_key: dict[str, str] | None = None

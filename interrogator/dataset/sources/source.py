@@ -11,7 +11,9 @@ from typing import Protocol
 from PIL import Image
 
 from ...errors import RunStopped
+from ...image_formats import register_readers
 from ..records import Item
+from .io.folder_walk import Notice
 
 # Formats that Pillow registers but that `images.open_image` cannot read: programs for an outside interpreter, and names
 # without a decoder behind them. A data file such as `embeddings.h5` is no failed picture.
@@ -26,6 +28,7 @@ class Source(Protocol):
         kind: "folder", "imagefolder", "webdataset", "parquet" or "list".
         number: which of the run's sources it is; `Item.source` of its items.
         folder: the local folder that the keys are relative to; None for a remote source.
+        notice: called while listing with the key of each file beside the pictures, or in a tar with them, that is none.
         containers: names of the files that hold many pictures each; empty where each picture is a file of its own.
     """
 
@@ -33,6 +36,7 @@ class Source(Protocol):
     kind: str
     number: int
     folder: Path | None
+    notice: Notice
 
     @property
     def containers(self) -> Collection[str]: ...
@@ -64,6 +68,7 @@ class Source(Protocol):
 @lru_cache
 def picture_extensions() -> frozenset[str]:
     """Every extension of a picture that can be read, lower case with its dot."""
+    register_readers()
     known = Image.registered_extensions().items()
     return frozenset(extension for extension, name in known if name in Image.OPEN and name not in _NO_PICTURES)
 

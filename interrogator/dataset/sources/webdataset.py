@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..records import Item
 from .folder import caption_text
 from .imagefolder import row_caption
 from .io.errors import read_errors, reason, too_large
+from .io.folder_walk import Notice, ignore
 from .io.handle_pool import HandlePool
 from .io.storage import MOST_BYTES, Storage
 from .io.tar import Member, TarDamage, members, open_tar
@@ -35,6 +37,9 @@ _MOST_SHARDS = 1_000_000
 class WebdatasetSource:
     """The pictures of one or many tars. A key is `shard.tar/` and the name in the tar; a position is (offset, length).
 
+    A picture is what has the ending of one; in a sample without, what begins as a picture does, such as `.img`. A tar
+    without any is an item whose problem says what endings there are.
+
     `Item.caption` is the sample's .txt, .caption or .json ("text" or "caption" in it), in this order. A tar that is
     missing, cut off or damaged is an item with a problem under the name of the tar; so are names that lead outside,
     links, and names that are there twice. Packed tars (.tar.gz) can be read, but only from front to back.
@@ -51,6 +56,7 @@ class WebdatasetSource:
         self._storage = storage
         self._shards = dict.fromkeys(shards)
         self._root = root
+        self.notice: Notice = ignore
         self._open_tars: HandlePool[_Tar] = HandlePool()  # packed ones only
 
     @property
@@ -125,6 +131,8 @@ class WebdatasetSource:
         sample: list[tuple[str, Member]] = []
         current: str | None = None
         damage = ""
+        endings: Counter[str] = Counter()
+        has_pictures = False
         found = members(file, length)
         while not damage:
             try:
@@ -136,27 +144,32 @@ class WebdatasetSource:
                 yield Item(key, self.number, problem=member.problem)
                 continue
             key_and_extension = sample_key(member.name) if member is not None else None
+            if member is not None and not is_picture(member.name):
+                self.notice(f"{shard}/{member.name}")
             if member is not None and key_and_extension is None:
                 continue
             if key_and_extension is None or key_and_extension[0] != current:
-                yield from self._items_of_sample(shard, version, sample, keys)
+                for item in self._items_of_sample(shard, version, sample, keys):
+                    has_pictures = True
+                    yield item
                 sample.clear()
             if member is None or key_and_extension is None:
                 break
             current = key_and_extension[0]
+            endings[f".{key_and_extension[1]}"] += 1
             sample.append((key_and_extension[1], member))
-        if damage:
-            yield Item(keys.take(shard)[0], self.number, problem=damage)
+        if damage or not has_pictures:
+            yield Item(keys.take(shard)[0], self.number, problem=damage or _without_pictures(endings))
 
     def _items_of_sample(
         self, shard: str, version: str, sample: list[tuple[str, Member]], keys: UniqueKeys
     ) -> Iterator[Item]:
         known = picture_extensions()
-        pictures = [pair for pair in sample if f".{pair[0]}" in known] or [
-            pair
-            for pair in sample
-            if is_picture(f"a.{pair[0]}")  # `22.05.png`, or a mask beside no picture
-        ]
+        pictures = (
+            [pair for pair in sample if f".{pair[0]}" in known]
+            or [pair for pair in sample if is_picture(f"a.{pair[0]}")]  # `22.05.png`, or a mask beside no picture
+            or [pair for pair in sample if pair[1].has_picture]  # `.img`, and whatever else it may be called
+        )
         caption = _caption(sample)
         extensions = [extension for extension, _ in sample]
         for extension, member in pictures:
@@ -248,6 +261,12 @@ def expand_braces(pattern: str) -> list[str]:
         else:
             choices.append(piece.split(","))
     return ["".join(parts) for parts in product(*choices)]
+
+
+def _without_pictures(endings: Counter[str]) -> str:
+    """What to say of a tar by the endings of the files in it."""
+    there = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+    return f"has no pictures in it, only {there}" if there else "has no pictures in it, nor any other sample"
 
 
 def _caption(sample: Sequence[tuple[str, Member]]) -> str | None:

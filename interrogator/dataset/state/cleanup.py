@@ -29,7 +29,7 @@ def sweep(context: RunContext, before: float) -> None:
 def _caption_folders(context: RunContext) -> Iterator[str]:
     top = context.files.path.parent.parent
     yield str(top)
-    if not context.writes_sidecars:
+    if not (context.writes_sidecars or context.pictures):
         return
     if not context.beside:
         yield from _folders_under(top)

@@ -10,85 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
 from ...errors import RunStopped
 from ..records import Item, Record
-from ..sources import Source
-from ..sources.io.folder_walk import written_at
-from ..sources.source import container_version, member_version
+from ..sources.selection import SelectedSource
+from ..sources.source import member_version
 from ..targets import Target, text_of
 from ..targets.target import item_of
+from .glance import describe_changes, is_unreadable_container, proves, stamp
 from .parts import Parts
 from .plan import Plan, mark
 from .revision import Withdrawal, is_ours
 
 _POSITION = re.compile(r".*#\d+", re.DOTALL)
-
-
-class Glance:
-    """A look at all items while they are listed: are those that are planned still the same? Reads no picture.
-
-    Attributes:
-        changed: planned items whose version is another one.
-        new: items that are not planned.
-    """
-
-    def __init__(self, plan: Plan, sources: Sequence[Source]) -> None:
-        self._plan = plan
-        self._sources = sources
-        self._left = _stamps(plan)
-        self._unreadable: set[tuple[int, str]] = set()
-        self.changed = self.new = 0
-
-    def watch(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The same items; all of them have to be taken."""
-        for item in items:
-            stamp = self._left.pop(mark(item), None)
-            if stamp is None:
-                self.new += 1
-            elif not item.problem and not _proves(stamp, item):
-                self.changed += 1
-            if _is_unreadable_container(item, self._sources):
-                self._unreadable.add((item.source, item.key))
-            yield item
-
-    def is_stale(self) -> bool:
-        """Whether the plan no longer holds, after all items were listed."""
-        return self.changed > 0 or self.gone()[1] > 0
-
-    def gone(self) -> tuple[int, int]:
-        """Planned items that were not met: files of their own; pictures in containers that could be read."""
-        files = members = 0
-        if self._left:
-            for item in self._plan.items():
-                if mark(item) in self._left:
-                    container = self._sources[item.source].container(item)
-                    files += not container and item.key not in self._sources[item.source].containers
-                    members += bool(container) and (item.source, container) not in self._unreadable
-        return files, members
-
-
-def has_changed_containers(plan: Plan, sources: Sequence[Source]) -> bool:
-    """Whether a container that pictures were planned from was written again since, or is gone. Lists nothing."""
-    if not any(source.containers for source in sources):
-        return False
-    planned: dict[tuple[int, str], tuple[str, int]] = {}
-    for shard in plan.shards:
-        for item in shard.items():
-            container = "" if item.problem else sources[item.source].container(item)
-            if container:
-                planned[item.source, container] = (container_version(item), shard.planned_at)
-    for (number, container), (version, planned_at) in planned.items():
-        source = sources[number]
-        now = source.version(container)
-        is_proven = now == version or not version and _is_older(now, planned_at)
-        if container not in source.containers or not is_proven:
-            return True
-    return False
 
 
 class Match(NamedTuple):
@@ -116,7 +54,7 @@ class Comparison:
     """Finds the records of a plan again for the items that there are now."""
 
     def __init__(
-        self, plan: Plan, parts: Parts, sources: Sequence[Source], target: Target, again: Callable[[], object],
+        self, plan: Plan, parts: Parts, sources: Sequence[SelectedSource], target: Target, again: Callable[[], object],
         retry_failed: bool = False,
     ) -> None:  # fmt: skip
         """Read the plan.
@@ -138,16 +76,19 @@ class Comparison:
         self._index(retry_failed)
 
     def listed(self) -> Iterator[Item]:
-        """All items of the sources; then, of each, the files of their own that are gone: their records are kept.
+        """The items that are taken or have records; then, of each source, the files of their own that are gone.
 
-        So are the records from a container that cannot be read at the moment.
+        Records of those are kept, and so are the records from a container that cannot be read at the moment.
         """
         for source in self._sources:
             unreadable = set()
-            for item in source.items():
+            for item, is_taken in source.all_items():
+                if not is_taken and not self._has_record(item):
+                    self._planned.pop(mark(item), None)
+                    continue
                 self._seen.add(mark(item))
                 yield item
-                if _is_unreadable_container(item, self._sources):
+                if is_unreadable_container(item, self._sources):
                     unreadable.add(item.key)
                     yield from self._left(source, lambda container, key=item.key: container == key)  # type: ignore[misc]
             yield from self._left(source, lambda container: not container)
@@ -179,13 +120,17 @@ class Comparison:
         gone += max(0, pending - self._nameless)
         return describe_changes(gone, self._new + max(0, self._nameless - pending), self._changed)
 
+    def _has_record(self, item: Item) -> bool:
+        planned = self._planned.get(mark(item))
+        return planned is not None and planned.offset >= 0
+
     def _index(self, retry_failed: bool) -> None:
         for shard in self._plan.shards:
             for item in shard.items():
                 if not shard.again or mark(item) not in self._planned:
-                    stamp = _stamp(item, shard.planned_at)
+                    known_by = stamp(item, shard.planned_at)
                     is_member = bool(self._container(item))
-                    self._planned[mark(item)] = _Planned(stamp, is_member, is_member and _has_position(item))
+                    self._planned[mark(item)] = _Planned(known_by, is_member, is_member and _has_position(item))
             for offset, record in self._parts.located(shard):
                 planned = self._planned[mark(record)]
                 is_kept = record.status != "failed" or not retry_failed
@@ -196,12 +141,14 @@ class Comparison:
                 if record.sha256:
                     self._by_digest.setdefault(bytes.fromhex(record.sha256), []).append(planned)
 
-    def _left(self, source: Source, wanted: Callable[[str], bool]) -> Iterator[Item]:
+    def _left(self, source: SelectedSource, wanted: Callable[[str], bool]) -> Iterator[Item]:
         """Planned items of a source that are not listed, from a wanted container."""
         for item in self._plan.items():
             key = mark(item)
             if item.source != source.number or key in self._seen or not wanted(source.container(item)):
                 continue
+            if key not in self._planned:
+                continue  # it is not taken any more, and nothing was made of it
             if item.key in source.containers:
                 continue  # it could not be read, and now can
             self._seen.add(key)
@@ -279,7 +226,7 @@ class Comparison:
         return self._target.existing(item) is None
 
     def _is_proven(self, planned: _Planned, item: Item) -> bool:
-        return _proves(planned.stamp, item) or mark(item) in self._unread
+        return proves(planned.stamp, item) or mark(item) in self._unread
 
     def _record(self, planned: _Planned) -> Record:
         return self._parts.at(planned.shard, planned.offset)
@@ -288,50 +235,6 @@ class Comparison:
         return self._sources[item.source].container(item)
 
 
-def describe_changes(gone: int, new: int, changed: int) -> str:
-    """One sentence; "" if nothing is gone or changed: pictures that came are no surprise."""
-    if not gone and not changed:
-        return ""
-    return (
-        f"the source changed since this run was planned: {gone} {'picture' if gone == 1 else 'pictures'} gone, "
-        f"{new} new, {changed} changed; captions stay with their pictures, and what is new or changed is captioned"
-    )
-
-
-def _is_unreadable_container(item: Item, sources: Sequence[Source]) -> bool:
-    return bool(item.problem) and item.key in sources[item.source].containers
-
-
 def _has_position(item: Item) -> bool:
     """Whether an item's key says only where it is: a row without a name, or one of several of the same name."""
     return _POSITION.fullmatch(item.key) is not None
-
-
-def _stamps(plan: Plan) -> dict[bytes, bytes]:
-    return {mark(item): _stamp(item, shard.planned_at) for shard in plan.shards for item in shard.items()}
-
-
-def _stamp(item: Item, planned_at: int) -> bytes:
-    """What is kept of a planned item to know it again."""
-    if item.version:
-        return b"v" + _short(item.version)
-    # From a plan of the first version: what it has is the size, the position, and when it was written down.
-    return b"t" + _short(item.size) + _short(item.position[:1]) + planned_at.to_bytes(8)
-
-
-def _proves(stamp: bytes, item: Item) -> bool:
-    """Whether an item has the bytes now that it had when this was its stamp."""
-    if stamp[:1] == b"v":
-        return stamp[1:] == _short(item.version)
-    if stamp[1:9] != _short(item.size) or "@" in item.version and stamp[9:17] != _short(item.position[:1]):
-        return False
-    return not item.version or _is_older(item.version, int.from_bytes(stamp[17:]))
-
-
-def _is_older(version: str, planned_at: int) -> bool:
-    time = written_at(version)
-    return time is not None and time < planned_at
-
-
-def _short(value: object) -> bytes:
-    return hashlib.blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=8).digest()

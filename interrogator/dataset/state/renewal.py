@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ..context import RunContext
 from ..records import Item
+from ..targets.target import item_of
 from .comparison import Comparison, Match
 from .plan import Shard, mark
 from .revision import Revision
@@ -39,6 +40,31 @@ def renew(
     finally:
         draft.discard()
     return comparison.described()
+
+
+def is_pending(context: RunContext, items: Collection[bytes]) -> bool:
+    """Whether any of some items, by their marks, are still to be captioned."""
+    if not items:
+        return False
+    pending = set(context.plan.shards).difference(context.parts.done(context.plan))
+    return any(mark(item) in items for shard in pending for item in shard.items())
+
+
+def repeat_failed(context: RunContext, items: Iterable[Item], caption_file: Callable[[Item], str]) -> None:
+    """Plan the pictures that failed and are taken once more. Raises OSError.
+
+    Args:
+        items, caption_file: as in `Plan.repeat`.
+    """
+    done = context.parts.done(context.plan)
+    pending = set(context.plan.shards).difference(done)
+    left = {item.name for shard in pending for item in shard.items()}
+    failed = [
+        record.name
+        for record in context.parts.failed(done)
+        if record.name not in left and not context.sources[record.source].leaves_out(item_of(record))
+    ]
+    context.plan.repeat(failed, items, caption_file)
 
 
 def _carry_over(context: RunContext, draft: Revision, shard: Shard, matches: Sequence[Match | None]) -> None:

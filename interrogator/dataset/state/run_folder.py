@@ -117,6 +117,19 @@ class RunFolder:
         write_whole(self.path / name, text.encode("utf-8", "backslashreplace"))
 
 
+def check_first_release(earlier: RunFolder, template: str) -> None:
+    """Refuse to begin a run beside one of the first release that meant something else and is unfinished.
+
+    Raises RequestError.
+    """
+    if earlier.is_unfinished_first_release():
+        raise RequestError(
+            f"{earlier.path} is an unfinished run of an earlier release, where {{caption}} meant the whole prompt; "
+            f"continue it with the template {template!r}, or undo it with "
+            f"`interrogator caption --undo {earlier.path}`"
+        )
+
+
 def read_run(folder: str | PathLike[str]) -> tuple[Settings, dict[str, Any]]:
     """Settings and everything else that the run in a folder was asked for.
 

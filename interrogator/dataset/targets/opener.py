@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -11,11 +12,16 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
+from .metadata_tables import METADATA_FILES, MetadataTables, metadata_in
+from .options import TargetOptions
 from .parquet import COLUMNS, ParquetTarget
+from .placed import PlacedNames
 from .sidecars import SidecarTarget
 from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
 from .webdataset import WebdatasetTarget
+
+DEFAULT_OPTIONS = TargetOptions()
 
 
 def open_target(
@@ -24,6 +30,7 @@ def open_target(
     sources: Sequence[Source],
     column: str = "text",
     several: bool = False,
+    options: TargetOptions = DEFAULT_OPTIONS,
 ) -> Target:
     """Open the files that captions of the sources' pictures go to.
 
@@ -31,8 +38,9 @@ def open_target(
         kind: a key of `TARGETS`.
         out: the folder, or the file itself for those of one file; None is beside the pictures. Nothing is made yet.
         sources: those of the run, each with a `number` of its own.
-        column: the caption's, in jsonl, csv and parquet.
+        column: the caption's, in jsonl, csv and parquet; kohya's files have captions, unless it is `tags`.
         several: write all captions of a picture where the kind can (not csv); parquet always does.
+        options: how they are written.
 
     Raises RequestError: an unknown kind, pictures that no file can be beside, a column that readers would take for
     something else, or an existing file that cannot be read and so would lose its content.
@@ -44,24 +52,58 @@ def open_target(
         raise RequestError("a target needs at least one source, and each source its own number")
     if out is not None and is_url(os.fspath(out)):
         raise RequestError(f"{os.fspath(out)}: captions are written to this machine only; give a local folder")
+    options.check(kind, out)
     if format.beside_pictures:
         return _sidecars(kind, None if out is None else Path(out), sources, several)
     if kind == "webdataset":
         if out is None:
             raise RequestError("tars with captions need their own folder: say where they go")
         return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
-    _check_column(kind, column)
+    _check_column(kind, column, options.name_column)
     path = _file(format.file, out, sources)
+    if _is_metadata(kind, path, sources, options):
+        is_flat = any(source.kind not in ("folder", "imagefolder") for source in sources) and options.images is None
+        names_in = partial(_names, sources, options, path.parent, out is None)
+        return MetadataTables(kind, path.parent, names_in, column, several, has_more=not is_flat)
+    return _table(kind, path, out is None, sources, column, several, options)
+
+
+def _table(
+    kind: str, path: Path, beside: bool, sources: Sequence[Source], column: str, several: bool, options: TargetOptions
+) -> Target:  # fmt: skip
+    """One file for all captions. beside: it is in the folder of the pictures."""
+    names = _names(sources, options, path.parent, beside, path.parent)
     if kind == "parquet":
-        return ParquetTarget(path, Names(sources, path.parent), column)
-    names = Names(sources, path.parent, pictures_inside=out is None)
+        return ParquetTarget(path, names, column)
     if kind == "csv":
-        return Csv(kind, path, names, column, several=False)
+        return Csv(kind, path, names, column, False, options.name_column)
     if kind == "jsonl":
-        return MetadataJsonl(kind, path, names, column, several)
-    folder = sources[0].folder or path.parent
+        return MetadataJsonl(kind, path, names, column, several, options.name_column)
+    if options.images is None:
+        names = _names(sources, options, path.parent, False, sources[0].folder or path.parent)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, Names(sources, folder), "caption", several)
+    return table(kind, path, names, "tags" if column == "tags" else "caption", several)
+
+
+def _is_metadata(kind: str, path: Path, sources: Sequence[Source], options: TargetOptions) -> bool:
+    """Whether the target is the metadata of an imagefolder, of which there may be several files."""
+    if kind not in METADATA_FILES or options.paths != "relative" or options.name_column not in ("", "file_name"):
+        return False
+    if kind == "jsonl":
+        return path.name == METADATA_FILES[kind]
+    if path.name != TARGETS["csv"].file:
+        return False
+    is_deep = any(source.kind == "imagefolder" for source in sources)
+    return next(metadata_in(path.parent, (METADATA_FILES["csv"],), is_deep), None) is not None
+
+
+def _names(
+    sources: Sequence[Source], options: TargetOptions, pictures: Path, pictures_inside: bool, folder: Path
+) -> Names:  # fmt: skip
+    """What pictures are called in a table of this folder. pictures: the folder that they are brought to, if any."""
+    if options.images is not None:
+        return PlacedNames(sources, pictures, options.paths, folder)
+    return Names(sources, folder, pictures_inside and options.paths == "relative", options.paths)
 
 
 def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:
@@ -86,10 +128,12 @@ def _file(name: str, out: str | PathLike[str] | None, sources: Sequence[Source])
     return path if path.suffix == Path(name).suffix and not path.is_dir() else path / name
 
 
-def _check_column(kind: str, column: str) -> None:
+def _check_column(kind: str, column: str, name_column: str) -> None:
     if kind in ("kohya-json", "kohya-jsonl"):
         return
     if not column.strip() or column == "file_name" or column.endswith(("_file_name", "_file_names")):
         raise RequestError(f"{column!r} cannot be the caption column: readers take it for a file name")
+    if column in ("image", name_column):
+        raise RequestError(f"{column!r} cannot be the caption column: readers have the picture under this name")
     if kind == "parquet" and column in COLUMNS:
         raise RequestError(f"{column!r} cannot be the caption column: the parquet file has another column of this name")

@@ -55,6 +55,9 @@ class ParquetTarget:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
         return self._captions.get(self._names.of(item)[0])
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 
@@ -116,7 +119,7 @@ class ParquetTarget:
             name, problem = self._names.of(item)
             if record.status != "done" and name in old:
                 continue  # it stays
-            path = self._names.source(item).path(item)
+            path = self._names.whole(item)
             words = (record.reason, *record.flags, *record.unsupported, *record.texts.values())
             texts = (record.caption, *record.captions, *words)
             if problem or not is_utf8(*texts):
@@ -132,7 +135,7 @@ class ParquetTarget:
             has_caption = record.status == "done" or bool(record.caption)
             yield {
                 "key": name,
-                "path": str(path) if path is not None and is_utf8(str(path)) else None,
+                "path": path if path and is_utf8(path) else None,
                 "sha256": record.sha256 or None,
                 "width": record.width or None,
                 "height": record.height or None,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ...dataset_choices import PathStyle
 from ...errors import RequestError
 from ..records import Item, Record
 from ..sources.source import Source
@@ -42,6 +43,9 @@ class Target(Protocol):
 
         Also None where it cannot be read; `write` then leaves it alone.
         """
+
+    def refusal(self, item: Item) -> str:
+        """Why `write` would not take a caption of an item, known before there is one; "" if it may."""
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
@@ -87,11 +91,15 @@ class Names:
     folder: what names are relative to. Pictures inside are named by their path from there; others by their key, with
         the source's own name in front where the run has several sources.
     pictures_inside: refuse the pictures on this machine that are not inside.
+    style: see `dataset_choices.PATH_STYLES`.
     """
 
-    def __init__(self, sources: Sequence[Source], folder: Path, pictures_inside: bool = False) -> None:
+    def __init__(
+        self, sources: Sequence[Source], folder: Path, pictures_inside: bool = False, style: PathStyle = "relative"
+    ) -> None:
         self.sources = {source.number: source for source in sources}
         self.labels = _labels(sources)
+        self.style = style
         self._inside = os.path.join(os.path.abspath(folder), "")
         self._pictures_inside = pictures_inside
         self._last: tuple[Item, str] | None = None
@@ -103,11 +111,23 @@ class Names:
 
     def of(self, item: Item) -> tuple[str, str]:
         """Name, and why it cannot be used ("" if it can)."""
-        name = self.below(item)
-        if not name and self._pictures_inside and self.whole(item):
-            return item.key, f"its picture is outside {self._inside}"
+        if self.style == "relative":
+            name = self.below(item)
+            if not name and self._pictures_inside and self.whole(item):
+                return item.key, f"its picture is outside {self._inside}"
+        else:
+            name = self.whole(item) if self.style == "absolute" else ""
         name = name or self.label(item)
         return name, "" if is_utf8(name) else "its name is not UTF-8"
+
+    def spellings(self, item: Item) -> list[str]:
+        """All that tables may call the picture, however it is called here."""
+        return [name for name in (self.below(item) or self.label(item), self.whole(item)) if name]
+
+    @property
+    def are_of_one_folder(self) -> bool:
+        """Whether paths from the folder of the first source say which picture is meant."""
+        return len(self.sources) == 1
 
     def whole(self, item: Item) -> str:
         """The whole path of the picture's file on this machine; "" if it has none."""

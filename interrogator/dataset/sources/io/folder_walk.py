@@ -10,6 +10,13 @@ from typing import NamedTuple
 from ....errors import RequestError
 from .errors import reason
 
+Notice = Callable[[str], object]
+"""Takes the keys of files that are passed over."""
+
+
+def ignore(key: str) -> None:
+    """Take no notice of a file."""
+
 
 class Found(NamedTuple):
     """A file that was asked for: its path under the folder, `/` between the parts; `version`: see `Item`."""
@@ -42,11 +49,17 @@ class _Step(NamedTuple):
     folder: str = ""
 
 
-def walk(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
+def walk(
+    root: str, wanted: Callable[[str], bool], notice: Notice = ignore
+) -> Iterator[Found]:  # fmt: skip
     """The files under a folder whose name is `wanted`, sorted by key; hidden files and folders are passed over.
 
     Each folder is walked once: one that a link leads to again is passed over. What cannot be a file - a folder or a
     broken link of that name, a folder that cannot be read, a link to a folder around it - is told with its problem.
+
+    Args:
+        notice: called with the key of every other file.
+
     Raises RequestError if the folder itself cannot be opened.
     """
     try:
@@ -54,7 +67,7 @@ def walk(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
     except OSError as error:
         raise RequestError(f"{root}: cannot be opened ({reason(error)})") from error
     home = os.path.realpath(root)
-    stack = [_steps(root, "", home, wanted)]
+    stack = [_steps(root, "", home, wanted, notice)]
     while stack:
         step = next(stack[-1], None)
         if step is None:
@@ -69,7 +82,7 @@ def walk(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
                 continue
             if identity not in seen:
                 seen.add(identity)
-                stack.append(_steps(step.folder, step.order, home, wanted))
+                stack.append(_steps(step.folder, step.order, home, wanted, notice))
 
 
 def _identity(folder: str) -> tuple[int, int]:
@@ -81,7 +94,9 @@ def _unreadable(order: str, error: OSError) -> Found:
     return Found(order[:-1] or ".", 0, f"is a folder that cannot be read ({reason(error)})")
 
 
-def _steps(folder: str, prefix: str, home: str, wanted: Callable[[str], bool]) -> Iterator[_Step]:
+def _steps(
+    folder: str, prefix: str, home: str, wanted: Callable[[str], bool], notice: Notice
+) -> Iterator[_Step]:  # fmt: skip
     """What a folder holds, in the order of the keys."""
     try:
         with os.scandir(folder) as entries:
@@ -92,17 +107,21 @@ def _steps(folder: str, prefix: str, home: str, wanted: Callable[[str], bool]) -
     steps: list[_Step] = []
     while left:
         entry = left.pop()  # and let go of: it keeps what it was asked for, half a kilobyte
-        steps += _look(entry, prefix + entry.name, home, wanted(entry.name))
+        steps += _look(entry, prefix + entry.name, home, wanted(entry.name), notice)
     steps.sort(key=lambda step: step.order)
     return iter(steps)
 
 
-def _look(entry: os.DirEntry[str], key: str, home: str, is_wanted: bool) -> Iterator[_Step]:
+def _look(
+    entry: os.DirEntry[str], key: str, home: str, is_wanted: bool, notice: Notice
+) -> Iterator[_Step]:  # fmt: skip
     try:
         if entry.is_file():
             if is_wanted:
                 status = entry.stat()
                 yield _Step(key, Found(key, status.st_size, version=file_version(status)))
+            else:
+                notice(key)
         elif entry.is_dir():
             yield from _look_at_folder(entry, key, home, is_wanted)
         elif entry.is_symlink():

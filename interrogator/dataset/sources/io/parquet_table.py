@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 from ....errors import RequestError
 from ..imagefolder import CAPTION_COLUMNS
 from ..links import Links
+from ..source import is_picture
 from .errors import missing_package, read_errors, reason
 from .storage import Storage
 
@@ -21,11 +22,13 @@ _LARGE_GROUP = 256 << 20
 
 
 class Columns(NamedTuple):
-    """Where a table has its pictures. `leaf`: the column, or part of one, that names them; "" if none does."""
+    """Where a table has its pictures. `leaf`: the column, or part of one, that names them; "" if none does; `ending`:
+    of the pictures, where their names have none."""
 
     image: str
     leaf: str
     caption: str
+    ending: str = ""
 
 
 def check_pyarrow(uri: str) -> None:
@@ -91,7 +94,8 @@ class Table:
             for row in batch.to_pylist():
                 name = row.get(leaf.partition(".")[0]) if leaf else None
                 text = row.get(caption) if caption else None
-                yield (name or {}).get("path") if leaf.endswith(".path") else name, text.strip() if text else None
+                name = (name or {}).get("path") if leaf.endswith(".path") else name
+                yield name + self.columns.ending if name else name, text.strip() if text else None
 
     def pictures(self, group: int) -> Iterator[Any]:
         """The cells of a row group's picture or path column, a few in memory at a time."""
@@ -194,13 +198,17 @@ def _columns(schema: Any, name: str) -> Columns:
     if "image" in types and _is_binary(types["image"]):
         leaf = next((column for column in _PATH_COLUMNS if column in types and _is_text(types[column])), "")
         return Columns("image", leaf, caption)
+    pictures = next((column for column in types if is_picture(f"a.{column}") and _is_binary(types[column])), "")
+    if pictures:
+        is_named = "key" in types and _is_text(types["key"])
+        return Columns(pictures, "key" if is_named else "", caption, f".{pictures}" if is_named else "")
     for column in ("image", *_PATH_COLUMNS):
         if column in types and _is_text(types[column]):
             return Columns("", column, caption)
     there = ", ".join(f"{column} ({kind})" for column, kind in types.items()) or "none"
     raise RequestError(
-        f"{name}: has no pictures that can be read: neither image (bytes, or a struct of bytes and path), nor path, "
-        f"url or file_name (text); its columns: {there}"
+        f"{name}: has no pictures that can be read: neither image (bytes, or a struct of bytes and path), nor a column "
+        f"of bytes such as jpg, nor path, url or file_name (text); its columns: {there}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Literal, Protocol
 
 from ....errors import ImageReadError, RequestError
 from .errors import missing_package, read_errors, reason, too_large
-from .folder_walk import Found, file_version, walk
+from .folder_walk import Found, Notice, file_version, ignore, walk
 
 MOST_BYTES = 1 << 30
 """Larger files are not read into memory; no picture is that large, but disk images with odd names are."""
@@ -31,8 +31,11 @@ class Storage(Protocol):
     def open(self, path: str) -> IO[bytes]:
         """Raises OSError, remote ones whatever they like."""
 
-    def walk(self, root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
-        """Files under a folder whose name is `wanted`, sorted by key; hidden ones and hidden folders passed over."""
+    def walk(self, root: str, wanted: Callable[[str], bool], notice: Notice = ignore) -> Iterator[Found]:
+        """Files under a folder whose name is `wanted`, sorted by key; hidden ones and hidden folders passed over.
+
+        notice: called with the key of every other file.
+        """
 
     def join(self, folder: str, name: str) -> str: ...
 
@@ -117,8 +120,8 @@ class Local:
     def open(self, path: str) -> IO[bytes]:
         return open(path, "rb")
 
-    def walk(self, root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
-        return walk(root, wanted)
+    def walk(self, root: str, wanted: Callable[[str], bool], notice: Notice = ignore) -> Iterator[Found]:
+        return walk(root, wanted, notice)
 
     def join(self, folder: str, name: str) -> str:
         return os.path.join(folder, *name.split("/"))
@@ -158,7 +161,7 @@ class Remote:
         file: IO[bytes] = self._files.open(path, "rb")
         return file
 
-    def walk(self, root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
+    def walk(self, root: str, wanted: Callable[[str], bool], notice: Notice = ignore) -> Iterator[Found]:
         try:
             found = self._files.find(root, detail=True)
         except read_errors() as error:
@@ -167,7 +170,11 @@ class Remote:
         files = {path[start:]: facts for path, facts in found.items()}
         for key in sorted(files):
             parts = key.split("/")
-            if wanted(parts[-1]) and not any(part.startswith(".") for part in parts):
+            if any(part.startswith(".") for part in parts):
+                continue
+            if not wanted(parts[-1]):
+                notice(key)
+            else:
                 yield Found(key, int(files[key].get("size") or 0), version=_remote_version(files[key]))
 
     def join(self, folder: str, name: str) -> str:

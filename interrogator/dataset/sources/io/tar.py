@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple
+
+from PIL import Image
 
 from .errors import reason
 from .storage import Storage
@@ -16,16 +19,26 @@ _BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.
 _LONGEST_TEXT = 1 << 20
 _TEXTS = ("txt", "caption", "json")
 _END = bytes(tarfile.BLOCKSIZE)
+# How files of pictures begin, of formats that say so in more than two bytes: JPEG, PNG, GIF, WebP, TIFF, AVIF and HEIC,
+# JPEG XL, JPEG 2000.
+_PICTURE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|II\*\x00|MM\x00\*|....ftyp(avif|avis|heic|heix|mif1)"
+    rb"|\x00\x00\x00\x0cJXL |\x00\x00\x00\x0cjP  ",
+    re.DOTALL,
+)
+_HEAD = 16
 
 
 class Member(NamedTuple):
-    """A file in a tar. `text` is the content where the name says it is a caption; `problem`: why it is not used."""
+    """A file in a tar. `text` is the content where the name says it is a caption; `problem`: why it is not used;
+    `has_picture`: whether the content begins as that of a picture, where the name does not say what it is."""
 
     name: str
     offset: int
     size: int
     text: bytes | None = None
     problem: str = ""
+    has_picture: bool = False
 
 
 class TarDamage(Exception):
@@ -116,8 +129,12 @@ def _member(tar: tarfile.TarFile, file: IO[bytes], info: tarfile.TarInfo) -> Mem
         return Member(name, 0, 0, problem="is a sparse file in the tar, which is not supported")
     if not info.isreg():
         return Member(name, 0, 0, problem="is a link or device in the tar, not a file")
-    text = None
-    if name.rpartition(".")[2].lower() in _TEXTS and info.size <= _LONGEST_TEXT:
+    ending = name.rpartition(".")[2].lower()
+    text, head = None, b""
+    if ending in _TEXTS and info.size <= _LONGEST_TEXT:
         file.seek(info.offset_data)  # now: in a packed tar there is no cheap way back
         text = file.read(info.size)
-    return Member(name, info.offset_data, info.size, text)
+    elif f".{ending}" not in Image.registered_extensions():
+        file.seek(info.offset_data)
+        head = file.read(min(info.size, _HEAD))
+    return Member(name, info.offset_data, info.size, text, has_picture=_PICTURE.match(head) is not None)
