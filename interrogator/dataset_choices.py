@@ -10,6 +10,10 @@ Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 """skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
 
+Lines = Literal["all", "first", "as-one"]
+LINES: tuple[Lines, ...] = get_args(Lines)
+"""all: each line of a text is a caption of its own; first: the first one is the caption; as-one: all are one text."""
+
 SourceKind = Literal["folder", "imagefolder", "webdataset", "parquet", "list"]
 TargetKind = Literal[
     "txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "captions-json", "csv", "parquet", "webdataset"

@@ -24,6 +24,7 @@ from PIL import Image
 from interrogator.dataset.records import Item, Record
 from interrogator.dataset.sources import Source, open_source
 from interrogator.dataset.targets import Rejected, Target, open_target, text_of
+from interrogator.dataset.targets.text_tables import MetadataJsonl
 from interrogator.dataset_choices import TARGET_KINDS
 from interrogator.errors import RequestError
 from interrogator.models import Tag
@@ -343,8 +344,8 @@ def test_a_table_is_read_again_only_when_it_is_another(tmp_path: Path, monkeypat
     path.write_text('{"file_name": "a.png", "text": "old"}\n', encoding="utf-8")
     target = open_target("jsonl", None, [source])
     loads: list[int] = []
-    load_rows = type(target)._load
-    monkeypatch.setattr(type(target), "_load", lambda table: loads.append(1) or load_rows(table))
+    load_rows = MetadataJsonl._load
+    monkeypatch.setattr(MetadataJsonl, "_load", lambda table: loads.append(1) or load_rows(table))
     assert target.existing(Item("a.png")) == "old" and not loads
     target.finish([done("b.png", "new")])
     assert not loads, "what was there was read before, and nobody has asked for what was written"
@@ -426,7 +427,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     assert written == {
         "a.png": {"caption": "new a", "tags": "1girl"},
         "sub/b.png": {"caption": "new “b”"},
-        "c.png": {"tags": "solo", "train_resolution": [512, 512], "caption": "new c"},
+        str(tmp_path / "c.png"): {"tags": "solo", "train_resolution": [512, 512], "caption": "new c"},  # as it was
         "d.png": {"caption": "old d"},
         "gone.png": {"caption": "gone", "tags": ["a", "b"]},
     }
@@ -434,7 +435,7 @@ def test_kohya_finds_pictures_and_captions(tmp_path: Path) -> None:
     assert list(kohya_pairs(written, tmp_path).values()) == ["new a, 1girl", "new “b”", "new c, solo", "old d"]
     target.restore(records)
     restored = json.loads((tmp_path / "meta_cap.json").read_text(encoding="utf-8"))
-    assert restored["a.png"] == old["a"] and restored["c.png"] == old[str(tmp_path / "c.png")]
+    assert restored["a.png"] == old["a"] and restored[str(tmp_path / "c.png")] == old[str(tmp_path / "c.png")]
     assert "sub/b.png" not in restored
 
 

@@ -25,7 +25,7 @@ class Plain(StandIn):
     """Captions that name no folder."""
 
     def write(self, pictures: Sequence[Picture], progress: Any = None) -> list[CaptionResult]:
-        return [CaptionResult([Candidate("a thing called x")], "a thing called x") for _ in pictures]
+        return [CaptionResult([Candidate("a thing called it")], "a thing called it") for _ in pictures]
 
 
 def triggers(folder: Path, **settings: object) -> dict[str, str]:
@@ -55,7 +55,7 @@ def test_the_name_of_the_folder_without_repeats_is_the_trigger(tmp_path: Path) -
     source = tmp_path / "12_top"
     draw(source, ["10_sks dog/a.png", "cat/b.png", "c.png", "reg/d.png", "10_/e.png"])
     found = triggers(source, trigger_from_folder=True)
-    assert found == {"10_sks dog/a": "sks dog", "cat/b": "cat", "c": "top", "reg/d": "", "10_/e": "10"}
+    assert found == {"10_sks dog/a": "sks dog", "cat/b": "cat", "c": "top", "reg/d": "", "10_/e": "10_"}
 
 
 def test_a_table_names_folders_by_path_or_name_and_the_nearest_counts(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ placed         names of pictures that the run brings to the captions
 sidecars       a caption file beside each picture
 link_check     links that are not written through
 text_tables    metadata.jsonl, kohya's json and jsonl, csv
+metadata_tables  metadata.jsonl or metadata.csv, one in each split of a folder
 existing_rows  the rows of such a table that is there already
 captions_json  lists of captions, a file in each folder
 parquet        one parquet file with everything that is known of each picture

@@ -47,6 +47,10 @@ class CaptionsJsonTarget:
         folder = self._folder(item)
         return self._table(folder).existing(item) if folder else None
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        folder = self._folder(item)
+        return self._table(folder).captions(item) if folder else ()
+
     def refusal(self, item: Item) -> str:
         folder = self._folder(item)
         return self._links.problem(Path(folder, FILE), self._root) if folder else ""

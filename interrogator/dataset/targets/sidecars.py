@@ -42,6 +42,9 @@ class SidecarTarget:
         path = self._path(item)
         return None if path is None else read_sidecar(path)  # where it cannot be, `write` looks again and rejects it
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return ()
+
     def refusal(self, item: Item) -> str:
         path = self._path(item)
         return "" if path is None else self._links.problem(path, self._root(item.source))
@@ -50,10 +53,12 @@ class SidecarTarget:
         files: dict[Path, tuple[Record, bytes]] = {}
         rejected: list[Rejected] = []
         for record in records:
-            if record.status != "done":
+            if not record.is_for_target:
                 continue
             text = self._text(record)
             path = self._path(item_of(record))
+            if path is not None and record.status == "kept" and os.path.lexists(path):
+                continue  # somebody has written one meanwhile
             if path is None:
                 rejected.append(reject(record, "its name cannot be that of a caption file"))
             elif problem := self._links.problem(path, self._root(record.source)):
@@ -83,7 +88,7 @@ class SidecarTarget:
         rejected: list[Rejected] = []
         for record in records:
             path = self._path(item_of(record))
-            if record.status != "done" or path is None:
+            if not record.is_for_target or path is None:
                 continue
             try:
                 now = _read(path)
