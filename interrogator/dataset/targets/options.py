@@ -21,6 +21,10 @@ class TargetOptions:
         paths: what tables call pictures; one of `PATH_STYLES`.
         name_column: of the names in jsonl and csv; "" is `file_name`.
         images: put the pictures into the folder of the captions, too: "copy", "link", or None not to.
+        final_newline: end caption files with a line feed; an empty one is a line feed anyway, for readers of lines.
+        ascii: in JSON, escape letters that are not ASCII.
+        trainer: whom it is written for, as in `trainers.TRAINERS`; "" is nobody in particular. See `written_for`, which
+            chooses the others.
         repack: webdataset tars have the pictures, too.
         tar_size: samples in such a tar.
     """
@@ -28,6 +32,9 @@ class TargetOptions:
     paths: PathStyle = "relative"
     name_column: str = ""
     images: Placement | None = None
+    final_newline: bool = True
+    ascii: bool = False
+    trainer: str = ""
     repack: bool = False
     tar_size: int = 10_000
 
@@ -56,6 +63,8 @@ class TargetOptions:
             raise RequestError(f"paths {self.paths} is for tables that name pictures: {', '.join(NAMED_TABLES)}")
         if self.name_column and kind not in ("jsonl", "csv"):
             raise RequestError("a name column can be chosen in jsonl and csv only")
+        if not self.final_newline and kind not in ("txt", "caption"):
+            raise RequestError(f"{kind} has no line feed to leave out; that is for txt and caption files")
         if self.images is not None and kind == "webdataset":
             raise RequestError("pictures go into tars, not beside them: repack them, or leave out copying and linking")
         if self.repack and kind != "webdataset":
@@ -66,3 +75,6 @@ class TargetOptions:
             raise RequestError("the pictures are beside the captions already; name a folder that both go to")
         if self.images is not None and self.paths == "key":
             raise RequestError("pictures in the folder of the captions are called by their paths there, not by key")
+
+
+DEFAULT_OPTIONS = TargetOptions()

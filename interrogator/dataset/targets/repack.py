@@ -20,7 +20,7 @@ from ..sources.source import Source, is_picture, stem
 from ..sources.webdataset import WebdatasetSource, sample_key
 from .placed import content_extension
 from .target import Names, Rejected, item_of, reject
-from .webdataset import CAPTION, is_text, text_members
+from .webdataset import CAPTION, TEXT_ENDINGS, Sample, captions_of, is_text, text_members
 
 _OWN = re.compile(r"samples-\d{6,}\.tar")
 _READ_AT_ONCE = 64  # pictures that are asked for; a source hands out one at a time
@@ -45,7 +45,7 @@ class RepackTarget:
         self._names = names
         self._several = several
         self._size = size
-        self._texts: dict[str, str | None] | None = None
+        self._texts: dict[str, Sample] | None = None
         for source in names.sources.values():
             is_tars = isinstance(source, WebdatasetSource) and source.folder is not None
             if is_tars and os.path.realpath(out) == os.path.realpath(source.folder or ""):
@@ -57,7 +57,10 @@ class RepackTarget:
         return sorted(path for path in self._out.iterdir() if _OWN.fullmatch(path.name))
 
     def existing(self, item: Item) -> str | None:
-        return self._there().get(self._key(item))
+        return self._there().get(self._key(item), {}).get(CAPTION)
+
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return captions_of(self._there().get(self._key(item), {}))
 
     def refusal(self, item: Item) -> str:
         return ""
@@ -74,7 +77,7 @@ class RepackTarget:
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
         changed: list[Rejected] = []
-        ours = {self._key(item_of(each)): each for each in records if _is_written(each)}
+        ours = {self._key(item_of(each)): each for each in records if each.is_for_target}
 
         def put_back(key: str, files: Files) -> Files | None:
             record = ours.get(key)
@@ -89,13 +92,15 @@ class RepackTarget:
         self._write(self._old(put_back))
         return changed
 
-    def _there(self) -> dict[str, str | None]:
-        """The captions that are in the tars, by key."""
+    def _there(self) -> dict[str, Sample]:
+        """The texts that are in the tars, by key."""
         if self._texts is None:
             self._texts = {}
             for path in self.files():
-                for member_key, ending, data in _members(path, CAPTION.__eq__):
-                    self._texts[member_key] = data.decode("utf-8", "replace") if ending == CAPTION else None
+                for key, ending, data in _members(path, TEXT_ENDINGS.__contains__):
+                    sample = self._texts.setdefault(key, {})
+                    if ending in TEXT_ENDINGS:
+                        sample[ending] = data.decode("utf-8", "replace")
         return self._texts
 
     def _key(self, item: Item) -> str:
@@ -107,9 +112,8 @@ class RepackTarget:
     ) -> Iterator[tuple[str, Files]]:
         """The samples of records; `used` gets their keys."""
         there = self._there()
-        wanted = (
-            each for each in records if each.status != "failed" and (each.caption or there.get(self._key_of(each)))
-        )
+        able = (each for each in records if each.status != "failed")
+        wanted = (each for each in able if each.caption or CAPTION in there.get(self._key_of(each), {}))
         for source_number, group in groupby(wanted, key=lambda record: record.source):
             source = self._names.sources[source_number]
             for record, data in _contents(source, group):
@@ -124,8 +128,9 @@ class RepackTarget:
                     rejected.append(reject(record, problem))
                     continue
                 used.add(key)
-                kept = there.get(key) if record.status != "done" else None
-                texts = {CAPTION: kept} if kept is not None else text_members(record, {}, self._several)
+                old = there.get(key, {})
+                is_new = record.status == "done" or CAPTION not in old
+                texts = text_members(record, old, self._several) if is_new else old
                 yield key, {ending: data, **{name: text.encode() for name, text in texts.items()}}
 
     def _key_of(self, record: Record) -> str:
@@ -155,11 +160,6 @@ class RepackTarget:
         for stale in self.files()[count:]:
             stale.unlink()
         self._texts = None
-
-
-def _is_written(record: Record) -> bool:
-    """Whether the run put the record's caption there: its own, or one that stood elsewhere only."""
-    return record.status == "done" or record.status == "kept" and bool(record.caption) and record.existing is None
 
 
 def _contents(source: Source, records: Iterable[Record]) -> Iterator[tuple[Record, bytes | Exception]]:

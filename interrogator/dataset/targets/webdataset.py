@@ -23,6 +23,8 @@ from .target import Names, Rejected, inside, is_utf8, item_of, reject
 
 _SAMPLES = 10_000  # a shard, where the source has none
 CAPTION, _CAPTIONS, _TAGS, _TEXTS, _FAILED = "txt", "captions.json", "tags.json", "texts.json", "failed.txt"
+TEXT_ENDINGS = frozenset({CAPTION, _CAPTIONS, _TAGS, _TEXTS})
+"""What a sample has of its picture's texts."""
 _OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
 
 
@@ -64,6 +66,10 @@ class WebdatasetTarget:
         sample = self._old(address[0]).get(address[1])
         return sample.get(CAPTION) if sample is not None else None
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        address = self._locate(item, 0)
+        return captions_of({} if address is None else self._old(address[0]).get(address[1], {}))
+
     def refusal(self, item: Item) -> str:
         return ""
 
@@ -72,7 +78,8 @@ class WebdatasetTarget:
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
-            if record.status == "done" or record.status == "kept" and record.caption and old is None:
+            is_missing = old is None or CAPTION not in old
+            if record.status == "done" or record.status == "kept" and record.caption and is_missing:
                 return text_members(record, old or {}, self._several)
             return old or {_FAILED: record.reason or record.status}
 
@@ -85,7 +92,7 @@ class WebdatasetTarget:
             now = old.get(CAPTION) if old is not None else None
             if now is None and record.existing is None:
                 return None  # at most that it failed
-            if record.status != "done" or now == record.existing:
+            if not record.is_for_target or now == record.existing:
                 return old
             if now != record.caption:
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
@@ -205,10 +212,20 @@ def is_text(record: Record) -> bool:
     return is_utf8(record.caption, *record.captions, *record.texts.values())
 
 
+def captions_of(sample: Sample) -> tuple[str, ...]:
+    """All captions of a sample that has several; () else."""
+    try:
+        listed = json.loads(sample.get(_CAPTIONS, "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    texts = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
+    return texts if len(texts) > 1 else ()
+
+
 def text_members(record: Record, old: Sample, several: bool) -> Sample:
     """The record's texts, and of what was there before what this run has not made itself."""
     sample = {CAPTION: record.caption, **{end: old[end] for end in old if end not in (CAPTION, _FAILED)}}
-    if several or _CAPTIONS in old:
+    if several or _CAPTIONS in old or len(record.captions) > 1:
         captions = list(record.captions or (record.caption,))
         sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
     if record.tags:
