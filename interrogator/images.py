@@ -15,6 +15,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from os import PathLike
 from typing import IO, Any
 
@@ -87,14 +88,20 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
         raise ImageReadError(name, _reason(error)) from error
 
 
-def decode_image(data: bytes, name: str = "image") -> Image.Image:
+def decode_image(
+    data: bytes, name: str = "image", seen: Callable[[Image.Image], object] = lambda image: None
+) -> Image.Image:
     """The image in the bytes of a file, read like `open_image`.
 
-    name: identifies the image in errors. Raises ImageReadError.
+    Args:
+        name: identifies the image in errors.
+        seen: called with the image as the file has it, loaded, before it is closed.
+
+    Raises ImageReadError.
     """
     if not data:
         raise ImageReadError(name, "is empty")
-    return _decoded(io.BytesIO(data), name)
+    return _decoded(io.BytesIO(data), name, seen)
 
 
 ImageSource = Image.Image | str | PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8]
@@ -168,13 +175,17 @@ def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Imag
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _decoded(file: Any, name: str) -> Image.Image:
+def _decoded(
+    file: Any, name: str, seen: Callable[[Image.Image], object] = lambda image: None
+) -> Image.Image:  # fmt: skip
     """The image in an open file. Raises ImageReadError."""
     try:
         with open_quietly(file) as image:
             if image.format in _PROGRAM_FORMATS:
                 raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
-            return to_rgb(image, name)
+            rgb = to_rgb(image, name)
+            seen(image)
+            return rgb
     except MemoryError as error:
         raise ImageReadError(name, "is too large for the free memory") from error
     except DAMAGED as error:

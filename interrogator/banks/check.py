@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from .bank import composed
 from .collection import BUILT_IN_FOLDER, built_in_files
-from .formats import read_artists, read_lines, read_text
+from .formats import read_artists, read_phrases, read_text
 
 MAX_WORDS = 12
 # If more phrases than this share their first or last word, the list was machine-generated.
@@ -43,8 +44,9 @@ def check_bank_file(path: str | PathLike[str], artists: Iterable[str] = ()) -> l
     path = Path(path)
     phrases = _phrases(path)
     names = {_words(name) for name in artists}
+    longest = max(map(len, names), default=0)
     problems = list(_shared_words(path, phrases))
-    if not read_text(path).startswith("#"):
+    if path.suffix.lower() != ".json" and not read_text(path).startswith("#"):
         problems.append(Problem(path, 1, "the first line must be a `# ` comment that states the list's purpose"))
     line_of: dict[str, int] = {}
     for line, phrase in phrases:
@@ -53,7 +55,7 @@ def check_bank_file(path: str | PathLike[str], artists: Iterable[str] = ()) -> l
             problems.append(Problem(path, line, f"{phrase!r} duplicates line {line_of[folded]}"))
         line_of.setdefault(folded, line)
         problems += [Problem(path, line, text) for text in _faults(phrase)]
-        if _holds_any(_words(phrase), names):
+        if _holds_any(_words(phrase), names, longest):
             problems.append(Problem(path, line, f"{phrase!r} contains a person's name, which belongs in artists only"))
     return sorted(problems, key=lambda problem: problem.line)
 
@@ -74,9 +76,7 @@ def check_built_in_banks(folder: Path = BUILT_IN_FOLDER) -> list[Problem]:
 
 
 def _phrases(path: Path) -> list[tuple[int, str]]:
-    if path.suffix.lower() == ".csv":
-        return [(artist.line, artist.name) for artist in read_artists(path)]
-    return list(read_lines(path))
+    return [(line, composed(phrase)) for line, phrase in read_phrases(path)]
 
 
 def _shared_words(path: Path, phrases: list[tuple[int, str]]) -> Iterator[Problem]:
@@ -102,7 +102,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[\w'’.-]+", text.casefold()))
 
 
-def _holds_any(words: tuple[str, ...], names: set[tuple[str, ...]]) -> bool:
-    """Whether two or more consecutive `words` are a name; single names (Christo, Erté) have other meanings too."""
-    ends = range(2, len(words) + 1)
-    return any(words[start:end] in names for end in ends for start in range(end - 1))
+def _holds_any(words: tuple[str, ...], names: set[tuple[str, ...]], longest: int) -> bool:
+    """Whether two or more consecutive `words` are a name; single names (Christo, Erté) have other meanings too.
+
+    longest: the number of words of the longest name.
+    """
+    lengths = range(2, min(longest, len(words)) + 1)
+    return any(words[start : start + length] in names for length in lengths for start in range(len(words) - length + 1))

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from ..errors import BankError
 from .bank import FLAVORS, PhraseBank, by
-from .formats import is_comment, read_artists, read_text
+from .formats import is_artists_table, is_comment, read_artists, read_text
 
 logger = logging.getLogger("interrogator")
 
@@ -30,12 +30,17 @@ ARTISTS: tuple[Artists, ...] = get_args(Artists)
 
 def built_in_files(folder: Path = BUILT_IN_FOLDER) -> dict[str, Path]:
     """Bank name -> file, for a folder with the package's layout: artists first, then flavors, negative last."""
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in {".txt", ".csv"}}
+    files = {path.stem: path for path in _visible(folder) if path.suffix in {".txt", ".csv"}}
     flavors = folder / FLAVORS
     if flavors.is_dir():
-        files |= {path.stem: path for path in sorted(flavors.glob("*.txt"))}
+        files |= {path.stem: path for path in _visible(flavors) if path.suffix == ".txt"}
     order = {name: index for index, name in enumerate(_ORDER)}
     return dict(sorted(files.items(), key=lambda item: (item[0] == "negative", order.get(item[0], len(order)))))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files of a folder; dot files, which macOS leaves beside lists, are none."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def bank_names() -> list[str]:
@@ -130,7 +135,7 @@ def _read(path: Path, artists: Artists) -> PhraseBank:
     bank = PhraseBank.from_file(path)
     if bank.role != "artists" or artists != "long_dead":
         return bank
-    if path.suffix.lower() != ".csv":
+    if not is_artists_table(path):
         return PhraseBank(bank.name, ())  # a plain list has no years, so all count as living
     this_year = datetime.date.today().year
     dead = [artist.name for artist in read_artists(path) if artist.dead_for(PUBLIC_DOMAIN_YEARS, this_year)]

@@ -33,7 +33,7 @@ KEPT_LISTS = 32
 # Two versions of a file written within the time resolution of the file system (2 s on FAT) may have the same time.
 SETTLED_SECONDS = 2.0
 # Increase this when the interpretation of list files changes; the release is part of the name too.
-_VERSION = 3
+_VERSION = 4
 _SUFFIX = ".phrases"
 _HEADER_BYTES = 128
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, work_in_processes
+from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, read_triggers, work_in_processes
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
@@ -115,7 +115,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         missing=args.missing, overview=args.overview,
         image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
         dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
-        tag_rules=tag_rules(args),
+        tag_rules=tag_rules(args), trigger_from_folder=args.trigger_from_folder,
+        triggers=read_triggers(args.triggers) if args.triggers else (),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     check_model_options(args, settings.model_names)  # which raises where a model that is needed has no name

@@ -123,7 +123,18 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_text(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--trigger", default="", metavar="WORD", help="trigger word; put first unless the text has it")
+    group.add_argument(
+        "--trigger", default="", metavar="WORD",
+        help="trigger word; put first unless the text has it; not for pictures in folders reg/",
+    )  # fmt: skip
+    group.add_argument(
+        "--trigger-from-folder", action="store_true",
+        help="the trigger is the name of each picture's folder, without the 10_ of repeats",
+    )  # fmt: skip
+    group.add_argument(
+        "--triggers", metavar="FILE",
+        help="a .csv or .json file of folders and their triggers; others have that of --trigger",
+    )  # fmt: skip
     group.add_argument(
         "--template", default="{prompt}", metavar="TEXT",
         help="text with fields such as {prompt}, {caption}, {tags}, {trigger}, {mediums}, {existing}, {missing}, "

@@ -9,6 +9,7 @@ preview          what a run would do, counted
 in_hand          shards that a writer has in hand at a time
 survey           the first pass of a run that compares pictures
 finish           tables, findings and report of a whole run
+triggers         which trigger a picture gets
 context          everything that a run works with
 progress         how far a run is
 sources          where pictures come from
@@ -34,6 +35,7 @@ from .sources.selection import LeftOut, Selection
 from .targets import TargetOptions
 from .text import CaptionRules
 from .text.token_count import count_tokens
+from .triggers import read_triggers
 
 if TYPE_CHECKING:
     from .captioning.models import Models
@@ -50,6 +52,7 @@ __all__ = [
     "TargetOptions",
     "CaptionRules",
     "count_tokens",
+    "read_triggers",
     "work_in_processes",
 ]
 

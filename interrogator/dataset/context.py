@@ -16,6 +16,7 @@ from .state.revision import Revision
 from .state.run_folder import RunFolder
 from .targets import Target, text_of
 from .text import apply_policy
+from .triggers import TriggerSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class RunContext:
     thumbnails: Thumbnails
     revision: Revision
     pictures: PlacedPictures
+    for_picture: TriggerSettings
 
     @property
     def writes_sidecars(self) -> bool:
@@ -47,6 +49,10 @@ class RunContext:
         """Whether an existing text is left alone, whatever the new caption would be."""
         text = None if existing is None else text_of(existing)
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
+
+    def refusal(self, item: Item, existing: str | None) -> str:
+        """Why no caption could be written for an item that has this text; "" if one could, or none is needed."""
+        return "" if self.keeps(existing) else self.target.refusal(item)
 
     def has_text(self, item: Item) -> bool:
         """Whether there is any text where an item's caption belongs."""

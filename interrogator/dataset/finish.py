@@ -24,6 +24,7 @@ from .state.overviews import Overviews
 from .state.parts import Placed
 from .state.plan import Shard, mark
 from .targets import Rejected
+from .targets.target import item_of
 from .worker import failed
 
 _LOCK = "finish.lock"
@@ -154,7 +155,8 @@ def _amend(context: RunContext, done: Sequence[Shard], left: Iterable[Rejected])
 
 
 def _write_report(context: RunContext, done: Sequence[Shard], watched: Watched) -> Findings:
-    findings = find((record for _, record in _watched(context.parts.placed(done), watched)), context.settings.rules)
+    found = (record for _, record in _watched(context.parts.placed(done), watched))
+    findings = find(found, context.settings.rules, rules_of=lambda each: context.for_picture.of(item_of(each)).rules)
     findings = replace(findings, found=(*findings.found, *findings_of_left_out(kept_left_out(context.files.path))))
     album = Album(context.thumbnails, lambda: _watched(context.parts.placed(done), watched))
     title = ", ".join(source.uri for source in context.sources)

@@ -60,7 +60,8 @@ class Record:
             (mean a token), `evidence` (of the claim that the picture supports least). What was not computed is not
             there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
-            `forbidden_word`, `repeats`, `animated`, `unsupported`, the captioner's own `cut` and `looped`, and of
+            `forbidden_word`, `repeats`, `animated`, `blank` (of one color), `hidden_pixels` (see
+            `pixels.hides_pixels`), `unsupported`, the captioner's own `cut` and `looped`, and of
             phrases by evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.

@@ -41,8 +41,10 @@ from .state.revision import Revision
 from .state.run_folder import RunFolder, check_first_release, home_of, read_run, stopping_cleanly
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
+from .targets.link_check import check_links
 from .targets.opener import DEFAULT_OPTIONS
 from .targets.reach import folder_of
+from .triggers import TriggerSettings
 from .worker import WRITE, Captions, NullWriter, Worker, described
 
 __all__ = ["SHARD_SIZE", "Captions", "Engine", "Run"]
@@ -128,6 +130,7 @@ class Run:
         self.column = column
         self._shard_size = shard_size
         self._beside = out is None
+        self._for_picture = TriggerSettings(settings, self.sources)
         self._left_out: LeftOut | None = None
         self._is_news = False
         self._read()
@@ -266,12 +269,13 @@ class Run:
         self.plan, self.parts = revision.plan(self._shard_size), revision.parts()
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
-            revision.thumbnails(), revision, self._pictures,
+            revision.thumbnails(), revision, self._pictures, self._for_picture,
         )  # fmt: skip
 
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""
         self._files.check_whole()
+        check_links(self.target.files(), self.sources[0].folder if self._beside else None)
         settings = self.settings.first_release()
         if settings is not None:
             check_first_release(RunFolder(self._home / settings.digest(self._asked)), settings.rules.template)

@@ -197,7 +197,7 @@ class Worker:
         if item.problem:
             return ""
         if not self._context.keeps(existing):
-            return WRITE
+            return "" if self._context.target.refusal(item) else WRITE
         settings = self._context.settings
         return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
 
@@ -229,6 +229,8 @@ class Worker:
         record = Record(item.key, "kept", "it had a caption before", item.source, existing=existing)
         if item.problem:
             return failed(record, item.problem)
+        if problem := self._context.refusal(item, existing):
+            return failed(record, problem)
         if picture is None or self._context.keeps(existing):
             return self._kept(replace(record, caption=text_of(existing or "")), picture, result)
         if picture.error or result is None or result.error:
@@ -242,10 +244,10 @@ class Worker:
         """The record of a picture whose text stays, with what was found of the text."""
         if picture is None or picture.error or result is None:
             return record
-        found = {"animated": picture.animated, "unsupported": bool(result.unsupported)}
+        flags = (*picture.flags, *(("unsupported",) if result.unsupported else ()))
         return replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=tuple(name for name, is_so in found.items() if is_so),
+            scores=result.texts[0].scores, flags=flags,
             unsupported=result.unsupported, distinctive=_distinctive(result),
         )  # fmt: skip
 
@@ -259,8 +261,8 @@ class Worker:
             else [self._rendered(each.text, picture, result) for each in result.texts]
         )
         unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
-        own_flags = {"animated": picture.animated, "unsupported": bool(unsupported)}
-        flags = (*result.flags, *texts[0].flags, *(name for name, is_so in own_flags.items() if is_so))
+        own_flags = (*picture.flags, *(("unsupported",) if unsupported else ()))
+        flags = (*result.flags, *texts[0].flags, *own_flags)
         record = replace(
             record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
             scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,
@@ -305,7 +307,8 @@ class Worker:
         self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None
     ) -> RenderedText:
         """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
-        settings, count, rules = self._context.settings, self._count, self._context.settings.rules
+        settings, count = self._context.for_picture.of(picture.item), self._count
+        rules = settings.rules
         if encoder is not None:
             count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)
         is_caption = settings.mode == Mode.CAPTION.value and not settings.image_model

@@ -108,6 +108,68 @@ def test_long_dead_artists_are_those_whose_term_has_run_out_and_unknown_years_co
     assert len(load_banks([path])[0]) == 4
 
 
+def test_a_csv_goes_by_its_header(tmp_path: Path) -> None:
+    tags = "tag_id,name,category,count\n1,long_hair,0,9\n2,o_o,0,9\n3,(o)_(o),0,9\n4,miku_(x),4,9\n"
+    bank = PhraseBank.from_file(write_list(tmp_path, "selected_tags.csv", tags))
+    assert bank.phrases == ("long hair", "o_o", "(o)_(o)", "miku (x)")
+    table = 'id,phrase\n1,"soft, light"\n2,"two\nlines"\n'
+    assert PhraseBank.from_file(write_list(tmp_path, "mine.csv", table)).phrases == ("soft, light", "two lines")
+    with pytest.raises(BankError, match="its columns name,prompt,negative_prompt are none of a phrase list"):
+        PhraseBank.from_file(write_list(tmp_path, "styles.csv", "name,prompt,negative_prompt\nA,b,c\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"name,born,died,movements\nA,,,\n{'x' * 140_000},,,\n", r":3: not a valid csv row"),
+        ("name,born,died,movements\nA,,,x,y,z\n", r":2: the row has 6 fields for 4 columns"),
+        ("born,name\n1900\n", ":2: the row has no name"),
+        ("# none\n", "are none of a phrase list"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused_by_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BankError, match=message):
+        PhraseBank.from_file(write_list(tmp_path, "artists.csv", text))
+
+
+def test_json_lists_of_strings_are_read_and_others_refused(tmp_path: Path) -> None:
+    assert PhraseBank.from_file(write_list(tmp_path, "a.json", '["soft  light", "", "Fog"]')).phrases == (
+        "soft light", "Fog",
+    )  # fmt: skip
+    for text in ('{"a": 1}', '["a", 1]', "[", "[" * 100_000):
+        with pytest.raises(BankError, match="list of strings"):
+            PhraseBank.from_file(write_list(tmp_path, "b.json", text))
+
+
+def test_utf_16_is_said_by_name(tmp_path: Path) -> None:
+    for number, encoding in enumerate(("utf-16", "utf-16-le")):
+        path = tmp_path / f"{number}.txt"
+        path.write_bytes("fog\n".encode(encoding))
+        with pytest.raises(BankError, match="UTF-16"):
+            PhraseBank.from_file(path)
+
+
+def test_one_phrase_in_two_unicode_forms_is_one(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "a.txt", "cafe\u0301\ncaf\u00e9\n")
+    assert PhraseBank.from_file(path).phrases == ("caf\u00e9",)
+    assert not PhraseBank.from_file(path).without(["CAFE\u0301"]).phrases
+
+
+def test_dot_files_are_passed_over(tmp_path: Path) -> None:
+    write_list(tmp_path, "mine.txt", "fog\n")
+    (tmp_path / "._mine.txt").write_bytes(b"\0\1\2\xff")
+    assert [bank.name for bank in load_banks([tmp_path])] == ["mine"]
+
+
+def test_long_lines_and_long_block_lists_take_no_longer_than_they_must(tmp_path: Path) -> None:
+    line = " ".join(f"word{number}" for number in range(20_000))
+    path = write_list(tmp_path, "long.txt", f"# one line\n{line} claude monet\n")
+    assert any("person's name" in problem.text for problem in check_bank_file(path, ["Claude Monet"]))
+    bank = PhraseBank.from_phrases("x", [f"phrase {number} of many" for number in range(20_000)])
+    entries = [f"Phrase {number}" for number in range(0, 20_000, 2)] * 3
+    assert bank.without(entries).phrases == tuple(f"phrase {number} of many" for number in range(1, 20_000, 2))
+
+
 def test_artists_can_be_left_out() -> None:
     assert "artists" not in {bank.name for bank in load_banks(artists="none")}
 

@@ -24,6 +24,7 @@ from PIL import Image
 from interrogator.dataset.records import Item, Record
 from interrogator.dataset.sources import Source, open_source
 from interrogator.dataset.targets import Rejected, Target, open_target, text_of
+from interrogator.dataset.targets.text_tables import MetadataJsonl
 from interrogator.dataset_choices import TARGET_KINDS
 from interrogator.errors import RequestError
 from interrogator.models import Tag
@@ -343,8 +344,8 @@ def test_a_table_is_read_again_only_when_it_is_another(tmp_path: Path, monkeypat
     path.write_text('{"file_name": "a.png", "text": "old"}\n', encoding="utf-8")
     target = open_target("jsonl", None, [source])
     loads: list[int] = []
-    load_rows = type(target)._load
-    monkeypatch.setattr(type(target), "_load", lambda table: loads.append(1) or load_rows(table))
+    load_rows = MetadataJsonl._load
+    monkeypatch.setattr(MetadataJsonl, "_load", lambda table: loads.append(1) or load_rows(table))
     assert target.existing(Item("a.png")) == "old" and not loads
     target.finish([done("b.png", "new")])
     assert not loads, "what was there was read before, and nobody has asked for what was written"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,11 +18,11 @@ from ...images import DAMAGED, decode_image
 from ..records import Item
 from ..review.dhash import difference_hash
 from ..sources import Source
+from .pixels import hides_pixels, is_animated, is_blank
 
 # Items that a thread reads at once: opening a tar or a table for each would cost more than its picture.
 _CHUNK = 4
 _POLL_SECONDS = 0.2
-_JPEG = b"\xff\xd8"
 _UNPREPARED: tuple[type[Exception], ...] = (*DAMAGED, MemoryError)
 
 Prepare = Mapping[str, Callable[[Image.Image], Any]]
@@ -42,7 +41,7 @@ class Picture:
         width, height: pixels, upright.
         sha256: of the file's bytes, hex.
         dhash: see `difference_hash`.
-        animated: whether the file holds more pictures than this first one.
+        flags: `animated`, `blank`, `hidden_pixels`; see `Record.flags`.
         existing: the text that was there where its caption belongs; None if there was none.
     """
 
@@ -53,7 +52,7 @@ class Picture:
     height: int = 0
     sha256: str = ""
     dhash: str = ""
-    animated: bool = False
+    flags: tuple[str, ...] = ()
     existing: str | None = None
 
 
@@ -110,13 +109,17 @@ def _picture(item: Item, data: bytes | Exception, prepare: Prepare) -> Picture:
     if isinstance(data, Exception):
         return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
     sha256 = hashlib.sha256(data).hexdigest()
+    hides: list[bool] = []
     try:
-        image = decode_image(data, item.key)
+        image = decode_image(data, item.key, lambda original: hides.append(hides_pixels(original)))
     except ImageReadError as error:
         return Picture(item, error=error.reason, sha256=sha256)
     try:
         ready = {name: each(image) for name, each in prepare.items()}
-        return Picture(item, "", ready, *image.size, sha256, difference_hash(image), is_animated(data))
+        dhash = difference_hash(image)
+        found = {"animated": is_animated(data), "blank": is_blank(image, dhash), "hidden_pixels": any(hides)}
+        flags = tuple(name for name, is_so in found.items() if is_so)
+        return Picture(item, "", ready, *image.size, sha256, dhash, flags)
     except _UNPREPARED as error:  # one odd picture of a million does not end the run
         reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
         return Picture(item, error=reason, sha256=sha256)
@@ -128,17 +131,6 @@ def finish(begun: Iterable[Future[list[Picture]]], waiting: Callable[[], None]) 
         while not wait([future], _POLL_SECONDS).done:
             waiting()
         yield from future.result()
-
-
-def is_animated(data: bytes) -> bool:
-    """Whether a picture file that could be decoded holds several pictures, frames or pages."""
-    if data.startswith(_JPEG):  # the most usual kind, and some hold a second picture for depth
-        return False
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return bool(getattr(image, "is_animated", False))
-    except DAMAGED:  # behind the first frame
-        return False
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

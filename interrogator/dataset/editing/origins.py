@@ -17,6 +17,7 @@ from ..sources.io.tables import read_rows
 from ..sources.source import stem
 from ..targets import Target, open_target, text_of
 from ..targets.existing_rows import json_object_rows
+from ..targets.metadata_tables import METADATA_FILES, metadata_in
 from ..targets.sidecars import read_sidecar
 from ..targets.target import is_utf8
 
@@ -224,14 +225,7 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
     if out is not None or first.folder is None or len(sources) > 1:
         return "txt", None
     if first.kind == "imagefolder":
-        if (first.folder / "metadata.jsonl").exists():
-            return "jsonl", None
-        if (first.folder / "metadata.csv").exists():
-            return "csv", str(first.folder / "metadata.csv")
-        raise RequestError(
-            f"{first.uri}: its captions are in metadata files of the folders in it, or in metadata.parquet; "
-            "name such a folder, or say with --target what to write"
-        )
+        return _metadata_of(first.folder)
     for item in first.items():
         for ending in _BESIDE:
             path = first.sidecar(item, ending)
@@ -239,3 +233,18 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
                 return ending[1:], None
     tables = (kind for kind, row in TARGETS.items() if row.file and (first.folder / row.file).exists())
     return next(tables, "txt"), None
+
+
+def _metadata_of(folder: Path) -> tuple[str, str | None]:
+    """As `captions_are_in`, of an imagefolder. Raises RequestError: its metadata is of a kind that is not written."""
+    if (folder / METADATA_FILES["jsonl"]).exists():
+        return "jsonl", None
+    if (folder / METADATA_FILES["csv"]).exists():
+        return "csv", str(folder / METADATA_FILES["csv"])
+    for kind, name in METADATA_FILES.items():
+        if next(metadata_in(folder, (name,)), None) is not None:
+            return kind, None
+    raise RequestError(
+        f"{folder}: its captions are in metadata.parquet, which is not written; say with --target and --out where the "
+        "edited ones go"
+    )

@@ -20,6 +20,7 @@ from ..sources.selection import Selection
 from ..state.revision import Revision
 from ..state.run_folder import RunFolder
 from ..targets import TargetOptions, text_of
+from ..targets.metadata_tables import METADATA_FILES, metadata_in
 from ..targets.opener import DEFAULT_OPTIONS
 from ..targets.text_tables import KohyaTable
 from ..text.token_count import count_tokens
@@ -96,7 +97,13 @@ def _table(target: str, out: str | PathLike[str] | None, source: str | PathLike[
     path = Path(source if out is None else out)
     if out is None and path.is_file():
         path = path.parent
-    return path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target] if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    usual = path / {"jsonl": "metadata.jsonl", "csv": "captions.csv"}[target]
+    if usual.exists():
+        return usual
+    kinds = {name: next(metadata_in(path, (name,)), None) for name in METADATA_FILES.values()}
+    return kinds[METADATA_FILES[target]] or (target == "jsonl" and kinds[METADATA_FILES["csv"]]) or usual
 
 
 def editor_of(run: Run) -> Editor:
@@ -130,7 +137,9 @@ def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
     editor = _editor(run, count_tags, partial(recorded_categories, run.folder.parent))
     for item in run.items():
-        yield difference(editor, item, run.target.existing(item))
+        found = difference(editor, item, run.target.existing(item))
+        problem = run.target.refusal(item) if found.is_written else ""
+        yield replace(found, problem=problem, is_written=False) if problem else found
 
 
 def difference(editor: Editor, item: Item, there: str | None) -> Difference:

@@ -11,6 +11,7 @@ selection    which pictures a run takes, and what it leaves out
 patterns     patterns for keys
 companions   masks and controls, by their names
 unread       pictures and videos that cannot be read, by their endings
+folders      what the folder of a picture says of it
 links        the pictures that a table or list names
 io/          reading what sources are made of
 """

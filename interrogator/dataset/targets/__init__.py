@@ -6,7 +6,9 @@ options        how targets write what they write
 reach          whether readers find the pictures by their names
 placed         names of pictures that the run brings to the captions
 sidecars       a caption file beside each picture
+link_check     links that are not written through
 text_tables    metadata.jsonl, kohya's json and jsonl, csv
+metadata_tables  metadata.jsonl or metadata.csv, one in each split of a folder
 existing_rows  the rows of such a table that is there already
 parquet        one parquet file with everything that is known of each picture
 webdataset     tars parallel to those of the pictures

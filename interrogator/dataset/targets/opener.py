@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
+from .metadata_tables import METADATA_FILES, MetadataTables, metadata_in
 from .options import TargetOptions
 from .parquet import COLUMNS, ParquetTarget
 from .placed import PlacedNames
@@ -57,15 +59,20 @@ def open_target(
         if out is None:
             raise RequestError("tars with captions need their own folder: say where they go")
         return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
-    return _table(kind, _file(format.file, out, sources), out is None, sources, column, several, options)
+    _check_column(kind, column, options.name_column)
+    path = _file(format.file, out, sources)
+    if _is_metadata(kind, path, sources, options):
+        is_flat = any(source.kind not in ("folder", "imagefolder") for source in sources) and options.images is None
+        names_in = partial(_names, sources, options, path.parent, out is None)
+        return MetadataTables(kind, path.parent, names_in, column, several, has_more=not is_flat)
+    return _table(kind, path, out is None, sources, column, several, options)
 
 
 def _table(
     kind: str, path: Path, beside: bool, sources: Sequence[Source], column: str, several: bool, options: TargetOptions
 ) -> Target:  # fmt: skip
     """One file for all captions. beside: it is in the folder of the pictures."""
-    _check_column(kind, column, options.name_column)
-    names = _names(path.parent, sources, options, pictures_inside=beside)
+    names = _names(sources, options, path.parent, beside, path.parent)
     if kind == "parquet":
         return ParquetTarget(path, names, column)
     if kind == "csv":
@@ -73,14 +80,29 @@ def _table(
     if kind == "jsonl":
         return MetadataJsonl(kind, path, names, column, several, options.name_column)
     if options.images is None:
-        names = _names(sources[0].folder or path.parent, sources, options)
+        names = _names(sources, options, path.parent, False, sources[0].folder or path.parent)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
     return table(kind, path, names, "tags" if column == "tags" else "caption", several)
 
 
-def _names(folder: Path, sources: Sequence[Source], options: TargetOptions, pictures_inside: bool = False) -> Names:
+def _is_metadata(kind: str, path: Path, sources: Sequence[Source], options: TargetOptions) -> bool:
+    """Whether the target is the metadata of an imagefolder, of which there may be several files."""
+    if kind not in METADATA_FILES or options.paths != "relative" or options.name_column not in ("", "file_name"):
+        return False
+    if kind == "jsonl":
+        return path.name == METADATA_FILES[kind]
+    if path.name != TARGETS["csv"].file:
+        return False
+    is_deep = any(source.kind == "imagefolder" for source in sources)
+    return next(metadata_in(path.parent, (METADATA_FILES["csv"],), is_deep), None) is not None
+
+
+def _names(
+    sources: Sequence[Source], options: TargetOptions, pictures: Path, pictures_inside: bool, folder: Path
+) -> Names:  # fmt: skip
+    """What pictures are called in a table of this folder. pictures: the folder that they are brought to, if any."""
     if options.images is not None:
-        return PlacedNames(sources, folder, options.paths)
+        return PlacedNames(sources, pictures, options.paths, folder)
     return Names(sources, folder, pictures_inside and options.paths == "relative", options.paths)
 
 

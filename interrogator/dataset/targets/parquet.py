@@ -55,6 +55,9 @@ class ParquetTarget:
             self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
         return self._captions.get(self._names.of(item)[0])
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 

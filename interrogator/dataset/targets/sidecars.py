@@ -11,6 +11,7 @@ from ...files import write_many
 from ..records import Item, Record
 from ..sources.io.errors import reason
 from ..sources.source import stem
+from .link_check import LinkCheck
 from .target import Names, Rejected, inside, is_utf8, item_of, one_line, reject
 
 _RESTORED_AT_ONCE = 1024
@@ -31,6 +32,7 @@ class SidecarTarget:
         self._names = names
         self._out = out
         self._several = several
+        self._links = LinkCheck()
 
     def files(self) -> list[Path]:
         return []
@@ -38,6 +40,10 @@ class SidecarTarget:
     def existing(self, item: Item) -> str | None:
         path = self._path(item)
         return None if path is None else read_sidecar(path)  # where it cannot be, `write` looks again and rejects it
+
+    def refusal(self, item: Item) -> str:
+        path = self._path(item)
+        return "" if path is None else self._links.problem(path, self._root(item.source))
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         files: dict[Path, tuple[Record, bytes]] = {}
@@ -49,6 +55,8 @@ class SidecarTarget:
             path = self._path(item_of(record))
             if path is None:
                 rejected.append(reject(record, "its name cannot be that of a caption file"))
+            elif problem := self._links.problem(path, self._root(record.source)):
+                rejected.append(reject(record, problem))
             elif os.path.exists(path) and not os.access(path, os.R_OK):
                 rejected.append(reject(record, f"{path.name} exists and cannot be read, so it is not replaced"))
             elif not is_utf8(text):
@@ -89,6 +97,13 @@ class SidecarTarget:
             except OSError as error:
                 rejected.append(reject(record, f"{path.name} cannot be put back ({reason(error)})"))
         return rejected + _write(files)
+
+    def _root(self, source: int) -> Path | None:
+        """The folder that captions may not leave by a link; None where a list names the pictures, wherever they are."""
+        if self._out is not None:
+            return self._out
+        found = self._names.sources[source]
+        return found.folder if found.kind in ("folder", "imagefolder") else None
 
     def _path(self, item: Item) -> Path | None:
         if self._out is not None:

@@ -44,6 +44,9 @@ class Target(Protocol):
         Also None where it cannot be read; `write` then leaves it alone.
         """
 
+    def refusal(self, item: Item) -> str:
+        """Why `write` would not take a caption of an item, known before there is one; "" if it may."""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         """Takes the records of a finished shard. Only sidecars write now; the others wait for `finish`."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple
 
 from ...files import whole_file
 from ..records import Item, Record
@@ -19,6 +20,20 @@ from .target import Names, Rejected, is_utf8, item_of, reject
 Value = str | list[str] | None
 _TAGS, _TEXTS = "tags", "texts"
 _PEEKED = 1000  # records that are looked through for tags and texts
+
+
+class Shared(NamedTuple):
+    """What tables that are read together have in common.
+
+    Attributes:
+        columns: all have them.
+        empty: by column what stands for nothing, where a table has no cell of it that would say of what kind it is.
+        has_lists: whether captions are lists.
+    """
+
+    columns: tuple[str, ...] = ()
+    empty: Mapping[str, Any] = MappingProxyType({})
+    has_lists: bool = False
 
 
 class TextTable:
@@ -45,7 +60,33 @@ class TextTable:
         self._several = several
         self._state: tuple[int, ...] | None = None
         self._old: Rows | None = None
+        self._shared = Shared()
         self._rows()  # now, for a file that cannot be read should stop the run before it begins
+
+    @staticmethod
+    def shared_columns(tables: Iterable[TextTable], tags: bool, texts: bool) -> Shared:
+        """What tables that are read together all need: the columns of any of them, and those for tags and texts."""
+        rows = [(table, table._current()) for table in tables]
+        words = ((table._column, *(name for name in old.columns)) for table, old in rows)
+        more = [name for name, is_there in ((_TAGS, tags), (_TEXTS, texts)) if is_there]
+        empty: dict[str, Any] = {}
+        for _, old in rows:
+            for _, row in islice(old.others(frozenset()), _PEEKED):
+                empty |= {name: "" for name, cell in row.items() if isinstance(cell, str)}
+        has_lists = any(table._several and table.lists or table._column in old.lists for table, old in rows)
+        return Shared(tuple(dict.fromkeys((*more, *chain.from_iterable(words)))), empty, has_lists)
+
+    def lacks(self, shared: Shared) -> bool:
+        """Whether the table, as it is, has rows and not all that is shared."""
+        old = self._current()
+        has_lists = self._column in old.lists
+        return len(old) > 0 and (not {*shared.columns} <= {*old.columns} or shared.has_lists and not has_lists)
+
+    def share(self, shared: Shared) -> None:
+        """Write from now on as the tables that are read together with this one."""
+        old = self._current()
+        own = {name: cell for name, cell in shared.empty.items() if name not in old.columns and name != self._column}
+        self._shared = Shared(shared.columns, own, shared.has_lists)
 
     def files(self) -> list[Path]:
         return [self._file]
@@ -58,6 +99,9 @@ class TextTable:
     def existing(self, item: Item) -> str | None:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
+
+    def refusal(self, item: Item) -> str:
+        return ""
 
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
@@ -107,6 +151,7 @@ class TextTable:
         peeked = list(islice(rest, _PEEKED)) if self.has_tags else []
         more = {_TAGS: any(record.tags for record in peeked), _TEXTS: any(record.texts for record in peeked)}
         columns = [self._column, *(name for name, is_there in more.items() if is_there), *old.columns]
+        columns += [name for name in self._shared.columns if name not in columns]
         rows = self._merged(chain(peeked, rest), old, row_of, rejected)
         try:
             first = next(rows, None)
@@ -212,12 +257,12 @@ class MetadataJsonl(TextTable):
         return LineRows(self._file, self.name_column)
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        as_lists = self._several or self._column in self._rows().lists
+        as_lists = self._several or self._column in self._rows().lists or self._shared.has_lists
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):
                 row[self._column] = [value]
-            cells = {column: row.get(column) for column in columns}
+            cells = {column: row.get(column, self._shared.empty.get(column)) for column in columns}
             file.write(_line({self.name_column: name, **cells} if name else cells))
 
 

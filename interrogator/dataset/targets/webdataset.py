@@ -64,6 +64,9 @@ class WebdatasetTarget:
         sample = self._old(address[0]).get(address[1])
         return sample.get(_CAPTION) if sample is not None else None
 
+    def refusal(self, item: Item) -> str:
+        return ""
+
     def write(self, records: Sequence[Record]) -> list[Rejected]:
         return []
 

@@ -78,6 +78,15 @@ KINDS = (
         "These files are the same byte for byte, so training sees this picture more often than others. Keep only one.",
     ),
     Kind(
+        "blank", "Blank pictures", "warning",
+        "These pictures are of one color all over, so whatever their caption says is made up. Remove them.",
+    ),
+    Kind(
+        "hidden_pixels", "Transparent pictures that hide pixels", "warning",
+        "They were captioned on white, but trainers that ignore transparency see what lies under it, often black or "
+        "leftovers. Save them without transparency, on the background that you want.",
+    ),
+    Kind(
         "near_pictures", "Pictures that look alike", "note",
         "Resized copies, crops and neighboring frames give one picture more weight in training. Keep the best of each "
         "group, unless you want that.",
