@@ -64,6 +64,16 @@ class WebdatasetTarget:
         sample = self._old(address[0]).get(address[1])
         return sample.get(_CAPTION) if sample is not None else None
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        address = self._locate(item, 0)
+        sample = {} if address is None else self._old(address[0]).get(address[1], {})
+        try:
+            listed = json.loads(sample.get(_CAPTIONS, "[]"))
+        except (ValueError, RecursionError):
+            return ()
+        texts = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
+        return texts if len(texts) > 1 else ()
+
     def refusal(self, item: Item) -> str:
         return ""
 
@@ -72,7 +82,8 @@ class WebdatasetTarget:
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
-            if record.status == "done" or record.status == "kept" and record.caption and old is None:
+            is_missing = old is None or _CAPTION not in old
+            if record.status == "done" or record.status == "kept" and record.caption and is_missing:
                 return self._sample(record, old or {})
             return old or {_FAILED: record.reason or record.status}
 
@@ -85,7 +96,7 @@ class WebdatasetTarget:
             now = old.get(_CAPTION) if old is not None else None
             if now is None and record.existing is None:
                 return None  # at most that it failed
-            if record.status != "done" or now == record.existing:
+            if not record.is_for_target or now == record.existing:
                 return old
             if now != record.caption:
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
@@ -167,7 +178,7 @@ class WebdatasetTarget:
     def _sample(self, record: Record, old: Sample) -> Sample:
         """The record's, and of what was there before what this run has not made itself."""
         sample = {_CAPTION: record.caption, **{end: old[end] for end in old if end not in (_CAPTION, _FAILED)}}
-        if self._several or _CAPTIONS in old:
+        if self._several or _CAPTIONS in old or len(record.captions) > 1:
             captions = list(record.captions or (record.caption,))
             sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
         if record.tags:
