@@ -15,7 +15,9 @@ LINES: tuple[Lines, ...] = get_args(Lines)
 """all: each line of a text is a caption of its own; first: the first one is the caption; as-one: all are one text."""
 
 SourceKind = Literal["folder", "imagefolder", "webdataset", "parquet", "list"]
-TargetKind = Literal["txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"]
+TargetKind = Literal[
+    "txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "captions-json", "csv", "parquet", "webdataset"
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ TARGETS: Mapping[TargetKind, TargetFormat] = {
     "jsonl": TargetFormat("one JSON object per line, as Hugging Face's imagefolder reads them", "metadata.jsonl"),
     "kohya-json": TargetFormat("one JSON file for kohya's sd-scripts", "meta_cap.json"),
     "kohya-jsonl": TargetFormat("one JSON object per line, for kohya's sd-scripts", "meta_cap.jsonl"),
+    "captions-json": TargetFormat("lists of captions, one JSON file in each folder, for diffusion-pipe"),
     "csv": TargetFormat("a table of file names and captions", "captions.csv"),
     "parquet": TargetFormat("a table with captions, tags, scores and failures", "captions.parquet"),
     "webdataset": TargetFormat("tars parallel to those of the pictures"),

@@ -21,13 +21,14 @@ from ..dataset import (
 )
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
+from ..dataset_choices import TARGET_KINDS
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .run_report import report, say_left_out
 from .selection_options import selection
 from .tag_options import check_tag_options, tag_rules
-from .target_options import target_options
+from .target_options import tell_setting, warn_of_lines, written
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -41,14 +42,16 @@ def caption(args: argparse.Namespace) -> int:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
     settings = _settings(args)
+    target, column, options = written(args, args.several > 1)
 
     def run_of(number: int) -> Run:
         return Run(
-            sources, replace(settings, round=number), args.out, args.target, args.column, args.kind, args.shard_size,
-            target_options(args), selection(args),
+            sources, replace(settings, round=number), args.out, target or TARGET_KINDS[0], column or "text", args.kind,
+            args.shard_size, options, selection(args),
         )  # fmt: skip
 
     run = next_round(run_of) if args.again else run_of(0)
+    warn_of_lines(args)
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -103,6 +106,7 @@ def _preview(args: argparse.Namespace, run: Run) -> int:
         return 0
     say_left_out(run.left_out())
     finished = f", {counts['done']} already done" if counts["done"] else ""
+    tell_setting(run)
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
 

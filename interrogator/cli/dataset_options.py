@@ -50,12 +50,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_targets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder for the captions (default: beside the pictures)")
     parser.add_argument(
-        "--target", choices=TARGET_KINDS, default=TARGET_KINDS[0], metavar="KIND",
-        help=f"what to write: {', '.join(TARGET_KINDS)} (default: {TARGET_KINDS[0]})",
+        "--target", choices=TARGET_KINDS, metavar="KIND",
+        help=f"what to write: {', '.join(TARGET_KINDS)} (default: {TARGET_KINDS[0]}, or what --for-trainer reads)",
     )  # fmt: skip
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="column for captions in a table (default: text)"
-    )
+    parser.add_argument("--column", metavar="NAME", help="column for captions in a table (default: text)")
     parser.add_argument(
         "--kind", choices=SOURCE_KINDS, metavar="KIND",
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..dataset import LeftOut, Run, Summary
+from .target_options import tell_setting
 from .terminal import printable, put, put_json, say
 
 _ODD = {
@@ -39,6 +40,7 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
         return 1 if failed else 0
     say_left_out(run.left_out())
     say(sentence)
+    tell_setting(run)
     for name, count in _odd_texts(summary).items():
         if count:
             say(f"{count} {'caption' if count == 1 else 'captions'} {_ODD[name]}: see the report")

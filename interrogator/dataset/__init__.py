@@ -36,7 +36,7 @@ from .rounds import next_round
 from .run import Run
 from .settings import Settings
 from .sources.selection import LeftOut, Selection
-from .targets import TargetOptions
+from .targets import TRAINERS, TargetOptions, written_for
 from .text import CaptionRules
 from .text.token_count import count_tokens
 from .triggers import read_triggers
@@ -53,7 +53,9 @@ __all__ = [
     "Selection",
     "Settings",
     "Summary",
+    "TRAINERS",
     "TargetOptions",
+    "written_for",
     "CaptionRules",
     "count_tokens",
     "next_round",

@@ -45,7 +45,7 @@ from .state.run_folder import RunFolder, check_first_release, home_of, read_run,
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
 from .targets.link_check import check_links
-from .targets.opener import DEFAULT_OPTIONS
+from .targets.options import DEFAULT_OPTIONS
 from .targets.reach import folder_of
 from .triggers import TriggerSettings
 from .worker import WRITE, Captions, NullWriter, Worker, described
@@ -78,6 +78,7 @@ class Run:
         folder: its own, under `.interrogator` where the captions go.
         plan, parts: what is to do, and what is done.
         column: of captions, in targets with columns.
+        options: how the target is written.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Run:
         names = PlacedNames(opened, folder_of(Path(out))) if options.images and out is not None else None
         self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
+        self.options = options
         self._shard_size = shard_size
         self._beside = out is None
         self._for_picture = TriggerSettings(settings, self.sources)

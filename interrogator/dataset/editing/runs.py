@@ -22,7 +22,7 @@ from ..sources import open_source
 from ..sources.selection import Selection
 from ..targets import TargetOptions
 from ..targets.metadata_tables import METADATA_FILES, metadata_in
-from ..targets.opener import DEFAULT_OPTIONS
+from ..targets.options import DEFAULT_OPTIONS
 from ..targets.text_tables import KohyaTable
 from ..text.token_count import count_tokens
 from .characters import categories_of_run, recorded_categories

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ...errors import RequestError
 from ..records import Item
@@ -23,7 +25,9 @@ class ImagefolderSource(FolderSource):
     Several rows of one picture are several captions of it.
     columns: where captions are; the first that has a text counts.
     Rows whose picture is missing or outside the folder are items with a problem.
-    Raises RequestError: a metadata file that cannot be read or has no column `file_name`.
+    Names are in the column `file_name`, or in `image`, as DiffSynth reads them; whole paths of this machine are names,
+    too.
+    Raises RequestError: a metadata file that cannot be read or has neither column.
     """
 
     kind = "imagefolder"
@@ -59,15 +63,22 @@ class ImagefolderSource(FolderSource):
             key = keys.take(clean_key(name))[0]
             yield Item(key, self.number, problem=f"the metadata names {name!r}, which is outside its folder")
 
+    def _relative(self, folder: str, name: Any) -> Any:
+        """A name, of a whole path of a picture under the folder of its metadata file what follows that."""
+        if self.folder is None or not isinstance(name, str) or not os.path.isabs(name):
+            return name
+        inside = os.path.join(os.path.abspath(self.folder / folder), "")
+        return name[len(inside) :].replace(os.sep, "/") if name.startswith(inside) else name
+
     def _take(self, folder: str, key: str) -> None:
         found: dict[str, tuple[str, ...]] = {}
         for row in read_rows(self._storage, self._storage.join(self._root, key)):
-            if "file_name" not in row:
+            if "file_name" not in row and not isinstance(row.get("image"), str):
                 there = ", ".join(map(str, row)) or "none"
                 raise RequestError(
                     f"{key}: has no column file_name, only {there}; to ignore it, set the kind to folder"
                 )
-            name = row["file_name"]
+            name = self._relative(folder, row["file_name"] if "file_name" in row else row["image"])
             if not isinstance(name, str) or not name:
                 continue
             inside = posixpath.normpath(posixpath.join(folder, name))

@@ -21,11 +21,18 @@ class TargetOptions:
         paths: what tables call pictures; one of `PATH_STYLES`.
         name_column: of the names in jsonl and csv; "" is `file_name`.
         images: put the pictures into the folder of the captions, too: "copy", "link", or "" not to.
+        final_newline: end caption files with a line feed; an empty one is a line feed anyway, for readers of lines.
+        ascii: in JSON, escape letters that are not ASCII.
+        trainer: whom it is written for, as in `trainers.TRAINERS`; "" is nobody in particular. See `written_for`, which
+            chooses the others.
     """
 
     paths: PathStyle = "relative"
     name_column: str = ""
     images: Placement | None = None
+    final_newline: bool = True
+    ascii: bool = False
+    trainer: str = ""
 
     def __post_init__(self) -> None:
         """Raises RequestError: an unknown word."""
@@ -50,9 +57,14 @@ class TargetOptions:
             raise RequestError(f"paths {self.paths} is for tables that name pictures: {', '.join(NAMED_TABLES)}")
         if self.name_column and kind not in ("jsonl", "csv"):
             raise RequestError("a name column can be chosen in jsonl and csv only")
+        if not self.final_newline and kind not in ("txt", "caption"):
+            raise RequestError(f"{kind} has no line feed to leave out; that is for txt and caption files")
         if self.images is not None and kind == "webdataset":
             raise RequestError("tars hold no copies of pictures beside them; leave out copying and linking")
         if self.images is not None and out is None:
             raise RequestError("the pictures are beside the captions already; name a folder that both go to")
         if self.images is not None and self.paths == "key":
             raise RequestError("pictures in the folder of the captions are called by their paths there, not by key")
+
+
+DEFAULT_OPTIONS = TargetOptions()

@@ -17,6 +17,7 @@ from ...files import whole_file
 from ..records import Item, Record
 from ..sources.source import is_picture, stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .options import DEFAULT_OPTIONS, TargetOptions
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 Value = str | list[str] | None
@@ -52,10 +53,11 @@ class TextTable:
     has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
     def __init__(
-        self, kind: str, path: Path, names: Names, column: str, several: bool, name_column: str = ""
-    ) -> None:  # fmt: skip
+        self, kind: str, path: Path, names: Names, column: str, several: bool, options: TargetOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.kind = kind
-        self.name_column = name_column or self.name_column
+        self.name_column = options.name_column or self.name_column
+        self._options = options
         self._file = path
         self._names = names
         self._column = column
@@ -248,6 +250,16 @@ class TextTable:
         """Whether a row has texts that a run would replace, though nothing could put them back."""
         return self.has_tags and bool(record.texts) and row.get(_TEXTS) not in (None, dict(record.texts))
 
+    def _json(self, value: Any) -> bytes:
+        """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
+        try:
+            return json.dumps(value, ensure_ascii=self._options.ascii).encode()
+        except UnicodeEncodeError:
+            return json.dumps(value).encode()
+
+    def _line(self, row: Row) -> bytes:
+        return self._json(row) + b"\n"
+
     def _load(self) -> Rows:
         raise NotImplementedError
 
@@ -267,7 +279,8 @@ class MetadataJsonl(TextTable):
     has_tags = True
 
     def _load(self) -> Rows:
-        return LineRows(self._file, self.name_column)
+        usual = MetadataJsonl.name_column
+        return LineRows(self._file, self.name_column, usual if self.name_column != usual else "")
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         as_lists = self._several or self._column in self._rows().lists or self._shared.has_lists
@@ -282,7 +295,7 @@ class MetadataJsonl(TextTable):
                     self._list_texts(file)
             has_texts = has_texts or isinstance(value, str)
             cells = {column: row.get(column, self._shared.empty.get(column)) for column in columns}
-            file.write(_line({self.name_column: name, **cells} if name else cells))
+            file.write(self._line({self.name_column: name, **cells} if name else cells))
 
     def _list_texts(self, file: IO[bytes]) -> None:
         """Make lists of the captions that were written as texts: a column is of one kind."""
@@ -297,7 +310,7 @@ class MetadataJsonl(TextTable):
                 row = json.loads(line)
                 value = row.get(self._column)
                 row[self._column] = [value] if isinstance(value, str) else value
-                file.write(_line(row))
+                file.write(self._line(row))
 
 
 class KohyaTable(TextTable):
@@ -337,7 +350,7 @@ class KohyaJson(KohyaTable):
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         before = b"{\n"
         for name, row in rows:
-            file.write(before + _json(name) + b": " + _json(row))
+            file.write(before + self._json(name) + b": " + self._json(row))
             before = b",\n"
         file.write(b"\n}\n" if before != b"{\n" else b"{}\n")
 
@@ -352,7 +365,7 @@ class KohyaJsonl(KohyaTable):
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         for name, row in rows:
-            file.write(_line({self.name_column: name, **row} if name else row))
+            file.write(self._line({self.name_column: name, **row} if name else row))
 
 
 class Csv(TextTable):
@@ -376,15 +389,3 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else None
-
-
-def _json(value: Any) -> bytes:
-    """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value).encode()
-
-
-def _line(row: Row) -> bytes:
-    return _json(row) + b"\n"
