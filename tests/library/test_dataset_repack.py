@@ -16,6 +16,8 @@ import webdataset
 from interrogator.cli import main
 from interrogator.dataset import Run, Settings, TargetOptions
 from interrogator.dataset.records import Item, Record
+from interrogator.dataset.sources import open_source
+from interrogator.dataset.targets import open_target
 from interrogator.errors import RequestError
 
 from .stand_in import StandIn, count, draw, left_behind
@@ -81,9 +83,10 @@ def test_pictures_of_tars_are_taken_over_whole(tmp_path: Path) -> None:
 
 def test_a_source_is_listed_once_for_all_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture_tar(tmp_path / "0.tar", *(f"{number}.png" for number in range(9)))
-    found = run(tmp_path / "0.tar", tmp_path / "out")
+    source = open_source(tmp_path / "0.tar")
+    target = open_target("webdataset", tmp_path / "out", [source], options=TargetOptions(repack=True))
     listed: list[str] = []
-    real = found.sources[0].items
+    real = source.items
 
     def items() -> Iterator[Item]:
         for item in real():
@@ -91,8 +94,8 @@ def test_a_source_is_listed_once_for_all_its_pictures(tmp_path: Path, monkeypatc
             yield item
 
     records = [Record(item.key, "done", caption="a text", captions=("a text",)) for item in real()]
-    monkeypatch.setattr(found.sources[0], "items", items)
-    assert found.target.finish(iter(records)) == [] and len(samples(tmp_path / "out")) == 9
+    monkeypatch.setattr(source, "items", items)
+    assert target.finish(iter(records)) == [] and len(samples(tmp_path / "out")) == 9
     assert listed == [record.key for record in records]
 
 
