@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from io import TextIOWrapper
@@ -30,8 +31,16 @@ def put(text: str) -> None:
 
 
 def put_json(record: dict[str, Any]) -> None:
-    """One object on a line of its own, to stdout."""
-    put(json.dumps(record, ensure_ascii=False))
+    """One object on a line of its own, to stdout; a number that is not finite, which JSON lacks, is null."""
+    put(json.dumps(_finite(record), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def printable(name: object) -> str:
