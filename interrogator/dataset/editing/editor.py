@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -13,13 +12,13 @@ from ..captioning.images import Picture
 from ..captioning.result import CaptionResult
 from ..records import Item
 from ..sources import Source, stem
+from ..sources.folders import folder_of, is_regularisation
 from ..text.lines import by_line
 from ..text.tags import added
+from ..text.words import tidy
 from .edit import Edit
 from .operations import EXISTING, OPERATIONS, filled, line_edit
 from .origins import Origin, UnreadableTextError, decoded, open_origin
-
-_REPEATS = re.compile(r"\A\d+_(?=.)")  # kohya's folders say how often their pictures are repeated: 10_sks dog
 
 TextEdit = Callable[[str | None, Item], "str | None"]
 
@@ -42,6 +41,7 @@ class Editor:
 
         Raises RequestError: nothing is there, or it cannot be read.
         """
+        self.is_tidy = edit.is_tidy
         self._edit = edit
         self._sources = sources
         self._column = column
@@ -84,6 +84,8 @@ class Editor:
         if name == "with":
             other = open_origin(given[0], self._sources, self._column)
             return lambda text, item: self._with(text, other.text(item, None))
+        if name in ("trigger", "trigger-from-folder"):
+            return lambda text, item: self._triggered(text, item, *given)
         if OPERATIONS[name].of_whole:
             raise AssertionError(f"{name} is not done here")
         if (name, *given) == ("order", "frequency"):  # the texts are counted when the first is to be edited
@@ -101,6 +103,13 @@ class Editor:
             return more or text
         return by_line(text, lambda line: added(line, more.replace("\n", ", "), self._edit.separator))
 
+    def _triggered(self, text: str | None, item: Item, trigger: str = "") -> str | None:
+        source = self._sources[item.source]
+        trigger = trigger or folder_of(item, source)
+        if text is None or not tidy(trigger) or is_regularisation(item, source):
+            return text
+        return by_line(text, line_edit("trigger", (trigger,), self._edit.separator, {}))
+
     def _filled(self, template: str, text: str | None, item: Item) -> str | None:
         def fill(line: str) -> str:
             return filled(template, self._values(line, item))
@@ -108,16 +117,9 @@ class Editor:
         return by_line(text, fill) if text and EXISTING in template else fill(text or "") or None
 
     def _values(self, text: str, item: Item) -> dict[str, str]:
-        path = PurePosixPath(item.key)
-        source = self._sources[item.source]
-        folder, container = path.parent.name, source.container(item)
-        if container and path.parent in (PurePosixPath(container), PurePosixPath()):
-            folder = PurePosixPath(container).stem
-        elif not folder and source.folder is not None:
-            folder = source.folder.resolve().name
         return {
-            "existing": text, "stem": PurePosixPath(stem(item.key)).name, "folder": _REPEATS.sub("", folder, 1),
-            "key": item.key,
+            "existing": text, "stem": PurePosixPath(stem(item.key)).name, "key": item.key,
+            "folder": folder_of(item, self._sources[item.source]),
         }  # fmt: skip
 
     @cached_property

@@ -26,7 +26,7 @@ class Operation:
     Attributes:
         arguments: what it is given, as help names it.
         help: what it does, in a few words.
-        of_whole: whether it makes the text of a picture as a whole, and so also one where there was none.
+        of_whole: whether it needs to know the picture, not only a line of its text; some make a text where none was.
     """
 
     arguments: tuple[str, ...]
@@ -56,7 +56,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "add": Operation(("TAGS",), "add tags at the end, unless they are there"),
     "text-prefix": Operation(("TEXT",), "begin the text with this, unless it does"),
     "text-suffix": Operation(("TEXT",), "end the text with this, unless it does"),
-    "trigger": Operation(("WORD",), "put WORD in front, once; in the middle of a sentence it stays where it is"),
+    "trigger": Operation(
+        ("WORD",), "put WORD in front, once; in the middle of a sentence it stays where it is; not in folders reg/"
+    ),
+    "trigger-from-folder": Operation(
+        (), "the same with the name of each picture's folder, without the 10_ of repeats", of_whole=True
+    ),
     "tags-first": Operation(("TAGS",), "put these tags first, in this order, where they are there"),
     "order": Operation(
         ("ORDER",),
@@ -67,7 +72,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "escape": Operation((), "put a backslash before brackets, except those of {a|b} and (a:1.2)"),
     "unescape": Operation((), "take the backslashes before brackets away"),
     "case": Operation(("CASE",), f"change the case: {', '.join(CASES)}"),
-    "tidy": Operation((), "one space between words, one comma between tags"),
+    "tidy": Operation((), "one space between words, one comma between tags, no byte order mark"),
     "token-limit": Operation(("N",), "cut at N CLIP tokens, at a tag or word"),
     "template": Operation(
         ("TEXT",), "make a text of {existing}, {stem}, {folder} (without the 10_ of repeats) and {key}", of_whole=True

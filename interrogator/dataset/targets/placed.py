@@ -26,8 +26,11 @@ class PlacedNames(Names):
     picture is there, its name is not known.
     """
 
-    def __init__(self, sources: Sequence[Source], folder: Path, style: PathStyle = "relative") -> None:
-        super().__init__(sources, folder, style=style)
+    def __init__(
+        self, sources: Sequence[Source], folder: Path, style: PathStyle = "relative", base: Path | None = None
+    ) -> None:
+        """base: what names are relative to; None is the folder."""
+        super().__init__(sources, folder if base is None else base, style=style)
         self.folder = Path(os.path.abspath(folder))
 
     def whole(self, item: Item) -> str:

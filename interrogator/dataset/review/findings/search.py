@@ -8,7 +8,7 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,10 @@ _REASONS = 50
 _STATUSES = ("done", "kept", "failed")
 
 
-def find(records: Iterable[Record], rules: CaptionRules | None = None, near_bits: int = NEAR) -> Findings:
+def find(
+    records: Iterable[Record], rules: CaptionRules | None = None, near_bits: int = NEAR,
+    rules_of: Callable[[Record], CaptionRules] | None = None,
+) -> Findings:  # fmt: skip
     """Look through the records of a run, once.
 
     What is kept of each is its key and some 50 bytes, so a million records take about 200 MB.
@@ -37,9 +40,10 @@ def find(records: Iterable[Record], rules: CaptionRules | None = None, near_bits
     Args:
         rules: of the run: its trigger, required words and token limit are looked for; its prefix and suffix are no
             fragments.
+        rules_of: those of one record, where they differ in their trigger.
         near_bits: in how many of 64 bits pictures that look alike may differ.
     """
-    search = _Search(rules or CaptionRules())
+    search = _Search(rules or CaptionRules(), rules_of)
     for record in records:
         search.add(record)
     return search.findings(near_bits)
@@ -48,8 +52,10 @@ def find(records: Iterable[Record], rules: CaptionRules | None = None, near_bits
 class _Search:
     """What is kept of the records that were added; an index is the number of a record."""
 
-    def __init__(self, rules: CaptionRules) -> None:
+    def __init__(self, rules: CaptionRules, rules_of: Callable[[Record], CaptionRules] | None) -> None:
         self._rules = rules
+        self._rules_of = rules_of
+        self._triggers = {rules.trigger}
         self._keys: list[str] = []
         self._sources = array("l")
         self._statuses = Counter[str]()
@@ -88,7 +94,9 @@ class _Search:
         self._tags.update((tag.text, tag.category) for tag in record.tags)
         if words:
             self._fragments.add(words)
-        for kind in _single_findings(record, self._rules):
+        rules = self._rules if self._rules_of is None else self._rules_of(record)
+        self._triggers.add(rules.trigger)
+        for kind in _single_findings(record, rules):
             self._note(kind, index)
 
     def findings(self, near_bits: int) -> Findings:
@@ -174,7 +182,7 @@ class _Search:
         return Finding(kind.id, kind.title, kind.severity, kind.text, len(indices), keys, tuple(named))
 
     def _frequent_fragments(self) -> list[Finding]:
-        meant = [split_words(text) for text in (self._rules.prefix, self._rules.trigger, self._rules.suffix)]
+        meant = [split_words(text) for text in (self._rules.prefix, *sorted(self._triggers), self._rules.suffix)]
         captions = max(1, self._fragments.captions)
         return [
             Finding(
@@ -209,6 +217,9 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "missing_trigger": "missing_trigger" in flags or bool(rules.trigger and not holds(caption, rules.trigger)),
         "missing_word": "missing_word" in flags or not all(holds(caption, word) for word in rules.required),
         "forbidden_word": "forbidden_word" in flags or any(holds(caption, word) for word in rules.forbidden),
+        "not_utf8": "not_utf8" in flags,
+        "byte_order_mark": "byte_order_mark" in flags,
+        "several_lines": "several_lines" in flags,
         "unsupported": "unsupported" in flags,
         "repeats": "repeats" in flags or bool(repeated(caption)),
         "looped": "looped" in flags,
