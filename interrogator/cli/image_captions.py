@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..dataset.sources import open_source
-from ..dataset.sources.folder import caption_text
+from ..dataset.sources.captions import caption_text
 from ..dataset.sources.imagefolder import METADATA_NAMES
 from ..metadata import true_prompt
 from .inputs import STDIN
