@@ -123,7 +123,8 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
             return "jsonl", None
         raise RequestError(
             f"{first.uri}: captions inside {'tars' if first.kind == 'webdataset' else 'tables'} stay as they are; "
-            "say with --target and --out where the edited ones go"
+            "say where the edited ones go, such as --out DIR with --target txt, "
+            + ("webdataset (tars to be read beside these)" if first.kind == "webdataset" else "parquet")
         )
     if out is not None or first.folder is None or len(sources) > 1:
         return "txt", None
