@@ -13,7 +13,8 @@ from ...errors import InterrogatorError, RequestError
 from ..existing.tables import Table
 from ..records import Item
 from ..sources import Source
-from ..targets import Target, open_target, text_of
+from ..targets import Target, TargetOptions, open_target, text_of
+from ..targets.captions_json import FILE as CAPTIONS_JSON
 from ..targets.metadata_tables import METADATA_FILES, metadata_in
 from ..targets.target import is_utf8
 
@@ -67,7 +68,10 @@ def open_origin(where: str, sources: Sequence[Source], column: str = "") -> Orig
         return Elsewhere(open_target(where, None, sources))
     path = Path(where)
     if path.is_dir():
-        kinds = {each.suffix.lower() for _, _, names in os.walk(path) for each in map(Path, names)}
+        names = {name.lower() for _, _, names in os.walk(path) for name in names}
+        if CAPTIONS_JSON in names:  # which lie beside pictures, copies of ours perhaps
+            return Elsewhere(open_target("captions-json", path, sources, options=TargetOptions(images="copy")))
+        kinds = {Path(name).suffix for name in names}
         kind = "webdataset" if ".tar" in kinds else "txt" if ".txt" in kinds else "caption"
         return Elsewhere(open_target(kind, path, sources))
     if not path.exists():
