@@ -17,24 +17,26 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
     Returns the exit status.
     """
     failed = _name_failed(run)
+    whole = _without_mask(run, summary)
     if args.json:
-        left_out = run.left_out().as_dict()
         page = None if summary.report is None else printable(summary.report)
-        put_json(
-            {
-                "run": printable(summary.run),
-                "total": summary.total,
-                **summary.counts,
-                "report": page,
-                "left_out": left_out,
-            }
-        )
+        answer = {"run": printable(summary.run), "total": summary.total, **summary.counts, "report": page}
+        masked = {"without_mask": whole} if run.settings.masked else {}
+        put_json({**answer, "left_out": run.left_out().as_dict(), **masked})
         return 1 if failed else 0
     say_left_out(run.left_out())
+    if whole:
+        say(f"{whole} pictures have no mask and were captioned whole")
     say(sentence)
     if summary.report:
         put(printable(summary.report))
     return 1 if failed else 0
+
+
+def _without_mask(run: Run, summary: Summary) -> int:
+    """How many pictures had no mask where masks were looked at, as far as the run is finished."""
+    found = summary.findings.found if summary.findings and run.settings.masked else ()
+    return sum(finding.count for finding in found if finding.id == "no_mask")
 
 
 def say_left_out(left_out: LeftOut) -> None:

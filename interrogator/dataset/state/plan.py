@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...errors import RequestError
 from ...files import sync_folder, temp_path
@@ -239,11 +240,20 @@ def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str])
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields = [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
+    fields = _fields(item) if item.mask is None else [*_fields(item), _fields(item.mask)]
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
+def _fields(item: Item) -> list[Any]:
+    return [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
+
+
 def _item(line: str) -> Item:
+    return _from_fields(json.loads(line))
+
+
+def _from_fields(fields: list[Any]) -> Item:
     # Plans of the first version have no item versions.
-    key, source, position, size, caption, problem, *version = json.loads(line)
-    return Item(key, source, tuple(position), size, caption, problem, *version)
+    key, source, position, size, caption, problem, *rest = fields
+    version, mask = [*rest, "", None][:2] if not rest else [*rest, None][:2]
+    return Item(key, source, tuple(position), size, caption, problem, version, mask and _from_fields(mask))
