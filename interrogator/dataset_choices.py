@@ -10,8 +10,14 @@ Policy = Literal["skip", "overwrite", "append", "prepend", "if-empty"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 """skip: what is there stays, even if blank; if-empty: unless it is blank; append, prepend: both are kept."""
 
+Lines = Literal["all", "first", "as-one"]
+LINES: tuple[Lines, ...] = get_args(Lines)
+"""all: each line of a text is a caption of its own; first: the first one is the caption; as-one: all are one text."""
+
 SourceKind = Literal["folder", "imagefolder", "webdataset", "parquet", "list"]
-TargetKind = Literal["txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "csv", "parquet", "webdataset"]
+TargetKind = Literal[
+    "txt", "caption", "jsonl", "kohya-json", "kohya-jsonl", "captions-json", "csv", "parquet", "webdataset"
+]
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,10 @@ TARGETS: Mapping[TargetKind, TargetFormat] = {
     "jsonl": TargetFormat("one JSON object per line, as Hugging Face's imagefolder reads them", "metadata.jsonl"),
     "kohya-json": TargetFormat("one JSON file for kohya's sd-scripts", "meta_cap.json"),
     "kohya-jsonl": TargetFormat("one JSON object per line, for kohya's sd-scripts", "meta_cap.jsonl"),
+    "captions-json": TargetFormat("lists of captions, one JSON file in each folder, for diffusion-pipe"),
     "csv": TargetFormat("a table of file names and captions", "captions.csv"),
     "parquet": TargetFormat("a table with captions, tags, scores and failures", "captions.parquet"),
-    "webdataset": TargetFormat("tars parallel to those of the pictures"),
+    "webdataset": TargetFormat("tars parallel to those of the pictures, or with the pictures"),
 }
 TARGET_KINDS: tuple[TargetKind, ...] = tuple(TARGETS)
 """Where captions go."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 from . import catalog
 from .catalog import Family, Role
 from .errors import ModelLoadError, ModelNotFoundError
-from .files import is_lfs_pointer
+from .files import instead_of_content, read_bounded
 
 logger = logging.getLogger("interrogator")
 
 # Folders inside one of a host's that a model may lie in: `org/name` at most.
 _DEPTH = 2
+_LARGEST_CONFIG = 20_000_000  # bytes; real ones take kilobytes, those with a label for each tag a megabyte
 
 
 def check_family(role: Role, folder: Path) -> Family:
@@ -121,9 +123,10 @@ def _config(path: Path) -> dict[str, Any]:
     if path.suffix != ".json":
         return {}
     try:
-        if is_lfs_pointer(path):
-            raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        instead = instead_of_content(path)
+        if instead:
+            raise ModelLoadError(f"{path} {instead}")
+        content = json.loads(read_bounded(path, _LARGEST_CONFIG))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -188,12 +191,12 @@ def _holds(role: Role, folder: Path) -> bool:
 def _folders_with(markers: Iterable[str], root: Path, depth: int) -> list[Path]:
     """Folders below `root` that hold a file of such a name; what cannot be read is passed over."""
     try:
-        entries = sorted(entry for entry in root.iterdir() if entry.is_dir())
+        entries = sorted(entry for entry in root.iterdir() if os.path.isdir(entry))
     except OSError:
         return []
     found = []
     for entry in entries:
-        if any((entry / marker).is_file() for marker in markers):
+        if any(os.path.isfile(entry / marker) for marker in markers):
             found.append(entry)
         elif depth > 1:
             found += _folders_with(markers, entry, depth - 1)

@@ -10,6 +10,7 @@ any weights are.
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
@@ -20,6 +21,7 @@ from .errors import ModelLoadError, ModelNotFoundError, UnknownModelError
 from .hub import FileSet
 from .markers import check_family, imported, is_of, marker_files, on_disk
 from .models import Located
+from .paths import given_path, is_folder, readable_models
 from .progress import Progress
 
 __all__ = [
@@ -48,6 +50,7 @@ LOCAL_DIR = "local-dir:"
 _CHECKPOINT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx")
 
 
+@readable_models()
 def locate(
     role: Role,
     name: str | PathLike[str],
@@ -71,23 +74,24 @@ def locate(
     Raises:
         UnknownModelError: no family knows the name.
         ModelNotFoundError: files are missing and may not be downloaded; names them and the folder for them.
-        ModelLoadError: the files are of another kind of model. No weights were fetched or read.
+        ModelLoadError: the files are of another kind of model, or may not be read. No weights were fetched or read.
+        RequestError: nothing can be called so.
     """
     asked = str(name).strip()
     if not asked:
         raise UnknownModelError(_unknown(role, asked))
     row = catalog.known_model(role, asked)
     source = asked.removeprefix(LOCAL_DIR) if row is None else row.source
-    folder = Path(source).expanduser() / (row.subfolder if row else "")
+    folder = (Path(source) if "://" in source else given_path(source)) / (row.subfolder if row else "")
     fetch: dict[str, Any] = {"download": download, "progress": progress}
-    if folder.is_dir():
+    if is_folder(folder):
         family = _expected(role, folder, row)
         if not family.finder:
             hub.fetch_files(
                 str(folder), required=family.files.required, any_of=family.files.any_of, shards=family.files.shards
             )  # says what lacks
         return _located(role, asked, family, folder, checkpoint, fetch)
-    if folder.is_file() and folder.suffix in _CHECKPOINT_SUFFIXES:
+    if folder.suffix in _CHECKPOINT_SUFFIXES and os.path.isfile(folder):
         return _from_file(role, asked, folder, checkpoint, fetch)
     fetch["revision"] = revision or (row.revision if row else None)
     own = _by_own_name(role, asked, row, checkpoint, fetch)
@@ -170,6 +174,7 @@ def load_encoder(name: str | PathLike[str], **options: Unpack[LoadOptions]) -> E
     return cast("Encoder", load_model("encoder", name, **options))
 
 
+@readable_models()
 def folder_of(row: KnownModel) -> Path | None:
     """The folder on this machine that holds a known model, or None. Never asks the network."""
     files = _family(row.family).files.under(row.subfolder)

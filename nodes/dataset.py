@@ -79,7 +79,8 @@ class InterrogatorDataset(io.ComfyNode):
                 io.Combo.Input(
                     "target", options=_TARGETS, default="txt",
                     tooltip="txt, caption: a file beside each picture. jsonl: metadata.jsonl for Hugging Face."
-                    " kohya-json, kohya-jsonl: for kohya's scripts. csv: one table.",
+                    " kohya-json, kohya-jsonl: for kohya's scripts. captions-json: lists for"
+                    " diffusion-pipe. csv: one table.",
                 ),
                 io.Boolean.Input(
                     "retry_failed", default=False, optional=True,

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 
 from ..errors import RequestError
+from ..files import read_bounded
+
+_LARGEST_LIST = 20_000_000  # bytes
 
 DEFAULT_STRIP: tuple[str, ...] = (
     "arafed", "araffed", "arrafed", "arraffed", "arafe", "araffe", "arrafe", "arraffe", "arafes", "araffes",
@@ -29,10 +33,10 @@ def load_strip_list(path: str | PathLike[str]) -> tuple[str, ...]:
     Raises RequestError: the file cannot be read or is not UTF-8 text.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = [line.strip() for line in file]
+        text = read_bounded(Path(path), _LARGEST_LIST).decode("utf-8-sig")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8
         raise RequestError(f"the strip list {path} cannot be read: {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
     return tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 

@@ -20,6 +20,7 @@
     engines          which processes caption a dataset; process_rank, which of several this one is
     interrogators    an interrogator as the options say
     download         loading models, and asking before a download
+    given_paths      refuses paths that nothing can be read from
     terminal         lines, bars, a question
 
 Exit status: 0 success, 1 some inputs failed (each is named), 2 wrong usage, 130 stopped by the user.
@@ -28,38 +29,44 @@ Exit status: 0 success, 1 some inputs failed (each is named), 2 wrong usage, 130
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import BankError, InterrogatorError, RequestError, UnknownModelError
+from .given_paths import check_paths
 from .parser import build_parser
-from .terminal import say, write_utf8
+from .terminal import discard, on_one_line, open_streams, say
 
 USAGE_ERRORS = (BankError, RequestError, UnknownModelError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status. argv: without the program's name; None takes the process's own."""
-    write_utf8()
+    open_streams()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "huggingface_hub", "PIL"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     args = build_parser().parse_args(argv)
     try:
+        check_paths(args)
         status = int(args.run(args))
         sys.stdout.flush()
         return status
     except USAGE_ERRORS as error:
-        say(f"interrogator: {error}")
+        say(f"interrogator: {on_one_line(error)}")
         return 2
     except InterrogatorError as error:
-        say(f"interrogator: {error}")
+        say(f"interrogator: {on_one_line(error)}")
         return 1
     except KeyboardInterrupt:
         say("stopped; finished phrase embeddings are kept")
         return 130
     except BrokenPipeError:
-        # Whoever read the pipe left (`| head`). Python would complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)  # whoever read the pipe left (`| head`)
         return 0
+    except OSError as error:  # of the disk, or of a file whose reader has no sentence of its own
+        where = f" {error.filename}" if error.filename else ""
+        say(f"interrogator: {on_one_line(f'cannot read or write{where}: {error.strerror or error}')}")
+        if not error.filename:
+            discard(sys.stdout)
+        return 1

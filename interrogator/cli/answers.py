@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CaptionError, ImageReadError, InterrogatorError
 from .inputs import Group, Input, find_inputs, names_one_picture, read_groups
-from .terminal import Bar, put_json, say
+from .terminal import Bar, on_one_line, put_json, say
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -103,7 +103,7 @@ def _answered(
 
 def row_prefix(args: argparse.Namespace, source: Input) -> str:
     """What a line begins with: the image, or nothing where the arguments can name no other."""
-    return "" if names_one_picture(args.images) else f"{source.name}\t"
+    return "" if names_one_picture(args.images) else f"{on_one_line(source.name)}\t"
 
 
 def prepare_table(ci: Interrogator) -> None:
@@ -122,6 +122,7 @@ def label(group: Group) -> str:
 
 def report_error(args: argparse.Namespace, source: Input, error: InterrogatorError) -> None:
     """Name a picture without an answer on stderr, and with --json in its line on stdout, too."""
-    say(f"interrogator: {error}" if isinstance(error, ImageReadError) else f"interrogator: {source.name}: {error}")
+    where = "" if isinstance(error, ImageReadError) else f"{source.name}: "
+    say(f"interrogator: {on_one_line(f'{where}{error}')}")
     if args.json:
         put_json({"image": source.name, "error": str(error)})

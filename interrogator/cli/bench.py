@@ -28,7 +28,7 @@ from .download import load_with_consent
 from .inputs import STDIN, Input, find_inputs
 from .interrogators import load_interrogator
 from .tables import Table, shown
-from .terminal import Bar, put, put_json, say
+from .terminal import Bar, on_one_line, put, put_json, say
 
 if TYPE_CHECKING:
     from ..models import Encoder
@@ -101,7 +101,8 @@ def _measure(args: argparse.Namespace, modes: Sequence[Mode], known: Sequence[tu
                 raise
             except InterrogatorError as error:
                 failed += 1
-                say(f"interrogator: {'' if isinstance(error, ImageReadError) else f'{source.name}: '}{error}")
+                where = "" if isinstance(error, ImageReadError) else f"{source.name}: "
+                say(f"interrogator: {on_one_line(f'{where}{error}')}")
             bar(number + 1, len(known))
     if not measured:
         raise RequestError("none of the pictures could be measured")

@@ -5,19 +5,30 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..dataset import CaptionRules, Run, Settings, Summary, count_tokens, read_triggers, work_in_processes
+from ..dataset import (
+    CaptionRules,
+    Run,
+    Settings,
+    Summary,
+    count_tokens,
+    next_round,
+    read_triggers,
+    work_in_processes,
+)
 from ..dataset.captioning.loader import Loader
 from ..dataset.text import EVIDENCE_NAMES
+from ..dataset_choices import TARGET_KINDS
 from .choices import blocked_phrases, captioner_name, check_model_options, search_options, stripped_words
 from .engines import device_of, loader, loader_of, process_count, start_engine
 from .process_rank import ProcessRank, find_process_rank
 from .run_report import report, say_left_out
 from .selection_options import selection
 from .tag_options import check_tag_options, tag_rules
-from .target_options import target_options
+from .target_options import tell_setting, warn_of_lines, written
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -30,10 +41,17 @@ def caption(args: argparse.Namespace) -> int:
     if args.undo:
         return undo(args)
     sources = [*args.sources, *args.more_sources]
-    run = Run(
-        sources, _settings(args), args.out, args.target, args.column, args.kind, args.shard_size, target_options(args),
-        selection(args),
-    )  # fmt: skip
+    settings = _settings(args)
+    target, column, options = written(args, args.several > 1)
+
+    def run_of(number: int) -> Run:
+        return Run(
+            sources, replace(settings, round=number), args.out, target or TARGET_KINDS[0], column or "text", args.kind,
+            args.shard_size, options, selection(args),
+        )  # fmt: skip
+
+    run = next_round(run_of) if args.again else run_of(0)
+    warn_of_lines(args)
     if args.dry_run:
         return _preview(args, run)
     try:
@@ -46,6 +64,9 @@ def caption(args: argparse.Namespace) -> int:
     left = summary.total - sum(counts.values())
     remaining = f", {left} left" if left else ""
     sentence = f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed{remaining}"
+    if summary.edited and args.existing == "overwrite":
+        verb = "was" if summary.edited == 1 else "were"
+        sentence += f"; {summary.edited} {verb} edited since and left so: --again captions anew"
     return report(args, run, summary, sentence)
 
 
@@ -85,6 +106,7 @@ def _preview(args: argparse.Namespace, run: Run) -> int:
         return 0
     say_left_out(run.left_out())
     finished = f", {counts['done']} already done" if counts["done"] else ""
+    tell_setting(run)
     put(f"{counts['caption']} to caption, {counts['kept']} to keep, {counts['failed']} unreadable{finished}")
     return 0
 
@@ -114,7 +136,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         ask=args.ask, system=args.system, temperature=args.temperature, max_pixels=args.max_pixels, top_p=args.top_p,
         missing=args.missing, overview=args.overview,
         image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
-        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator,
+        dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator, lines=args.lines,
         tag_rules=tag_rules(args), trigger_from_folder=args.trigger_from_folder,
         masked=args.masked,
         triggers=read_triggers(args.triggers) if args.triggers else (),

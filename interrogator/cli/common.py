@@ -14,7 +14,7 @@ from .choices import chosen_banks
 from .image_captions import ImageCaptions
 from .inputs import Input, find_inputs, read_groups
 from .interrogators import load_with_table
-from .terminal import Bar, put, put_json, say
+from .terminal import Bar, on_one_line, put, put_json, say
 
 _ENCODER = frozenset({"encoder"})
 
@@ -74,6 +74,6 @@ def _write(args: argparse.Namespace, inputs: Sequence[Input], found: Compared) -
         put(f"common\t{phrase.share:.4f}\t{phrase.bank or 'claim'}\t{phrase.text}")
     for source, phrases, claims in each:
         for own in phrases:
-            put(f"{source.name}\t{own.evidence:.4f}\t{own.bank}\t{own.text}")
+            put(f"{on_one_line(source.name)}\t{own.evidence:.4f}\t{own.bank}\t{own.text}")
         for claim in claims:
-            put(f"{source.name}\t\tclaim\t{claim}")
+            put(f"{on_one_line(source.name)}\t\tclaim\t{claim}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..dataset_choices import POLICIES, SOURCE_KINDS, TARGET_KINDS
+from ..dataset_choices import LINES, POLICIES, SOURCE_KINDS, TARGET_KINDS
 from ..modes import MODES, Mode
 from ..qualities import QUALITIES, QUALITY_NAMES, Quality
 from . import options, text_options
@@ -50,12 +50,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _add_targets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder for the captions (default: beside the pictures)")
     parser.add_argument(
-        "--target", choices=TARGET_KINDS, default=TARGET_KINDS[0], metavar="KIND",
-        help=f"what to write: {', '.join(TARGET_KINDS)} (default: {TARGET_KINDS[0]})",
+        "--target", choices=TARGET_KINDS, metavar="KIND",
+        help=f"what to write: {', '.join(TARGET_KINDS)} (default: {TARGET_KINDS[0]}, or what --for-trainer reads)",
     )  # fmt: skip
-    parser.add_argument(
-        "--column", default="text", metavar="NAME", help="column for captions in a table (default: text)"
-    )
+    parser.add_argument("--column", metavar="NAME", help="column for captions in a table (default: text)")
     parser.add_argument(
         "--kind", choices=SOURCE_KINDS, metavar="KIND",
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",
@@ -98,13 +96,17 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         "--existing", choices=POLICIES, default=POLICIES[0], metavar="POLICY",
         help=f"what to do with captions that already exist: {', '.join(POLICIES)} (default: {POLICIES[0]})",
     )  # fmt: skip
+    options.add_separator(group, "text between an existing caption and a new one")
     group.add_argument(
-        "--separator",
-        default=", ",
-        metavar="TEXT",
-        help="text between an existing caption and a new one (default: ', ')",
-    )
+        "--lines", choices=LINES, default=LINES[0], metavar="WHAT",
+        help="what the lines of an existing text are: all are captions of their own, only the first is the caption, "
+        f"or they are one text: {', '.join(LINES)} (default: {LINES[0]})",
+    )  # fmt: skip
     group.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    group.add_argument(
+        "--again", action="store_true",
+        help="caption anew what a finished run of the same settings has captioned; with an undo of its own",
+    )  # fmt: skip
     group.add_argument("--retry-failed", action="store_true", help="retry images that failed in an earlier run")
     group.add_argument(
         "--undo", type=Path, metavar="RUN", help="put captions back as they were before the run in this folder"

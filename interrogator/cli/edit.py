@@ -15,7 +15,7 @@ from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
 from .run_report import report, say_left_out
 from .selection_options import selection
-from .target_options import target_options
+from .target_options import tell_setting, written
 from .terminal import PictureBar, printable, put, put_json, say
 from .undo import undo
 
@@ -48,16 +48,16 @@ def _open(args: argparse.Namespace) -> Run:
     """The run that the options come to. Raises RequestError: they ask for nothing, or do not go together."""
     if args.stats and (args.steps or args.dry_run):
         raise RequestError("--stats counts what is there: leave out --dry-run and what changes captions")
-    if not (args.steps or args.stats or args.origin or args.target):
+    if not (args.steps or args.stats or args.origin or args.target or args.trainer):
         raise RequestError("say what to do with the captions, such as --trigger WORD or --target jsonl; see --help")
     origin = args.origin
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
     edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=args.several)
     writes = not (args.stats or args.dry_run)
+    target, column, options = written(args, args.several)
     return open_edit(
-        args.sources, edit, args.out, args.target, args.column, args.kind, args.shard_size, writes,
-        target_options(args), selection(args),
+        args.sources, edit, args.out, target, column, args.kind, args.shard_size, writes, options, selection(args)
     )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def _show(args: argparse.Namespace, run: Run) -> int:
         elif each.is_written:
             _put_block(each)
     say_left_out(run.left_out())
+    tell_setting(run)
     say(f"{changes} would change, {same} stay, {without} without caption, {failed} cannot be read")
     return 1 if failed else 0
 

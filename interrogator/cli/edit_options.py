@@ -89,9 +89,7 @@ def _add_texts(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--encoding", default="", metavar="NAME", help="encoding of captions that are not UTF-8, such as cp1252"
     )
-    group.add_argument(
-        "--separator", default=", ", metavar="TEXT", help="text between tags that are put together (default: ', ')"
-    )
+    options.add_separator(group, "text between tags that are put together")
 
 
 def _add_steps(group: argparse._ArgumentGroup) -> None:

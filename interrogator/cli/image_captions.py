@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..dataset.sources import open_source
-from ..dataset.sources.folder import caption_text
+from ..dataset.sources.captions import caption_text
 from ..dataset.sources.imagefolder import METADATA_NAMES
 from ..metadata import true_prompt
 from .inputs import STDIN
@@ -18,7 +18,7 @@ _LEVELS = 4
 
 def caption_beside(path: Path) -> str | None:
     """The text of the `.txt` or `.caption` beside a picture; None if there is no such file."""
-    found = next((each for suffix in _SUFFIXES if (each := path.with_suffix(suffix)).is_file()), None)
+    found = next((each for suffix in _SUFFIXES if os.path.isfile(each := path.with_suffix(suffix))), None)
     return None if found is None else caption_text(found.read_bytes())
 
 
@@ -51,7 +51,7 @@ class ImageCaptions:
 
     def _rows_of(self, folder: Path) -> dict[Path, str]:
         if folder not in self._rows:
-            has_metadata = any((folder / name).is_file() for name in METADATA_NAMES)
+            has_metadata = any(os.path.isfile(folder / name) for name in METADATA_NAMES)
             items = open_source(folder, kind="imagefolder").items() if has_metadata else ()
             self._rows[folder] = {folder / item.key: item.caption for item in items if item.caption is not None}
         return self._rows[folder]

@@ -271,3 +271,16 @@ def _quota(text: str) -> tuple[str, int]:
 def epilog(*listings: str) -> str:
     """The end of a help page."""
     return "\n\n".join(listings)
+
+
+def add_separator(group: argparse._ArgumentGroup, purpose: str) -> None:
+    """--separator. purpose: what it stands between."""
+    group.add_argument(
+        "--separator", type=_typed, default=", ", metavar="TEXT",
+        help=rf"{purpose}; \n is a line feed, \t a tab (default: ', ')",
+    )  # fmt: skip
+
+
+def _typed(text: str) -> str:
+    r"""What somebody means who types \n or \t into a shell, which leaves them as they are."""
+    return text.replace(r"\n", "\n").replace(r"\t", "\t")

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import re
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def open_streams() -> None:
+    """Make stdout and stderr such that every name and phrase can be written to them.
+
+    Data that goes to a file or a pipe is UTF-8 on every system, and file names in it are the bytes that they are:
+    Windows would write its own 8-bit encoding, which few captions and names fit in. Where PYTHONIOENCODING asks for
+    another encoding, what that cannot say is written as backslash escapes. A closed stream swallows what it gets.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as we run
+    if isinstance(sys.stdout, TextIOWrapper):
+        if not os.environ.get("PYTHONIOENCODING"):
+            sys.stdout.reconfigure(encoding="utf-8")
+        is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+
+
+def discard(stream: TextIO) -> None:
+    """Let a stream that fails swallow what it gets: Python would complain again when it flushes it at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(text: str) -> None:
-    """One line for the person, to stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def write_utf8() -> None:
-    """Data that goes to a file or a pipe is UTF-8 on every system, and file names in it are the bytes that they are.
-
-    Windows would write its own 8-bit encoding, which few captions and names fit in. PYTHONIOENCODING has its say.
-    """
-    if isinstance(sys.stdout, TextIOWrapper) and not os.environ.get("PYTHONIOENCODING"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    """One line for the person, to stderr; nothing where that cannot be written to."""
+    try:
+        print(text.replace("\x1b", r"\x1b"), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        discard(sys.stderr)
 
 
 def put(text: str) -> None:
@@ -30,8 +52,18 @@ def put(text: str) -> None:
 
 
 def put_json(record: dict[str, Any]) -> None:
-    """One object on a line of its own, to stdout."""
-    put(json.dumps(record, ensure_ascii=False))
+    """One object on a line of its own, to stdout; in ASCII where that takes no other letters."""
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # of such an encoding, or a file name that is not text
+        text = json.dumps(record)
+    put(text)
+
+
+def on_one_line(name: object) -> str:
+    """A name or message without the control characters that move a terminal or end a line: as escapes."""
+    return "".join(each.encode("unicode_escape").decode() if _CONTROL.match(each) else each for each in str(name))
 
 
 def printable(name: object) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from .existing.finder import ExistingTexts
+from .existing.texts import ExistingText
 from .records import Item, Record
 from .review.thumbnails import Thumbnails
 from .settings import Settings
@@ -12,9 +17,9 @@ from .sources.selection import SelectedSource
 from .state.parts import Parts
 from .state.pictures import PlacedPictures
 from .state.plan import Plan
-from .state.revision import Revision
+from .state.revision import Revision, is_ours
 from .state.run_folder import RunFolder
-from .targets import Target, text_of
+from .targets import Target
 from .text import apply_policy
 from .triggers import TriggerSettings
 
@@ -39,29 +44,54 @@ class RunContext:
     revision: Revision
     pictures: PlacedPictures
     for_picture: TriggerSettings
+    texts: ExistingTexts
 
     @property
     def writes_sidecars(self) -> bool:
         """Whether every picture has a caption file of its own, written as soon as its shard is captioned."""
         return self.target.kind in ("txt", "caption")
 
-    def keeps(self, existing: str | None) -> bool:
+    def existing(self, item: Item) -> ExistingText | None:
+        """What the dataset says of a picture already, wherever that stands; None if nothing."""
+        return self.texts.of(item)
+
+    def keeps(self, existing: ExistingText | None) -> bool:
         """Whether an existing text is left alone, whatever the new caption would be."""
-        text = None if existing is None else text_of(existing)
+        text = None if existing is None else existing.text
         return apply_policy(text, "\0", self.settings.policy, self.settings.separator) is None
 
-    def refusal(self, item: Item, existing: str | None) -> str:
+    def refusal(self, item: Item, existing: ExistingText | None) -> str:
         """Why no caption could be written for an item that has this text; "" if one could, or none is needed."""
         return "" if self.keeps(existing) else self.target.refusal(item)
 
     def has_text(self, item: Item) -> bool:
-        """Whether there is any text where an item's caption belongs."""
+        """Whether there is any text where an item's caption belongs, whatever is said elsewhere."""
         if not (self.beside and self.writes_sidecars):
             return self.target.existing(item) is not None
         path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
         return path is not None and os.path.exists(path)  # without reading it
 
+    def was_edited(self, fields: Mapping[str, Any], since: float) -> bool:
+        """Whether somebody has changed the caption of a record, given its fields, that was written before `since`.
+
+        since: seconds, as `time.time` counts; a caption file that has not been written since is not read.
+        """
+        item = Item(fields["key"], fields["source"])
+        if self.beside and self.writes_sidecars:
+            path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
+            if path is None or not _is_younger(path, since):
+                return False
+        now = self.target.existing(item)
+        return now is not None and not is_ours(fields["caption"], fields["captions"], now)
+
     def is_gone(self, record: Record) -> bool:
         """Whether the file of a record's picture, on this machine, no longer exists."""
         path = self.sources[record.source].path(Item(record.key, record.source))
         return path is not None and not os.path.lexists(path)
+
+
+def _is_younger(file: Path, since: float) -> bool:
+    try:
+        return os.stat(file).st_mtime > since
+    except OSError:
+        return False

@@ -12,6 +12,7 @@ from ..errors import RunStopped
 from ..locks import exclusive
 from .context import RunContext
 from .progress import Watched
+from .recording import failed
 from .records import Item, Record
 from .review.findings import Finding, Findings, ScoreSummary, TagCount, find, findings_of_left_out
 from .review.report import PAGE, SUMMARY, write_report
@@ -25,7 +26,6 @@ from .state.parts import Placed
 from .state.plan import Shard, mark
 from .targets import Rejected
 from .targets.target import item_of
-from .worker import failed
 
 _LOCK = "finish.lock"
 _AT_ONCE = 1000
@@ -41,6 +41,7 @@ class Summary:
         counts: pictures by status: done, kept, failed; those not reached yet are in none.
         findings: what to look at; None while shards are left. Without `ids` where the run was finished earlier.
         report: the page; None while shards are left.
+        edited: captions that somebody has changed since an earlier call wrote them; they stay as they are.
     """
 
     run: Path
@@ -48,35 +49,55 @@ class Summary:
     counts: dict[str, int]
     findings: Findings | None = None
     report: Path | None = None
+    edited: int = 0
 
 
-def put_back(context: RunContext, shards: Iterable[Shard], watched: Watched) -> bool:
-    """Write captions again that are gone though their pictures exist; whether there were any.
+@dataclass(frozen=True)
+class Standing:
+    """How captions that were written earlier stand: `is_changed`, some were written again; `edited`, by somebody."""
+
+    is_changed: bool
+    edited: int
+
+
+def put_back(
+    context: RunContext, shards: Iterable[Shard], watched: Watched, is_changed: bool = False
+) -> Standing:  # fmt: skip
+    """Write captions again that are gone though their pictures exist, and count those that somebody has edited.
 
     Their text comes from the records: the same settings and weights would write it again.
+
+    is_changed: whether tables and report are to be written again for another reason.
     """
 
+    found, edited = is_changed, 0
+
     def is_missing(fields: Mapping[str, Any]) -> bool:
+        is_elsewhere = fields["status"] == "kept" and fields["existing"] is None and fields["caption"]
+        if fields["status"] != "done" and not is_elsewhere:
+            return False
+        nonlocal edited
         item = Item(fields["key"], fields["source"])
-        if fields["status"] != "done" or context.has_text(item):
+        if context.has_text(item):
+            edited += context.was_edited(fields, since)
             return False
         return not context.sources[item.source].leaves_out(item)
 
-    found = False
     for shard in shards:
+        since = context.parts.done_at(shard)
         missing = [record for record in context.parts.read(shard, is_missing) if not context.is_gone(record)]
         if missing:
             context.target.write(missing)
             found = True
         watched.again()
-    return found
+    return Standing(found, edited)
 
 
-def finish(context: RunContext, is_changed: bool, began: float, watched: Watched) -> Summary:
+def finish(context: RunContext, standing: Standing, began: float, watched: Watched) -> Summary:
     """Write tables and report if nothing is left of the run and that was not done yet; how the run stands.
 
     Args:
-        is_changed: captions were put back, so write them again.
+        standing: of the captions that were there; where some were put back, tables are written again.
         began: when this process began to work on the run; older temporary files belong to nobody.
 
     Raises:
@@ -86,12 +107,12 @@ def finish(context: RunContext, is_changed: bool, began: float, watched: Watched
     files, plan = context.files, context.plan
     done = context.parts.done(plan)
     if len(done) < len(plan.shards) or not done:
-        return Summary(files.path, len(plan), context.parts.counts(done))
+        return Summary(files.path, len(plan), context.parts.counts(done), edited=standing.edited)
     page = files.path / PAGE
     with exclusive(files.path / _LOCK, watched.again):
         findings = None
         revision = context.revision.number
-        if is_changed or files.finished(revision) < len(done) or not page.exists():
+        if standing.is_changed or files.finished(revision) < len(done) or not page.exists():
             if has_changed_containers(plan, context.sources):
                 raise RunStopped(
                     "the source changed during the run; finished captions are kept: run the same command again to "
@@ -102,8 +123,9 @@ def finish(context: RunContext, is_changed: bool, began: float, watched: Watched
             sweep(context, began)
             files.finish(len(done), revision)
     return Summary(
-        files.path, len(plan), context.parts.counts(done), findings or _read_findings(files.path / SUMMARY), page
-    )
+        files.path, len(plan), context.parts.counts(done), findings or _read_findings(files.path / SUMMARY), page,
+        standing.edited,
+    )  # fmt: skip
 
 
 def _write_target(context: RunContext, done: Sequence[Shard], watched: Watched) -> None:

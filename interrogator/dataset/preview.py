@@ -27,5 +27,5 @@ def previewed(context: RunContext, items: Iterator[Item], retry_failed: bool = F
 def _expected(context: RunContext, item: Item) -> str:
     if item.problem:
         return "failed"
-    existing = context.target.existing(item)
+    existing = context.existing(item)
     return "kept" if context.keeps(existing) else "failed" if context.target.refusal(item) else "caption"

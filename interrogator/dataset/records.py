@@ -10,7 +10,7 @@ from ..models import Tag
 from ..taggers import LABELS
 
 Status = Literal["done", "kept", "failed"]
-"""done: captioned in this run; kept: the existing text stays; failed: see the reason."""
+"""done: captioned in this run; kept: the existing text stays, wherever it stands; failed: see the reason."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Item:
         source: which of the run's sources it is from.
         position: where the source finds it again: offset and length in a tar, row in a table; () for a file of its own.
         size: bytes, as far as the source knows; 0 if it does not.
-        caption: the text that the source itself says of it, such as a `.txt` beside it or a column; None if nothing.
+        caption: the text that the source itself says of it, such as a member beside it in a tar or a column of its
+            table; None if nothing. Bytes of a text file that are no UTF-8 are lone surrogates, too.
+        captions: all that the source says, the first of which is `caption`, where it has a list of several; else ().
         problem: why it cannot be read, known without reading it: a folder named x.jpg, a link that leads nowhere.
         version: what tells its bytes from others without reading them: size and time of its file; of a picture inside
             a tar or table that of the container, then `@` and the position in it. "" if nothing is known. Equal
@@ -39,6 +41,7 @@ class Item:
     caption: str | None = None
     problem: str = ""
     version: str = field(default="", compare=False)
+    captions: tuple[str, ...] = ()
     mask: Item | None = field(default=None, compare=False)
 
     @property
@@ -70,9 +73,9 @@ class Record:
             there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
             `forbidden_word`, `repeats`, `animated`, `blank` (of one color), `hidden_pixels` (see
-            `pixels.hides_pixels`), `no_mask` (in a run that looks at masks), `unsupported`, the captioner's own `cut`
-            and `looped`, and of phrases by evidence `no_phrases` (none holds) and `uncalibrated` (there are no
-            reference images).
+            `pixels.hides_pixels`), `no_mask` (in a run that looks at masks), `unsupported`, of texts that were there
+            `not_utf8`, `byte_order_mark` and `several_lines`, the captioner's own `cut` and `looped`, and of phrases by
+            evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex, and of its mask's in a run that looks at masks; "" where it could not be read.
@@ -82,7 +85,8 @@ class Record:
         texts: by name of the text encoder what it is to read, where texts are for an image model that has several; then
             `caption` is made of the text of the encoder that reads most.
         distinctive: phrases that hold for the picture and for less than half of the run's; () where nobody asked.
-        existing: the text that was in the caption's file, row or column before this run; None if there was none.
+        existing: the text that was in the caption's file, row or column before this run; None if there was none. Of a
+            picture that is kept, None says that its caption stood elsewhere, such as in the source's own table.
         tags: that the tagger holds true of the picture: first those for texts, in their order, then those that say how
             it is filed, such as its rating; () where no tagger was asked.
     """
@@ -110,6 +114,11 @@ class Record:
     def name(self) -> tuple[int, str]:
         """The name of its item."""
         return self.source, self.key
+
+    @property
+    def is_for_target(self) -> bool:
+        """Whether its text belongs where the run's captions go: a new one, or one that stays and stood elsewhere."""
+        return self.status == "done" or self.status == "kept" and self.existing is None and bool(self.caption)
 
     @property
     def is_text_only(self) -> bool:

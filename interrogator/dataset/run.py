@@ -22,14 +22,17 @@ from ..errors import RequestError
 from ..locks import exclusive
 from .captioning.loader import loader_for
 from .context import RunContext
+from .existing.finder import ExistingTexts
+from .existing.texts import ExistingText
 from .finish import Summary, finish, put_back
 from .preview import previewed
 from .progress import Watch, Watched
 from .records import Item
 from .settings import Settings
-from .sources import open_source
+from .sources import open_sources
 from .sources.selection import Chooser, LeftOut, SelectedSource, Selection, left_out_of
 from .sources.source import stem
+from .state.cleanup import sweep
 from .state.glance import Glance, describe_changes, has_changed_containers
 from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
@@ -42,7 +45,7 @@ from .state.run_folder import RunFolder, check_first_release, home_of, read_run,
 from .survey import Surveyor, settled_overview
 from .targets import PlacedNames, Rejected, Target, TargetOptions, check_reach, open_target
 from .targets.link_check import check_links
-from .targets.opener import DEFAULT_OPTIONS
+from .targets.options import DEFAULT_OPTIONS
 from .targets.reach import folder_of
 from .triggers import TriggerSettings
 from .worker import WRITE, Captions, NullWriter, Worker, described
@@ -75,6 +78,7 @@ class Run:
         folder: its own, under `.interrogator` where the captions go.
         plan, parts: what is to do, and what is done.
         column: of captions, in targets with columns.
+        options: how the target is written.
     """
 
     def __init__(
@@ -98,19 +102,14 @@ class Run:
             RequestError: a source or target that cannot be opened, a table that could not name the pictures, or no
                 folder for the run's own files.
         """
-        if not sources:
-            raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
         if shard_size < 1:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
         self.selection = selection or Selection()
         self._chooser = Chooser(self.selection, settings.masked)
-        opened = [open_source(uri, number, kind) for number, uri in enumerate(sources)]
+        opened = open_sources(sources, kind, column)
         self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
-        for uri in uris:
-            if uris.count(uri) > 1:
-                raise RequestError(f"{uri} is named twice")
         several = settings.captions_per_image > 1 or bool(settings.edit and settings.edit.several)
         options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
         self._open_target = partial(open_target, target, out, opened, column, several, options)
@@ -128,6 +127,7 @@ class Run:
         names = PlacedNames(opened, folder_of(Path(out))) if options.images and out is not None else None
         self._pictures = PlacedPictures(self.folder, names, options.images == "link")
         self.column = column
+        self.options = options
         self._shard_size = shard_size
         self._beside = out is None
         self._for_picture = TriggerSettings(settings, self.sources)
@@ -208,13 +208,13 @@ class Run:
             is_done = {shard.number for shard in done}
             earlier = [shard for shard in own if shard.number in is_done]
             watched.add(sum(shard.count for shard in earlier), sum(map(self.parts.failures, earlier)))
-            is_changed = put_back(self._context, earlier, watched) or self._is_news
+            standing = put_back(self._context, earlier, watched, self._is_news)
             left = [shard for shard in own if shard.number not in is_done]
             if engine is None:
                 self._caption(left, models, count, watched, threads)
             elif left:
                 engine(self, left, models, count, watched.add, threads)
-            return finish(self._context, is_changed, began, watched)
+            return finish(self._context, standing, began, watched)
 
     def prepare(self, retry_failed: bool = False) -> int:
         """Write the plan, as `work` does first; how many shards are left to caption. Raises as `work`.
@@ -252,6 +252,7 @@ class Run:
         """
         with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
+            began = time.time()
             self._files.begin_undo()
             self._context.revision.withdraw(self.target)
             left: list[Rejected] = []
@@ -259,6 +260,7 @@ class Run:
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
             left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
+            sweep(self._context, began)  # what an undo left behind that was killed
             self._files.end_undo()
             self._read()
         return left
@@ -270,7 +272,12 @@ class Run:
         self._context = RunContext(
             self.settings, self.sources, self.target, self._beside, self._files, self.plan, self.parts,
             revision.thumbnails(), revision, self._pictures, self._for_picture,
+            ExistingTexts(self.sources, self.target),
         )  # fmt: skip
+
+    def existing(self, item: Item) -> ExistingText | None:
+        """What the dataset says of a picture already, wherever that stands; None if nothing."""
+        return self._context.existing(item)
 
     def _check_can_continue(self) -> None:
         """Raises RequestError: an undo was interrupted, or the first release began this run with another meaning."""

@@ -11,7 +11,7 @@ from ..captioners.endpoint.address import Address, is_url
 from ..captioners.named_prompts import text_of
 from ..catalog import known_model
 from ..catalog import preset as find_preset
-from ..dataset_choices import POLICIES
+from ..dataset_choices import LINES, POLICIES, Lines
 from ..errors import RequestError
 from ..image_models import TextOptions, image_model
 from ..modes import MIN_PHRASES, STRICTNESS, Mode
@@ -63,6 +63,8 @@ class Settings:
         escape: put a backslash before brackets in what the models say, which ComfyUI and A1111 read as weights.
         edit: what is done to the texts that are there, by a run that edits them and has no models; most other settings
             mean nothing to it.
+        lines: what the lines of a text that is there are; see `dataset_choices.LINES`.
+        round: how often the same was finished before; asking for it again is another run, see `rounds.next_round`.
         trigger_from_folder: the trigger of each picture is the name of its folder, see `folder_of`.
         triggers: folders, by path in the source or by name, and the trigger of their pictures; "" is none. Pictures in
             other folders have that of the rules, those for regularisation none.
@@ -117,6 +119,8 @@ class Settings:
     quality_tags: bool = False
     strictness: float = STRICTNESS
     edit: Edit | None = None
+    lines: Lines = "all"
+    round: int = 0
     trigger_from_folder: bool = False
     triggers: tuple[tuple[str, str], ...] = ()
     masked: bool = False
@@ -125,6 +129,7 @@ class Settings:
         """Raises RequestError: one sentence about what does not go together."""
         mode, quality = Mode.of(self.mode), Quality.of(self.quality)
         self._check_name("policy", POLICIES)
+        self._check_name("lines", LINES)
         self._check_numbers()
         most = QUALITIES[quality].kept or self.samples
         if self.captions_per_image > most:

@@ -14,7 +14,6 @@ from .context import RunContext
 from .progress import Watched
 from .state.overviews import Overviews, RunOverview
 from .state.plan import Shard
-from .targets import text_of
 
 _LOCK = "overview.lock"
 _FOR_SURVEY = frozenset({"encoder"})
@@ -94,7 +93,12 @@ def _count(
             following = next(ahead, None)
             shard, reading = now
             pictures = [picture for picture in finish(reading, watched.again) if not picture.error]
-            known = [replace(each, existing=text_of(context.target.existing(each.item) or "")) for each in pictures]
+            known = [replace(each, existing=_text(context, each)) for each in pictures]
             if not overviews.is_counted(shard):
                 overviews.count(shard, writer.survey(known, watched.again) if known else ())
             now = following
+
+
+def _text(context: RunContext, picture: Picture) -> str:
+    existing = context.existing(picture.item)
+    return "" if existing is None else existing.text

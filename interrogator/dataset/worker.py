@@ -13,23 +13,20 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import RunStopped
-from ..image_models import TextEncoder, image_model
-from ..image_models.token_counts import token_count
-from ..modes import Mode
 from ..progress import Progress
 from .captioning.images import NullReader, Picture, Prepare, Reader, finish
 from .captioning.loader import CHECKERS
 from .captioning.result import CaptionResult
 from .context import RunContext
+from .existing.texts import ExistingText
 from .in_hand import InHand
 from .progress import Watched
+from .recording import Recorder, failed
 from .records import Item, Record
 from .review.thumbnails import thumbnail
 from .state.parts import counted
 from .state.plan import Shard
-from .targets import text_of
 from .targets.target import item_of
-from .text import RenderedText, apply_policy, holds, render
 
 WRITE, CHECK = "write", "check"
 """What models are needed for."""
@@ -72,14 +69,14 @@ class _Opened:
 
     Attributes:
         known: records carried over from an earlier plan, by name of the item.
-        existing: texts found where captions belong, by name of the item.
+        existing: what the dataset says of the pictures already, by name of the item.
         work: by name of the item `WRITE`, `CHECK` or "".
     """
 
     shard: Shard
     items: list[Item]
     known: dict[Name, Record]
-    existing: dict[Name, str | None]
+    existing: dict[Name, ExistingText | None]
     work: dict[Name, str]
     reading: list[Future[list[Picture]]]
 
@@ -98,7 +95,7 @@ class Worker:
     def __init__(self, context: RunContext, count: Callable[[str], int], watched: Watched) -> None:
         """count: tokens of a text."""
         self._context = context
-        self._count = count
+        self._recorder = Recorder(context, count)
         self._watched = watched
 
     def deliver(self, shard: Shard, records: list[Record], began: float) -> None:
@@ -127,7 +124,12 @@ class Worker:
         """What models are needed for in a shard: `write`, `check`, both or neither."""
         known = self._context.parts.known(shard)
         rest = [item for item in shard.items() if item.name not in known]
-        return {self._work(item, self._context.target.existing(item)) for item in rest} - {""}
+        found: set[str] = set()
+        for item in rest:
+            found.add(self._work(item, self._context.existing(item)))
+            if WRITE in found:  # whoever can write can check
+                break
+        return found - {""}
 
     def work(self, shards: Sequence[Shard], writer: Captions, threads: int | None) -> None:
         """Caption shards one after the other; while the models work on one, the pictures of the next are read.
@@ -174,14 +176,16 @@ class Worker:
         threads, masked = threads or os.cpu_count() or 1, self._context.settings.masked
         return Reader(self._context.sources, {**prepare, "thumbnail": thumbnail}, threads, masked)
 
-    def _text(self, existing: str | None) -> str | None:
+    def _text(self, existing: ExistingText | None) -> str | None:
         """The text that was there, without what belongs to its file; an edit decides that by itself."""
-        return existing if existing is None or self._context.settings.edit is not None else text_of(existing)
+        if existing is None:
+            return None
+        return existing.text if self._context.settings.edit is None else existing.raw
 
     def _open(self, shard: Shard, reader: Reader) -> _Opened:
         """Look up existing texts, and begin to read the pictures that are to be captioned."""
         items, known = shard.items(), self._context.parts.known(shard)
-        existing = {item.name: self._context.target.existing(item) for item in items if item.name not in known}
+        existing = {item.name: self._context.existing(item) for item in items if item.name not in known}
         work = {item.name: self._work(item, existing[item.name]) for item in items if item.name in existing}
         reading = reader.begin([item for item in items if work.get(item.name) == WRITE])
         reading += reader.begin([item for item in items if work.get(item.name) == CHECK], _FOR_CHECKS)
@@ -193,14 +197,14 @@ class Worker:
         shots |= {picture.item.name: picture.ready["thumbnail"] for picture in pictures if picture.ready}
         self._context.thumbnails.write(number, {name: shot for name, shot in shots.items() if shot is not None})
 
-    def _work(self, item: Item, existing: str | None) -> str:
+    def _work(self, item: Item, existing: ExistingText | None) -> str:
         """What the models are needed for: to write a caption, to check the one that stays, or "" for nothing."""
         if item.problem:
             return ""
         if not self._context.keeps(existing):
             return "" if self._context.target.refusal(item) else WRITE
         settings = self._context.settings
-        return CHECK if settings.overview or settings.check and text_of(existing or "") else ""
+        return CHECK if settings.overview or settings.check and existing is not None and existing.text else ""
 
     def _answers(self, read: _Read, writer: Captions, progress: Progress) -> dict[Name, CaptionResult]:
         """What the writer says of pictures that it is asked about, by name."""
@@ -220,113 +224,9 @@ class Worker:
         pictures = {picture.item.name: picture for picture in read.pictures}
         return [
             opened.known.get(item.name)
-            or self._record(item, opened.existing[item.name], pictures.get(item.name), results.get(item.name))
+            or self._recorder.record(item, opened.existing[item.name], pictures.get(item.name), results.get(item.name))
             for item in opened.items
         ]
-
-    def _record(
-        self, item: Item, existing: str | None, picture: Picture | None, result: CaptionResult | None
-    ) -> Record:
-        record = Record(item.key, "kept", "it had a caption before", item.source, existing=existing)
-        if item.problem:
-            return failed(record, item.problem)
-        if problem := self._context.refusal(item, existing):
-            return failed(record, problem)
-        if picture is None or self._context.keeps(existing):
-            return self._kept(replace(record, caption=text_of(existing or "")), picture, result)
-        if picture.error or result is None or result.error:
-            reason = picture.error or (result.error if result is not None else "")
-            return failed(replace(record, sha256=picture.sha256), reason)
-        if self._context.settings.edit is not None:
-            return self._edited(record, result)
-        return self._captioned(record, picture, result)
-
-    def _kept(self, record: Record, picture: Picture | None, result: CaptionResult | None) -> Record:
-        """The record of a picture whose text stays, with what was found of the text."""
-        if picture is None or picture.error or result is None:
-            return record
-        flags = (*picture.flags, *(("unsupported",) if result.unsupported else ()))
-        return replace(
-            record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=flags,
-            unsupported=result.unsupported, distinctive=_distinctive(result),
-        )  # fmt: skip
-
-    def _captioned(self, record: Record, picture: Picture, result: CaptionResult) -> Record:
-        """The record of a picture that was captioned."""
-        settings = self._context.settings
-        for_encoders = self._for_encoders(picture, result)
-        texts = (
-            [for_encoders[image_model(settings.image_model).main.name]]
-            if for_encoders
-            else [self._rendered(each.text, picture, result) for each in result.texts]
-        )
-        unsupported = tuple(words for words in result.unsupported if holds(texts[0].text, words))
-        own_flags = (*picture.flags, *(("unsupported",) if unsupported else ()))
-        flags = (*result.flags, *texts[0].flags, *own_flags)
-        record = replace(
-            record, width=picture.width, height=picture.height, sha256=picture.sha256, dhash=picture.dhash,
-            scores=result.texts[0].scores, flags=flags, tags=(*result.tags, *result.labels), unsupported=unsupported,
-            distinctive=_distinctive(result),
-            texts={name: each.text for name, each in for_encoders.items()} if len(for_encoders) > 1 else {},
-        )  # fmt: skip
-        if not texts[0].text or "empty_caption" in flags:
-            return failed(record, "the caption came out empty")
-        existing = picture.existing
-        caption = apply_policy(existing, texts[0].text, settings.policy, settings.separator)
-        if caption is None:
-            return replace(record, reason="it had the same caption before", caption=existing or "")
-        captions = (caption, *(each.text for each in texts[1:]))
-        return replace(
-            record, status="done", reason="", caption=caption, captions=captions, tokens=self._count(caption)
-        )
-
-    def _edited(self, record: Record, result: CaptionResult) -> Record:
-        """The record of a picture whose text was edited: the new text as it is."""
-        if not result.texts:
-            return replace(record, reason="it has no caption")
-        caption = result.texts[0].text
-        lines = tuple(line for line in caption.splitlines() if line.strip())
-        record = replace(record, caption=caption, captions=lines or (caption,), tokens=self._count(caption))
-        if record.existing is not None and text_of(record.existing) == caption:
-            return replace(record, reason="the edit changes nothing")
-        return replace(record, status="done", reason="")
-
-    def _for_encoders(self, picture: Picture, result: CaptionResult) -> dict[str, RenderedText]:
-        """By name of the encoder of an image model its text after the rules, within its limit; {} without a model."""
-        if not result.encoder_texts:
-            return {}
-        found = {}
-        for encoder in image_model(self._context.settings.image_model).encoders:
-            text = self._rendered(result.encoder_texts[encoder.name], picture, result)
-            if token_count(text.text, encoder) > encoder.limit:  # with what the rules put around it
-                text = self._rendered(result.encoder_texts[encoder.name], picture, result, encoder)
-            found[encoder.name] = text
-        return found
-
-    def _rendered(
-        self, text: str, picture: Picture, result: CaptionResult, encoder: TextEncoder | None = None
-    ) -> RenderedText:
-        """A text of a result after the rules. encoder: its limit takes the place of the rules'."""
-        settings, count = self._context.for_picture.of(picture.item), self._count
-        rules = settings.rules
-        if encoder is not None:
-            count, rules = partial(token_count, encoder=encoder), replace(rules, token_limit=encoder.limit)
-        is_caption = settings.mode == Mode.CAPTION.value and not settings.image_model
-        return render(
-            text, picture.item, rules, count, (picture.width, picture.height),
-            caption=text if is_caption else result.caption, phrases=result.phrases, tags=result.tags,
-            existing=picture.existing or "", by_evidence=result.by_evidence,
-        )  # fmt: skip
-
-
-def _distinctive(result: CaptionResult) -> tuple[str, ...]:
-    return tuple(phrase.text for phrase in result.by_evidence.get("distinctive", ()))
-
-
-def failed(record: Record, reason: str) -> Record:
-    """The record of a picture that has no caption after all."""
-    return replace(record, status="failed", reason=reason)
 
 
 def described(writer: Captions) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def cached_snapshots(repo_id: str, revision: str | None) -> Iterator[Path]:
     try:
         noted = (base / "refs" / commit).read_text(encoding="utf-8").strip()
         commit = noted if _COMMIT.fullmatch(noted) else commit
+    except PermissionError:
+        raise
     except (OSError, UnicodeDecodeError):  # no such reference: `revision` may itself be a commit
         pass
     exact = base / "snapshots" / commit

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ModelNotFoundError
+from ..paths import given_path, is_folder
 from ..progress import Progress
 from .cache import cached_snapshots
 from .file_set import FileSet, Shards
@@ -122,16 +123,18 @@ def _is_there(folder: Path, name: str) -> bool:
     """An empty file is what a failed copy leaves: it does not count."""
     try:
         return (folder / name).is_file() and (folder / name).stat().st_size > 0
-    except OSError:  # a broken link, or a folder we may not enter
+    except PermissionError:  # a folder we may not enter: nobody knows what is missing
+        raise
+    except OSError:  # a broken link
         return False
 
 
 def _candidates(repo_id: str, revision: str | None) -> Iterator[Path]:
     """Existing folders that may hold the model, best first."""
-    folders = [Path(repo_id).expanduser().absolute()]
+    folders = [given_path(repo_id).absolute()]
     if is_repo_id(repo_id):
         folders += folders_of(repo_id)
-    yield from (folder for folder in dict.fromkeys(folders) if repo_id and folder.is_dir())
+    yield from (folder for folder in dict.fromkeys(folders) if repo_id and is_folder(folder))
     if is_repo_id(repo_id):
         yield from cached_snapshots(repo_id, revision)
 
@@ -145,8 +148,8 @@ def _put_by_hand(repo_id: str, wanted: FileSet) -> str:
 
 
 def _no_folder(name: str, wanted: FileSet) -> str:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = given_path(name)
+    if is_folder(folder):
         return f"the folder {folder} lacks {_listed(wanted.missing_in(folder, partial(_is_there, folder)))}"
     return (
         f"there is no folder {folder}, and it is no repository id of the form org/name: "

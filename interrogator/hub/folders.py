@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from ..errors import RequestError
+from ..paths import given_path
+
 
 @dataclass(frozen=True)
 class _Host:
@@ -64,18 +67,29 @@ def is_repo_id(name: str) -> bool:
 
 
 def home() -> Path:
-    """The library's own folder: $INTERROGATOR_HOME, else the folder for caches on this system. Not created here."""
+    """The library's own folder: $INTERROGATOR_HOME, else the folder for caches on this system. Not created here.
+
+    Raises RequestError: this user has no home.
+    """
     chosen = os.environ.get("INTERROGATOR_HOME", "").strip()
     if chosen:
         return _absolute(chosen)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA", "").strip()
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "interrogator"
+        return (Path(local) if local else _user() / "AppData" / "Local") / "interrogator"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "interrogator"
+        return _user() / "Library" / "Caches" / "interrogator"
     cache = os.environ.get("XDG_CACHE_HOME", "").strip()
     # The XDG rules say to ignore a relative path.
-    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "interrogator"
+    return (Path(cache) if os.path.isabs(cache) else _user() / ".cache") / "interrogator"
+
+
+def _user() -> Path:
+    """The home of whoever runs this. Raises RequestError: a number without a name, as in containers, has none."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise RequestError("this user has no home: name a folder for our files in INTERROGATOR_HOME") from error
 
 
 def models_dir() -> Path:
@@ -114,4 +128,4 @@ def _flat(repo_id: str) -> str:
 
 
 def _absolute(path: str | PathLike[str]) -> Path:
-    return Path(path).expanduser().absolute()
+    return given_path(path).absolute()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from ..embeddings import EmbeddingCache
 from ..errors import ModelNotFoundError
 from ..model_pool import ModelPool
 from ..models import Captioner, Encoder, Located, Matcher, Tagger
+from ..paths import given_path
 from ..progress import Progress
 from ..registry import locate
 from ..taggers import DEFAULT_RULES, TagRules
@@ -111,7 +111,7 @@ def locate_all(
 
 def embedding_cache(cache_dir: str | PathLike[str] | None = None) -> EmbeddingCache:
     """The cache of text embeddings in a folder; None is the user's own folder."""
-    return EmbeddingCache(Path(cache_dir).expanduser() if cache_dir else hub.home() / "embeddings")
+    return EmbeddingCache(given_path(cache_dir) if cache_dir else hub.home() / "embeddings")
 
 
 def _banks(banks: Iterable[str | PathLike[str] | PhraseBank]) -> list[PhraseBank]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelLoadError, ModelNotFoundError
+from ..paths import given_path
 from .layouts import LAYOUTS, Layout
 from .preprocess import PREPROCESS_FILE
 from .text_files import check_not_pointer, read_json
@@ -50,8 +52,8 @@ def find_files(family: str, name: str, folder: Path | None, *, checkpoint: Any =
     layout = LAYOUTS[family]
     if folder is not None:
         return _in_folder(folder, layout)
-    path = Path(name).expanduser()
-    if path.suffix.lower() != ".onnx" or not path.is_file():
+    path = Path(name) if "://" in name else given_path(name)
+    if path.suffix.lower() != ".onnx" or not os.path.isfile(path):
         return None
     table = _first(path.parent, _beside(path, layout))
     if table is None:

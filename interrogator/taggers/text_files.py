@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelLoadError
-from ..files import is_lfs_pointer
+from ..files import is_lfs_pointer, read_bounded, require_regular
+
+_LARGEST = 100_000_000  # bytes; the largest tag table takes about 5 MB
 
 
 def check_not_pointer(path: Path) -> None:
     """Raises ModelLoadError: a file is a Git LFS pointer, or cannot be read at all."""
     try:
+        require_regular(path)
         if is_lfs_pointer(path):
             raise ModelLoadError(f"{path} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`")
     except OSError as error:
@@ -25,7 +28,7 @@ def read_text(path: Path) -> str:
     """A text file without the mark that some editors put in front. Raises ModelLoadError."""
     check_not_pointer(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, _LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelLoadError(f"{path} is not in UTF-8: some program has saved it anew; download it again") from error
     except OSError as error:

@@ -25,7 +25,12 @@ from tests.library.killed_runs import forked, kill_before, was_killed
 from tests.library.stand_in import draw, left_behind, names
 
 # Neither of the first two may be done twice to one text, which would show.
-_EDIT = Edit((("replace-regex", r"\A", "x"), ("order", "frequency"), ("case", "upper"), ("trigger", "sks")))
+_EDIT = Edit(
+    (
+        ("replace-regex", r"\A", "x"), ("order", "frequency"), ("order", "characters"), ("case", "upper"),
+        ("trigger", "sks"),
+    )
+)  # fmt: skip
 _FILES = (".txt", ".jsonl", ".parquet", ".tar")
 
 

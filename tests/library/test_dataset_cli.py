@@ -69,7 +69,7 @@ class TestCaption:
         assert main(caption(folder, "--existing", "append", "--trigger", "sks", "--json")) == 0
         result = json.loads(capsys.readouterr().out)
         assert result["done"] == result["total"] == 3 and result["failed"] == 0
-        assert sidecars(folder)["1.txt"].startswith("mine, sks, ")
+        assert sidecars(folder)["1.txt"].startswith("sks, mine, ")
         assert main(["caption", "--undo", result["run"], "--json"]) == 0
         assert json.loads(capsys.readouterr().out) == {"run": result["run"], "left": []}
         assert sidecars(folder) == {"1.txt": "mine\n"}

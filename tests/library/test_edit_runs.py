@@ -226,7 +226,7 @@ class TestConversion:
 
     def test_a_table_of_a_caption_run_keeps_its_other_columns(self, folder: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
-        Run([folder], run(folder).settings, out, "parquet").work(StandIn, count)
+        Run([folder], run(folder, "overwrite").settings, out, "parquet").work(StandIn, count)
         before = pq.read_table(out / "captions.parquet").to_pylist()
         assert edit(folder, "--target", "parquet", "--out", out, "--trigger", "sks") == 0
         after = {row["key"]: row for row in pq.read_table(out / "captions.parquet").to_pylist()}

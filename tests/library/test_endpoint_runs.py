@@ -165,7 +165,7 @@ def test_remarks_are_flags_of_records(server: SmallServer, folder: Path) -> None
     work(run)
     found = records(run)
     assert {each.caption for each in found.values()} == {"A thing."}
-    assert {each.flags for each in found.values()} == {("cut",)}
+    assert {each.flags for each in found.values()} == {("cut", "blank")}, "each is of one color"
 
 
 def test_the_best_of_several_samples_is_kept(server: SmallServer, folder: Path) -> None:

@@ -21,6 +21,7 @@ HEAVY = ("torch", "transformers", "open_clip")
 LAYERS = (
     (
         "errors",
+        "paths",
         "module_views",
         "threads",
         "progress",

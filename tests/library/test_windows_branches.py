@@ -238,7 +238,7 @@ def test_data_is_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whoever_asks_python_for_an_encoding_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = redirected(monkeypatch)
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
-    terminal.write_utf8()
+    terminal.open_streams()
     terminal.put("café")
     assert raw.getvalue() == b"caf\xe9\n"
 

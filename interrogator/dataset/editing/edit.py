@@ -48,6 +48,11 @@ class Edit:
                 raise RequestError(f"unknown encoding {self.encoding!r}; try cp1252, shift_jis or gb18030") from error
 
     @property
+    def is_tidy(self) -> bool:
+        """Whether byte order marks go, also where the text itself stays the same."""
+        return ("tidy",) in self.steps
+
+    @property
     def needs_counts(self) -> bool:
         """Whether a step asks how often tags are there in the whole dataset."""
         return ("order", "frequency") in self.steps

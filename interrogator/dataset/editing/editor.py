@@ -41,6 +41,7 @@ class Editor:
 
         Raises RequestError: nothing is there, or it cannot be read.
         """
+        self.is_tidy = edit.is_tidy
         self._edit = edit
         self._sources = sources
         self._column = column

@@ -72,7 +72,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "escape": Operation((), "put a backslash before brackets, except those of {a|b} and (a:1.2)"),
     "unescape": Operation((), "take the backslashes before brackets away"),
     "case": Operation(("CASE",), f"change the case: {', '.join(CASES)}"),
-    "tidy": Operation((), "one space between words, one comma between tags"),
+    "tidy": Operation((), "one space between words, one comma between tags, no byte order mark"),
     "token-limit": Operation(("N",), "cut at N CLIP tokens, at a tag or word"),
     "template": Operation(
         ("TEXT",), "make a text of {existing}, {stem}, {folder} (without the 10_ of repeats) and {key}", of_whole=True

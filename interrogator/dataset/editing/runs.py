@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from ..engines.processes import work_in_processes
+from ..existing.tables import caption_column
+from ..existing.texts import ExistingText
 from ..progress import Watch
 from ..records import Item
+from ..rounds import next_round
 from ..run import SHARD_SIZE, Run
 from ..settings import Settings
 from ..sources import open_source
 from ..sources.selection import Selection
-from ..state.revision import Revision
-from ..state.run_folder import RunFolder
-from ..targets import TargetOptions, text_of
+from ..targets import TargetOptions
 from ..targets.metadata_tables import METADATA_FILES, metadata_in
-from ..targets.opener import DEFAULT_OPTIONS
+from ..targets.options import DEFAULT_OPTIONS
 from ..targets.text_tables import KohyaTable
 from ..text.token_count import count_tokens
 from .characters import categories_of_run, recorded_categories
 from .counts import count_tags, counts_of_run
 from .edit import Edit
 from .editor import Editor, texts_before
-from .origins import UnreadableTextError, caption_column, captions_are_in
+from .origins import UnreadableTextError, captions_are_in
 
 logger = logging.getLogger("interrogator")
 
@@ -73,15 +74,14 @@ def open_edit(
         out = file if out is None else out
     if column is None and target in ("jsonl", "csv"):
         column = caption_column(_table(target, out, sources[0]) if sources else Path())
-    while True:
-        settings = Settings(edit=edit, policy="overwrite")
-        run = Run(sources, settings, out, target, column or "text", kind, shard_size, options, selection)
-        done = run.parts.done(run.plan)
-        finished = RunFolder(run.folder).finished(Revision.current(run.folder).number)
-        if not done or not len(done) == len(run.plan.shards) <= finished:
-            _say_what_stays(run)
-            return run
-        edit = replace(edit, round=edit.round + 1)
+
+    def run_of(number: int) -> Run:
+        settings = Settings(edit=replace(edit, round=edit.round + number), policy="overwrite")
+        return Run(sources, settings, out, target or "txt", column or "text", kind, shard_size, options, selection)
+
+    run = next_round(run_of)
+    _say_what_stays(run)
+    return run
 
 
 def _say_what_stays(run: Run) -> None:
@@ -137,21 +137,23 @@ def differences(run: Run) -> Iterator[Difference]:
     """What an edit would do to each picture of its sources, of which it writes nothing."""
     editor = _editor(run, count_tags, partial(recorded_categories, run.folder.parent))
     for item in run.items():
-        found = difference(editor, item, run.target.existing(item))
+        found = difference(editor, item, run.existing(item))
         problem = run.target.refusal(item) if found.is_written else ""
         yield replace(found, problem=problem, is_written=False) if problem else found
 
 
-def difference(editor: Editor, item: Item, there: str | None) -> Difference:
-    """What an edit would do to a picture. there: what its target has, as `Target.existing` gives it."""
+def difference(editor: Editor, item: Item, there: ExistingText | None) -> Difference:
+    """What an edit would do to a picture. there: its text so far, as `Run.existing` gives it."""
     if item.problem:
         return Difference(item.key, problem=item.problem)
     try:
-        before = editor.before(item, there)
+        before = editor.before(item, None if there is None else there.raw)
         after = editor.after(item, before)
     except UnreadableTextError as error:
         return Difference(item.key, problem=str(error))
-    is_written = after is not None and (there is None or text_of(there) != after)
+    has_mark = there is not None and there.raw.startswith("\ufeff")
+    is_new = there is None or not there.in_target or there.text != after or has_mark and editor.is_tidy
+    is_written = after is not None and is_new
     return Difference(item.key, before, after, is_written=is_written)
 
 
@@ -168,7 +170,11 @@ def _editor(
         raise AssertionError("the run is no edit")
 
     def counts() -> Mapping[str, int]:
-        return count(texts_before(editor, run.items(), run.target.existing))
+        return count(texts_before(editor, run.items(), lambda item: _raw(run.existing(item))))
 
     editor = Editor(run.settings.edit, run.sources, run.column if run.column != "text" else "", counts, categories)
     return editor
+
+
+def _raw(there: ExistingText | None) -> str | None:
+    return None if there is None else there.raw

@@ -42,7 +42,7 @@ class Thumbnails:
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
             for name, picture in pictures.items():
-                archive.writestr(_entry(name), picture)
+                archive.writestr(zipfile.ZipInfo(_entry(name)), picture)  # a clock may stand before 1980
         write_whole(self._path(shard), data.getvalue())
         self._read.cache_clear()
 

@@ -2,6 +2,7 @@
 
 opener       from an address to a source, by looking at what is there; start here
 source       what every source is, and how a name becomes a key
+captions     what a source says of its pictures
 folder       a folder of pictures
 imagefolder  a folder with Hugging Face's metadata files
 webdataset   tars of samples
@@ -16,7 +17,7 @@ links        the pictures that a table or list names
 io/          reading what sources are made of
 """
 
-from .opener import open_source
+from .opener import open_source, open_sources
 from .source import Source, picture_extensions, stem
 
-__all__ = ["Source", "open_source", "picture_extensions", "stem"]
+__all__ = ["Source", "open_source", "open_sources", "picture_extensions", "stem"]

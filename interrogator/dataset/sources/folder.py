@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
+from .captions import caption_text
 from .io.errors import read_errors
 from .io.folder_walk import Notice, ignore
 from .io.storage import Storage, read_picture
@@ -71,8 +72,3 @@ class FolderSource:
                 return caption_text(file.read(_LONGEST_CAPTION))
         except read_errors():
             return None
-
-
-def caption_text(data: bytes) -> str:
-    """A caption file's text: no mark at its start, no white space around, bytes that are no UTF-8 replaced."""
-    return data.decode("utf-8-sig", "replace").strip()

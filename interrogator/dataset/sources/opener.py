@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from os import PathLike
 
 from ...dataset_choices import SOURCE_KINDS, SourceKind
 from ...errors import RequestError
+from .captions import CAPTION_COLUMNS
 from .folder import FolderSource
 from .imagefolder import METADATA_NAMES, ImagefolderSource
 from .io.storage import Storage, is_url, storage_of
@@ -18,8 +20,9 @@ from .webdataset import TAR_EXTENSIONS, WebdatasetSource, expand_braces
 
 
 def open_source(
-    uri: str | PathLike[str], number: int = 0, kind: SourceKind | None = None, captions_from: str = ""
-) -> Source:
+    uri: str | PathLike[str], number: int = 0, kind: SourceKind | None = None, captions_from: str = "",
+    columns: Sequence[str] = CAPTION_COLUMNS,
+) -> Source:  # fmt: skip
     """Open a folder, tar, brace pattern of tars, parquet file, folder of either, or list of paths.
 
     Args:
@@ -28,6 +31,7 @@ def open_source(
         kind: None decides by looking: a folder with a metadata file is an imagefolder, one with pictures a folder, else
             its tars or its parquet files are read; a file is what its extension says.
         captions_from: for folders, the extension of caption files to read into `Item.caption`, such as ".txt".
+        columns: of tables, in which `Item.caption` is looked for.
 
     Raises RequestError: nothing is there, it is of no known kind, or it cannot be read at all.
     """
@@ -45,8 +49,28 @@ def open_source(
     if there == "none":
         raise RequestError(f"{text}: no such file or folder")
     if there == "folder":
-        return _from_folder(storage, path, number, kind or _kind_of_folder(storage, path), captions_from)
-    return _from_file(storage, path, number, kind)
+        return _from_folder(storage, path, number, kind or _kind_of_folder(storage, path), captions_from, columns)
+    return _from_file(storage, path, number, kind, columns)
+
+
+def open_sources(
+    uris: Sequence[str | PathLike[str]], kind: SourceKind | None = None, column: str = CAPTION_COLUMNS[0]
+) -> list[Source]:
+    """Open the sources of a run, numbered from 0; see `open_source`.
+
+    Args:
+        column: the one that the run writes. Where that is a name of its own, captions in other columns are others.
+
+    Raises RequestError: also if there is none, or the same one twice.
+    """
+    if not uris:
+        raise RequestError("name a source: a folder of pictures, a tar, a parquet file or a list")
+    columns = CAPTION_COLUMNS if column == CAPTION_COLUMNS[0] else (column,)
+    sources = [open_source(uri, number, kind, columns=columns) for number, uri in enumerate(uris)]
+    for uri, count in Counter(source.uri for source in sources).items():
+        if count > 1:
+            raise RequestError(f"{uri} is named twice")
+    return sources
 
 
 def _from_pattern(pattern: str, names: list[str], number: int) -> Source:
@@ -58,7 +82,9 @@ def _from_pattern(pattern: str, names: list[str], number: int) -> Source:
     return WebdatasetSource(storage, root, [name[len(folder) :] for name in names], uri, number)
 
 
-def _from_file(storage: Storage, path: str, number: int, kind: SourceKind | None) -> Source:
+def _from_file(
+    storage: Storage, path: str, number: int, kind: SourceKind | None, columns: Sequence[str]
+) -> Source:  # fmt: skip
     folder, name = storage.split(path)
     lower, uri = name.lower(), storage.uri(path)
     if kind is None and name in METADATA_NAMES:
@@ -68,7 +94,7 @@ def _from_file(storage: Storage, path: str, number: int, kind: SourceKind | None
     if kind == "webdataset" or kind is None and lower.endswith(TAR_EXTENSIONS):
         return WebdatasetSource(storage, folder, [name], uri, number)
     if kind == "parquet" or kind is None and lower.endswith(".parquet"):
-        return ParquetSource(storage, folder, [name], uri, number)
+        return ParquetSource(storage, folder, [name], uri, number, columns)
     if kind == "list" or kind is None and lower.endswith(LIST_EXTENSIONS):
         return ListSource(storage, path, number)
     if kind is not None:
@@ -78,14 +104,16 @@ def _from_file(storage: Storage, path: str, number: int, kind: SourceKind | None
     )
 
 
-def _from_folder(storage: Storage, path: str, number: int, kind: SourceKind, captions_from: str) -> Source:
+def _from_folder(
+    storage: Storage, path: str, number: int, kind: SourceKind, captions_from: str, columns: Sequence[str]
+) -> Source:  # fmt: skip
     uri = storage.uri(path)
     if kind == "imagefolder":
-        return ImagefolderSource(storage, path, number, captions_from)
+        return ImagefolderSource(storage, path, number, captions_from, columns)
     if kind == "webdataset":
         return WebdatasetSource(storage, path, _names(storage, path, TAR_EXTENSIONS, uri), uri, number)
     if kind == "parquet":
-        return ParquetSource(storage, path, _names(storage, path, (".parquet",), uri), uri, number)
+        return ParquetSource(storage, path, _names(storage, path, (".parquet",), uri), uri, number, columns)
     if kind == "list":
         raise RequestError(f"{uri}: is a folder; a list is a file with one path per line")
     return FolderSource(storage, path, number, captions_from)

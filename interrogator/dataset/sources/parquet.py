@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import ImageReadError, RequestError, RunStopped
 from ..records import Item
+from .captions import CAPTION_COLUMNS
 from .io.errors import read_errors, reason
 from .io.folder_walk import Notice, ignore
 from .io.parquet_table import Cells, Table, check_pyarrow
@@ -23,21 +24,25 @@ class ParquetSource:
     that struct will do), or of bytes under the name of a format (`jpg`, `png` …, as img2dataset writes it, which calls
     them by its column `key`), or their paths or URLs in `image`, `path`, `url` or `file_name`, relative to the file.
     Keys are the paths; for pictures in the table `file.parquet/path`, or `file.parquet#row` where the row has no path.
-    `Item.caption` is the column `text` or `caption`. A file that is no parquet file, or has none of these columns, is
-    an item with a problem, which says what columns there are.
+    `Item.caption` is the column `text`, `caption` or `prompt`, of texts or of lists of them. A file that is no parquet
+    file, or has no pictures, is an item with a problem, which says what columns there are.
     Raises RequestError: pyarrow is missing.
     """
 
     kind = "parquet"
 
-    def __init__(self, storage: Storage, root: str, files: Sequence[str], uri: str, number: int) -> None:
-        """files: names of the parquet files under the folder `root`."""
+    def __init__(
+        self, storage: Storage, root: str, files: Sequence[str], uri: str, number: int,
+        columns: Sequence[str] = CAPTION_COLUMNS,
+    ) -> None:  # fmt: skip
+        """files: names of the parquet files under the folder `root`. columns: where captions are."""
         self.uri = uri
         self.number = number
         self.folder: Path | None = storage.local(root)
         self._storage = storage
         self._root = root
         self._files = list(files)
+        self._columns = columns
         self._numbers = {name: number for number, name in enumerate(self._files)}
         self.notice: Notice = ignore
         self._rows: dict[str, tuple[int, ...]] | None = None  # by key, of a table that names its pictures
@@ -62,7 +67,7 @@ class ParquetSource:
         for number, name in enumerate(self._files):
             version = self.version(name)  # before it is read, so that what is written meanwhile has another
             try:
-                table = Table(self._storage, self._root, name)
+                table = Table(self._storage, self._root, name, self._columns)
             except RequestError as error:
                 yield Item(keys.take(name)[0], self.number, problem=str(error))
                 continue
@@ -130,8 +135,8 @@ class ParquetSource:
         for group, count in enumerate(table.counts):
             first = row
             try:
-                for name, caption in table.names_and_captions(group):
-                    yield self._item(table, version, (row, number), name, caption, keys)
+                for name, captions in table.names_and_captions(group):
+                    yield self._item(table, version, (row, number), name, captions, keys)
                     row += 1
             except read_errors() as error:
                 if row < first + count:
@@ -141,20 +146,21 @@ class ParquetSource:
             row = first + count
 
     def _item(
-        self, table: Table, version: str, position: tuple[int, int], name: str | None, caption: str | None,
+        self, table: Table, version: str, position: tuple[int, int], name: str | None, captions: tuple[str, ...],
         keys: UniqueKeys,
     ) -> Item:  # fmt: skip
-        row = position[0]
+        row, caption = position[0], captions[0] if captions else None
+        captions = captions if len(captions) > 1 else ()
         if table.columns.image:
             key = keys.take(f"{table.name}/{clean_key(name)}" if name else f"{table.name}#{row}")[0]
-            return Item(key, self.number, position, caption=caption, version=member_version(version, row))
+            return Item(key, self.number, position, 0, caption, "", member_version(version, row), captions)
         if not name:
             key = keys.take(f"{table.name}#{row}")[0]
-            return Item(key, self.number, position, caption=caption, problem=f"its {table.columns.leaf} is empty")
+            return Item(key, self.number, position, 0, caption, f"its {table.columns.leaf} is empty", "", captions)
         key, again = keys.take(table.links.key(name))
         size, problem, version = table.links.inspect(name)
         problem = "is in the table more than once" if again else problem
-        return Item(key, self.number, position, size, caption, problem, version)
+        return Item(key, self.number, position, size, caption, problem, version, captions)
 
     def _picture(self, item: Item, table: Table, value: Any) -> bytes | ImageReadError:
         if isinstance(value, dict):

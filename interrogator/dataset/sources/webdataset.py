@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ...errors import ImageReadError, RequestError
 from ..records import Item
-from .folder import caption_text
-from .imagefolder import row_caption
+from .captions import exact_text, row_captions
 from .io.errors import read_errors, reason, too_large
 from .io.folder_walk import Notice, ignore
 from .io.handle_pool import HandlePool
@@ -40,7 +39,8 @@ class WebdatasetSource:
     A picture is what has the ending of one; in a sample without, what begins as a picture does, such as `.img`. A tar
     without any is an item whose problem says what endings there are.
 
-    `Item.caption` is the sample's .txt, .caption or .json ("text" or "caption" in it), in this order. A tar that is
+    `Item.caption` is the sample's .txt, .caption or .json ("text", "caption" or "prompt" in it), in this order;
+    `Item.captions` are those of a list in the .json, or in the .captions.json that tars of captions have. A tar that is
     missing, cut off or damaged is an item with a problem under the name of the tar; so are names that lead outside,
     links, and names that are there twice. Packed tars (.tar.gz) can be read, but only from front to back.
     """
@@ -170,7 +170,7 @@ class WebdatasetSource:
             or [pair for pair in sample if is_picture(f"a.{pair[0]}")]  # `22.05.png`, or a mask beside no picture
             or [pair for pair in sample if pair[1].has_picture]  # `.img`, and whatever else it may be called
         )
-        caption = _caption(sample)
+        caption, captions = _captions(sample)
         extensions = [extension for extension, _ in sample]
         for extension, member in pictures:
             key, again = keys.take(f"{shard}/{member.name}")
@@ -178,7 +178,7 @@ class WebdatasetSource:
             if again or extensions.count(extension) > 1:
                 problem = "is in the tar more than once, which webdataset refuses"
             position, own_version = (member.offset, member.size), member_version(version, member.offset)
-            yield Item(key, self.number, position, member.size, caption, problem, own_version)
+            yield Item(key, self.number, position, member.size, caption, problem, own_version, captions)
 
     def _tar(self, shard: str, version: str, offset: int) -> _Tar:
         kept = self._open_tars.take(lambda tar: tar.fits(shard, version, offset))
@@ -269,13 +269,27 @@ def _without_pictures(endings: Counter[str]) -> str:
     return f"has no pictures in it, only {there}" if there else "has no pictures in it, nor any other sample"
 
 
-def _caption(sample: Sequence[tuple[str, Member]]) -> str | None:
+def _captions(sample: Sequence[tuple[str, Member]]) -> tuple[str | None, tuple[str, ...]]:
+    """The caption of a sample, None if it has none; and all of them where there are several."""
     texts = {extension: member.text for extension, member in sample if member.text is not None}
-    for extension in ("txt", "caption"):
-        if extension in texts and (text := caption_text(texts[extension])):
-            return text
+    files = [exact_text(texts[extension]) for extension in ("txt", "caption") if extension in texts]
+    caption = next(filter(None, files), None)
+    listed = _json(texts.get("captions.json"))
+    if isinstance(listed, list):
+        several = row_captions({"text": listed})
+        if len(several) > 1 and caption in (None, several[0]):
+            return several[0], several
+    if caption is not None:
+        return caption, ()
+    row = _json(texts.get("json"))
+    several = row_captions(row) if isinstance(row, dict) else ()
+    if any(several):
+        return several[0], several if len(several) > 1 else ()
+    return next(iter((*files, *several)), None), ()
+
+
+def _json(data: bytes | None) -> Any:
     try:
-        row = json.loads(texts.get("json", b"null"))
+        return json.loads(data or b"null")
     except (ValueError, RecursionError):
         return None
-    return row_caption(row) if isinstance(row, dict) else None

@@ -104,7 +104,7 @@ class Comparison:
             Withdrawal(record, planned.is_moved or _has_position(item_of(record)))
             for planned in self._planned.values()
             if planned.offset >= 0 and (planned.is_moved or not planned.is_used)
-            if (record := self._record(planned)).status == "done"
+            if (record := self._record(planned)).is_for_target
         ]
         # Tars of captions are written one after the other.
         return sorted(found, key=lambda each: (each.record.source, self._container(item_of(each.record))))
@@ -213,8 +213,8 @@ class Comparison:
             if record.existing is not None or not self._is_free(item, own):
                 continue  # the caption may hold words that stood there before: it is made anew
             planned.is_used = planned.is_moved = True
-            now = self._target.existing(item_of(record)) if record.status == "done" else None
-            if now is not None and text_of(now) and not is_ours(record, now):
+            now = self._target.existing(item_of(record)) if record.is_for_target else None
+            if now is not None and text_of(now) and not is_ours(record.caption, record.captions, now):
                 record = replace(record, caption=text_of(now), captions=(text_of(now),))  # somebody changed it since
             return Match(replace(record, key=item.key), planned.shard, record.name)
         self._nameless += 1

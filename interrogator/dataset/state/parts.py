@@ -94,6 +94,10 @@ class Parts:
             file.seek(offset)
             return Record.from_dict(json.loads(file.readline()))
 
+    def done_at(self, shard: Shard) -> float:
+        """When a shard was done, in seconds as `time.time` counts."""
+        return self._stats(shard.number).stat().st_mtime
+
     def counts(self, shards: Iterable[Shard]) -> dict[str, int]:
         """Pictures by status in shards that are done; one that was tried again counts by its last try."""
         total = dict.fromkeys(STATUSES, 0)

@@ -240,7 +240,11 @@ def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str])
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields = _fields(item) if item.mask is None else [*_fields(item), _fields(item.mask)]
+    fields = _fields(item)
+    if item.captions or item.mask is not None:
+        fields.append(item.captions)
+    if item.mask is not None:
+        fields.append(_fields(item.mask))
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
@@ -254,6 +258,8 @@ def _item(line: str) -> Item:
 
 def _from_fields(fields: list[Any]) -> Item:
     # Plans of the first version have no item versions.
-    key, source, position, size, caption, problem, *rest = fields
-    version, mask = [*rest, "", None][:2] if not rest else [*rest, None][:2]
-    return Item(key, source, tuple(position), size, caption, problem, version, mask and _from_fields(mask))
+    key, source, position, size, caption, problem, *more = fields
+    unknown: list[Any] = ["", (), None]
+    version, captions, mask = [*more, *unknown[len(more) :]]
+    own = mask and _from_fields(mask)
+    return Item(key, source, tuple(position), size, caption, problem, version, tuple(captions), own)

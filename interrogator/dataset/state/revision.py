@@ -115,18 +115,19 @@ class Revision:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_ours(record: Record, text: str) -> bool:
-    """Whether the text that stands in a target is what the record says, in any form that targets give it."""
-    return text_of(text) in (record.caption.strip(), "\n".join(map(one_line, record.captions)))
+def is_ours(caption: str, captions: Iterable[str], text: str) -> bool:
+    """Whether the text that stands in a target is that of a record, in any form that targets give it."""
+    forms = (caption.strip(), "\n".join(captions).strip(), "\n".join(map(one_line, captions)))
+    return text_of(text) in forms
 
 
 def _as_it_stands(target: Target, withdrawal: Withdrawal) -> Record:
     """The record, with the text that somebody made of its caption where that is to go, too."""
     record = withdrawal.record
     now = target.existing(item_of(record)) if withdrawal.is_forced else None
-    if now is None or now == record.existing or is_ours(record, now):
+    if now is None or now == record.existing or is_ours(record.caption, record.captions, now):
         return record
-    record = replace(record, caption=now, captions=())
+    record = replace(record, status="done", caption=now, captions=())
     target.write([record])  # in the form of a caption of ours, for that is what `restore` takes away
     return record
 

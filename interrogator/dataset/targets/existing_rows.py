@@ -67,24 +67,25 @@ class LineRows:
     The file stays open: should another process put a new one in its place, the rows are still those of the old one,
     and an offset never meets lines that it was not taken from.
 
+    A row without the column of names is found by another that may have them, such as that of readers before.
+
     Raises RequestError, which names the line that is none.
     """
 
-    def __init__(self, path: Path, name_column: str) -> None:
+    def __init__(self, path: Path, name_column: str, other_column: str = "") -> None:
         self._path = path
-        self._name_column = name_column
+        self._name_columns = tuple(column for column in (name_column, other_column) if column)
         self._file = _opened(path)
         self._offsets: dict[str, tuple[int, int]] = {}
         columns: dict[str, None] = {}
         lists: set[str] = set()
         for offset, number, line in self._lines():
             row = json_row(line, str(path), number)
+            name = self._take_name(row)
             columns.update(dict.fromkeys(row))
             lists.update(column for column, cell in row.items() if isinstance(cell, list))
-            name = row.get(name_column)
-            if isinstance(name, str):
+            if name:
                 self._offsets.setdefault(name, (offset, number))
-        columns.pop(name_column, None)
         self.columns = list(columns)
         self.lists = frozenset(lists)
 
@@ -97,7 +98,7 @@ class LineRows:
         offset, number = self._offsets[name]
         self._file.seek(offset)
         row = json_row(self._file.readline(), str(self._path), number)
-        row.pop(self._name_column, None)
+        self._take_name(row)
         return row
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
@@ -106,11 +107,18 @@ class LineRows:
             if number in known:
                 continue  # without parsing it again
             row = json_row(line, str(self._path), number)
-            name = row.pop(self._name_column, None)
-            yield name if isinstance(name, str) else "", row
+            yield self._take_name(row), row
 
     def close(self) -> None:
         self._file.close()
+
+    def _take_name(self, row: Row) -> str:
+        """The name of a row, which it then lacks; "" if it has none."""
+        for column in self._name_columns:
+            name = row.pop(column, None)
+            if isinstance(name, str):
+                return name
+        return ""
 
     def _lines(self) -> Iterator[tuple[int, int, bytes]]:
         offset = 0

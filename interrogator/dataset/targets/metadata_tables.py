@@ -70,6 +70,9 @@ class MetadataTables:
     def existing(self, item: Item) -> str | None:
         return self._of(item).existing(item)
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return self._of(item).captions(item)
+
     def refusal(self, item: Item) -> str:
         return ""
 
@@ -92,15 +95,17 @@ class MetadataTables:
         rejected: list[Rejected] = []
         with ExitStack() as stack:
             aside: dict[str, IO[bytes]] = {}
-            has_tags = has_texts = False
+            has_tags = has_texts = has_lists = False
             for record in records:
                 folder = self._folder(item_of(record))
                 if folder not in aside:
                     aside[folder] = stack.enter_context(tempfile.TemporaryFile())
                 aside[folder].write(json.dumps(record.as_dict()).encode("ascii") + b"\n")
                 has_tags, has_texts = has_tags or bool(record.tags), has_texts or bool(record.texts)
+                has_lists = has_lists or record.is_for_target and len(record.captions) > 1
             tables = {folder: self._table(folder) for folder in {*aside, *self._there()}}
             shared = TextTable.shared_columns(tables.values(), has_tags, has_texts)
+            shared = shared._replace(has_lists=shared.has_lists or has_lists)
             for folder, table in sorted(tables.items()):
                 if folder in aside or table.lacks(shared):
                     table.share(shared)

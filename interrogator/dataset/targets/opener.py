@@ -12,16 +12,16 @@ from ...dataset_choices import TARGETS
 from ...errors import RequestError
 from ..sources.io.storage import is_url
 from ..sources.source import Source
+from .captions_json import CaptionsJsonTarget
 from .metadata_tables import METADATA_FILES, MetadataTables, metadata_in
-from .options import TargetOptions
+from .options import DEFAULT_OPTIONS, TargetOptions
 from .parquet import COLUMNS, ParquetTarget
 from .placed import PlacedNames
+from .repack import RepackTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
 from .webdataset import WebdatasetTarget
-
-DEFAULT_OPTIONS = TargetOptions()
 
 
 def open_target(
@@ -54,11 +54,9 @@ def open_target(
         raise RequestError(f"{os.fspath(out)}: captions are written to this machine only; give a local folder")
     options.check(kind, out)
     if format.beside_pictures:
-        return _sidecars(kind, None if out is None else Path(out), sources, several)
-    if kind == "webdataset":
-        if out is None:
-            raise RequestError("tars with captions need their own folder: say where they go")
-        return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
+        return _sidecars(kind, None if out is None else Path(out), sources, several, options.final_newline)
+    if kind in _FILES_OF_MANY:
+        return _FILES_OF_MANY[kind](out, sources, several, options)
     _check_column(kind, column, options.name_column)
     path = _file(format.file, out, sources)
     if _is_metadata(kind, path, sources, options):
@@ -76,13 +74,13 @@ def _table(
     if kind == "parquet":
         return ParquetTarget(path, names, column)
     if kind == "csv":
-        return Csv(kind, path, names, column, False, options.name_column)
+        return Csv(kind, path, names, column, False, options)
     if kind == "jsonl":
-        return MetadataJsonl(kind, path, names, column, several, options.name_column)
+        return MetadataJsonl(kind, path, names, column, several, options)
     if options.images is None:
         names = _names(sources, options, path.parent, False, sources[0].folder or path.parent)
     table = KohyaJson if kind == "kohya-json" else KohyaJsonl
-    return table(kind, path, names, "tags" if column == "tags" else "caption", several)
+    return table(kind, path, names, "tags" if column == "tags" else "caption", several, options)
 
 
 def _is_metadata(kind: str, path: Path, sources: Sequence[Source], options: TargetOptions) -> bool:
@@ -106,7 +104,9 @@ def _names(
     return Names(sources, folder, pictures_inside and options.paths == "relative", options.paths)
 
 
-def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: bool) -> Target:
+def _sidecars(
+    kind: str, out: Path | None, sources: Sequence[Source], several: bool, final_newline: bool
+) -> Target:  # fmt: skip
     if out is None:
         for source in sources:
             if source.folder is None or source.kind in ("webdataset", "parquet"):
@@ -115,7 +115,41 @@ def _sidecars(kind: str, out: Path | None, sources: Sequence[Source], several: b
                 )
     elif out.exists() and not out.is_dir():
         raise RequestError(f"{out}: is not a folder")
-    return SidecarTarget(kind, Names(sources, out or Path()), out, several)
+    return SidecarTarget(kind, Names(sources, out or Path()), out, several, final_newline)
+
+
+def _tars(
+    out: str | PathLike[str] | None, sources: Sequence[Source], several: bool, options: TargetOptions
+) -> Target:  # fmt: skip
+    if out is None:
+        raise RequestError("tars with captions need their own folder: say where they go")
+    names = Names(sources, Path(out))
+    if options.repack:
+        return RepackTarget(Path(out), names, several, options.tar_size)
+    return WebdatasetTarget(Path(out), names, several)
+
+
+def _captions_json(
+    out: str | PathLike[str] | None, sources: Sequence[Source], several: bool, options: TargetOptions
+) -> Target:  # fmt: skip
+    if options.images is not None and out is not None:
+        return CaptionsJsonTarget(Path(out), _names(sources, options, Path(out), False, Path(out)))
+    if out is not None:
+        raise RequestError(
+            "captions.json is read in the folder of its pictures only; leave out the folder for captions, or bring the "
+            "pictures there (--copy-images or --link-images)"
+        )
+    folder = sources[0].folder
+    if folder is None or len(sources) > 1 or sources[0].kind in ("webdataset", "parquet"):
+        raise RequestError(
+            f"{sources[0].uri}: captions.json cannot be written beside its pictures; name one folder of pictures, "
+            "choose another target, or copy the pictures (--copy-images with --out)"
+        )
+    return CaptionsJsonTarget(folder, Names(sources, folder))
+
+
+_FILES_OF_MANY = {"webdataset": _tars, "captions-json": _captions_json}
+"""Kinds that write several files, each with many captions."""
 
 
 def _file(name: str, out: str | PathLike[str] | None, sources: Sequence[Source]) -> Path:

@@ -44,16 +44,26 @@ class ParquetTarget:
         self._file = path
         self._names = names
         self._column = column
-        self._captions: dict[str, str | None] | None = None
+        self._captions: dict[str, tuple[str | None, tuple[str, ...]]] | None = None
         self._check_old()
 
     def files(self) -> list[Path]:
         return [self._file]
 
     def existing(self, item: Item) -> str | None:
+        return self._cells(item)[0]
+
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return self._cells(item)[1]
+
+    def _cells(self, item: Item) -> tuple[str | None, tuple[str, ...]]:
+        """The caption of an item, and all of them where there are several."""
         if self._captions is None:
-            self._captions = {row["key"]: row[self._column] for row in self._old_rows(["key", self._column])}
-        return self._captions.get(self._names.of(item)[0])
+            self._captions = {}
+            for row in self._old_rows(["key", self._column, "captions"]):
+                captions = tuple(row["captions"] or ())
+                self._captions[row["key"]] = row[self._column], captions if len(captions) > 1 else ()
+        return self._captions.get(self._names.of(item)[0], (None, ()))
 
     def refusal(self, item: Item) -> str:
         return ""
@@ -75,7 +85,7 @@ class ParquetTarget:
         for record in records:
             item = item_of(record)
             now = self.existing(item)
-            if record.status != "done" or now == record.existing:
+            if not record.is_for_target or now == record.existing:
                 continue
             if now == record.caption:
                 put_back[self._names.of(item)[0]] = record.existing
@@ -117,7 +127,7 @@ class ParquetTarget:
         for record in records:
             item = item_of(record)
             name, problem = self._names.of(item)
-            if record.status != "done" and name in old:
+            if not record.is_for_target and name in old:
                 continue  # it stays
             path = self._names.whole(item)
             words = (record.reason, *record.flags, *record.unsupported, *record.texts.values())
@@ -156,9 +166,9 @@ class ParquetTarget:
     def _edited(self, record: Record) -> Row:
         existing = record.existing if record.existing is not None and is_utf8(record.existing) else None
         return {
-            self._column: record.caption, "captions": list(record.captions or (record.caption,)), "status": "done",
-            "reason": None, "existing": existing, "flags": list(record.flags), "tokens": record.tokens or None,
-            "unsupported": [],
+            self._column: record.caption, "captions": list(record.captions or (record.caption,)),
+            "status": record.status, "reason": record.reason or None, "existing": existing,
+            "flags": list(record.flags), "tokens": record.tokens or None, "unsupported": [],
         }  # fmt: skip
 
     def _schema(self) -> Any:

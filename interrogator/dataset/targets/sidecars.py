@@ -18,20 +18,21 @@ _RESTORED_AT_ONCE = 1024
 
 
 class SidecarTarget:
-    """`a.txt` or `a.caption` for `a.jpg`: UTF-8, one line feed at the end.
+    """`a.txt` or `a.caption` for `a.jpg`: UTF-8, one line feed at the end unless `final_newline` is off.
 
     kohya's loader reads the first line and refuses a file without one, so an empty caption is an empty line; ComfyUI
     and taggui strip white space. With `several`, each caption is one line, the best first: what kohya's enable_wildcard
     picks from. `existing` is the file's exact text; bytes that are no UTF-8 are lone surrogates.
     """
 
-    def __init__(self, kind: str, names: Names, out: Path | None, several: bool) -> None:
+    def __init__(self, kind: str, names: Names, out: Path | None, several: bool, final_newline: bool = True) -> None:
         """out: the root of the tree; None writes beside the pictures."""
         self.kind = kind
         self._extension = f".{kind}"
         self._names = names
         self._out = out
         self._several = several
+        self._end = "\n" if final_newline else ""
         self._links = LinkCheck()
 
     def files(self) -> list[Path]:
@@ -41,6 +42,9 @@ class SidecarTarget:
         path = self._path(item)
         return None if path is None else read_sidecar(path)  # where it cannot be, `write` looks again and rejects it
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        return ()
+
     def refusal(self, item: Item) -> str:
         path = self._path(item)
         return "" if path is None else self._links.problem(path, self._root(item.source))
@@ -49,10 +53,12 @@ class SidecarTarget:
         files: dict[Path, tuple[Record, bytes]] = {}
         rejected: list[Rejected] = []
         for record in records:
-            if record.status != "done":
+            if not record.is_for_target:
                 continue
             text = self._text(record)
             path = self._path(item_of(record))
+            if path is not None and record.status == "kept" and os.path.lexists(path):
+                continue  # somebody has written one meanwhile
             if path is None:
                 rejected.append(reject(record, "its name cannot be that of a caption file"))
             elif problem := self._links.problem(path, self._root(record.source)):
@@ -82,7 +88,7 @@ class SidecarTarget:
         rejected: list[Rejected] = []
         for record in records:
             path = self._path(item_of(record))
-            if record.status != "done" or path is None:
+            if not record.is_for_target or path is None:
                 continue
             try:
                 now = _read(path)
@@ -112,8 +118,10 @@ class SidecarTarget:
 
     def _text(self, record: Record) -> str:
         if self._several and record.captions:
-            return "".join(one_line(caption) + "\n" for caption in record.captions)
-        return record.caption.rstrip("\n") + "\n"
+            text = "\n".join(map(one_line, record.captions))
+        else:
+            text = record.caption.rstrip("\n")
+        return text + (self._end or ("" if text else "\n"))
 
 
 def read_sidecar(path: Path) -> str | None:

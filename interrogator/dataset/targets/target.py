@@ -44,6 +44,9 @@ class Target(Protocol):
         Also None where it cannot be read; `write` then leaves it alone.
         """
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        """The captions of an item where a list of several stands there; () elsewhere."""
+
     def refusal(self, item: Item) -> str:
         """Why `write` would not take a caption of an item, known before there is one; "" if it may."""
 
@@ -54,7 +57,7 @@ class Target(Protocol):
         """Takes the records of the whole run, in the order of the items. What stands there for failed ones stays."""
 
     def restore(self, records: Iterable[Record]) -> list[Rejected]:
-        """Puts back what was there before the records that are done. Captions changed since the run are rejected."""
+        """Puts back what was there before the records that are for it. Captions changed since the run are rejected."""
 
 
 def item_of(record: Record) -> Item:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 from ...files import whole_file
 from ..records import Item, Record
-from ..sources.source import stem
+from ..sources.source import is_picture, stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
+from .options import DEFAULT_OPTIONS, TargetOptions
 from .target import Names, Rejected, is_utf8, item_of, reject
 
 Value = str | list[str] | None
@@ -50,10 +53,11 @@ class TextTable:
     has_tags = False  # whether rows get the tags of their records, and their texts for encoders
 
     def __init__(
-        self, kind: str, path: Path, names: Names, column: str, several: bool, name_column: str = ""
-    ) -> None:  # fmt: skip
+        self, kind: str, path: Path, names: Names, column: str, several: bool, options: TargetOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.kind = kind
-        self.name_column = name_column or self.name_column
+        self.name_column = options.name_column or self.name_column
+        self._options = options
         self._file = path
         self._names = names
         self._column = column
@@ -100,6 +104,12 @@ class TextTable:
         name, problem = self._name(item)
         return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
 
+    def captions(self, item: Item) -> tuple[str, ...]:
+        name, problem = self._name(item)
+        value = None if problem else self._find(self._rows(), name, item)[1].get(self._column)
+        texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+        return texts if len(texts) > 1 else ()
+
     def refusal(self, item: Item) -> str:
         return ""
 
@@ -124,7 +134,7 @@ class TextTable:
 
         def put_back(record: Record, row: Row) -> Row:
             now = _as_text(row.get(self._column))
-            if record.status != "done" or now == record.existing:
+            if not record.is_for_target or now == record.existing:
                 return row
             if (now or "") != (_as_text(self._value(record, row)) or ""):  # csv has no word for an empty text
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
@@ -202,7 +212,7 @@ class TextTable:
                 continue
             used |= {name, spelling}
             if any(cell is not None for cell in row.values()):
-                yield name, row
+                yield self._spelled(name, spelling), row
         yield from old.others(used)
         old.close()  # where files are locked while they are open, a new one could not take its place
 
@@ -218,10 +228,15 @@ class TextTable:
                 return spelling, row
         return name, {}
 
+    def _spelled(self, name: str, spelling: str) -> str:
+        """What the picture's row is called from now on, given what it was called."""
+        return name
+
     def _value(self, record: Record, row: Row) -> Value:
         captions = list(record.captions or (record.caption,))
         if not self._several:
-            return captions if isinstance(row.get(self._column), list) and len(captions) > 1 else record.caption
+            is_list = isinstance(row.get(self._column), list) or self.lists and "\n".join(captions) == record.caption
+            return captions if is_list and len(captions) > 1 else record.caption
         return captions if self.lists else "\n".join(captions)
 
     def _cells(self, record: Record, row: Row) -> Row:
@@ -235,6 +250,16 @@ class TextTable:
         """Whether a row has texts that a run would replace, though nothing could put them back."""
         return self.has_tags and bool(record.texts) and row.get(_TEXTS) not in (None, dict(record.texts))
 
+    def _json(self, value: Any) -> bytes:
+        """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
+        try:
+            return json.dumps(value, ensure_ascii=self._options.ascii).encode()
+        except UnicodeEncodeError:
+            return json.dumps(value).encode()
+
+    def _line(self, row: Row) -> bytes:
+        return self._json(row) + b"\n"
+
     def _load(self) -> Rows:
         raise NotImplementedError
 
@@ -245,8 +270,8 @@ class TextTable:
 class MetadataJsonl(TextTable):
     """metadata.jsonl of `datasets.load_dataset("imagefolder")`: the same columns of the same kinds in every row.
 
-    With `several`, or where the file has lists already, the caption of every row is a list of strings; diffusers'
-    training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
+    With `several`, or where some picture has several captions, the caption of every row is a list of strings;
+    diffusers' training scripts pick one at random. `tags` is a list of strings, where the run had a tagger; `texts` are
     those for the encoders of an image model, where it has several.
     """
 
@@ -254,23 +279,46 @@ class MetadataJsonl(TextTable):
     has_tags = True
 
     def _load(self) -> Rows:
-        return LineRows(self._file, self.name_column)
+        usual = MetadataJsonl.name_column
+        return LineRows(self._file, self.name_column, usual if self.name_column != usual else "")
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         as_lists = self._several or self._column in self._rows().lists or self._shared.has_lists
+        has_texts = False
         for name, row in rows:
             value = row.get(self._column)
             if as_lists and isinstance(value, str):
                 row[self._column] = [value]
+            elif isinstance(value, list) and not as_lists:
+                as_lists = True
+                if has_texts:
+                    self._list_texts(file)
+            has_texts = has_texts or isinstance(value, str)
             cells = {column: row.get(column, self._shared.empty.get(column)) for column in columns}
-            file.write(_line({self.name_column: name, **cells} if name else cells))
+            file.write(self._line({self.name_column: name, **cells} if name else cells))
+
+    def _list_texts(self, file: IO[bytes]) -> None:
+        """Make lists of the captions that were written as texts: a column is of one kind."""
+        with TemporaryFile() as written:
+            file.flush()
+            with open(file.name, "rb") as before:
+                shutil.copyfileobj(before, written)
+            written.seek(0)
+            file.seek(0)
+            file.truncate()
+            for line in written:
+                row = json.loads(line)
+                value = row.get(self._column)
+                row[self._column] = [value] if isinstance(value, str) else value
+                file.write(self._line(row))
 
 
 class KohyaTable(TextTable):
     """What kohya's two forms share: names have their extension, for its loader joins them to image_dir and opens that.
 
     Names are relative to the source's folder (give that as image_dir), or whole paths where pictures are elsewhere or
-    in several folders. A row that older scripts named without extension gets it. No image_size is written: the loader
+    in several folders. A row that is there keeps its name, whether that is relative or whole, for other files name
+    pictures by it; but one that older scripts named without extension gets it. No image_size is written: the loader
     reads it from the file as it stores it, while ours is of the upright picture.
     """
 
@@ -289,6 +337,9 @@ class KohyaTable(TextTable):
                 return spelling, row
         return name, {}
 
+    def _spelled(self, name: str, spelling: str) -> str:
+        return spelling if is_picture(spelling) else name
+
 
 class KohyaJson(KohyaTable):
     """`{"a.jpg": {"caption": …}, …}`; the file that was there is read into memory."""
@@ -299,7 +350,7 @@ class KohyaJson(KohyaTable):
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         before = b"{\n"
         for name, row in rows:
-            file.write(before + _json(name) + b": " + _json(row))
+            file.write(before + self._json(name) + b": " + self._json(row))
             before = b",\n"
         file.write(b"\n}\n" if before != b"{\n" else b"{}\n")
 
@@ -314,7 +365,7 @@ class KohyaJsonl(KohyaTable):
 
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
         for name, row in rows:
-            file.write(_line({self.name_column: name, **row} if name else row))
+            file.write(self._line({self.name_column: name, **row} if name else row))
 
 
 class Csv(TextTable):
@@ -338,15 +389,3 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, list):
         return "\n".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else None
-
-
-def _json(value: Any) -> bytes:
-    """JSON as people read it; half surrogate pairs, which somebody else's rows may hold, as escapes."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value).encode()
-
-
-def _line(row: Row) -> bytes:
-    return _json(row) + b"\n"

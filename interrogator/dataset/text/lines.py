@@ -8,6 +8,11 @@ from collections.abc import Callable
 _BREAK = re.compile(r"(\r\n|\r|\n)")
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines that are not blank, as they stand."""
+    return [line for line in _BREAK.split(text)[::2] if line.strip()]
+
+
 def by_line(text: str, edit: Callable[[str], str]) -> str:
     """Edit a text line by line: each may be a caption of its own. Breaks stay; a line of which nothing is left goes."""
     if "\n" not in text and "\r" not in text:

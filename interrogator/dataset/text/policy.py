@@ -6,6 +6,7 @@ import re
 
 from ...dataset_choices import POLICIES, Policy
 from ...errors import RequestError
+from .tags import is_tag_list, missing_tags
 
 __all__ = ["Policy", "apply_policy"]
 
@@ -13,7 +14,8 @@ __all__ = ["Policy", "apply_policy"]
 def apply_policy(existing: str | None, new: str, policy: Policy, separator: str = ", ") -> str | None:
     """What to write where a text may exist; None leaves the existing one.
 
-    Doing the same again changes nothing. A blank new text is never written.
+    Doing the same again changes nothing. A blank new text is never written. A text that stands there already is not
+    added again, and of tags, where both are tags, none that is there.
 
     Args:
         existing: the text that is there; None if there is none.
@@ -29,11 +31,21 @@ def apply_policy(existing: str | None, new: str, policy: Policy, separator: str 
         return None
     if existing is None or policy == "overwrite" or (not old and policy != "skip"):
         return new
-    if policy == "append":
-        return None if (separator + old).endswith(separator + fresh) else old + separator + fresh
-    if policy == "prepend":
-        return None if (old + separator).startswith(fresh + separator) else fresh + separator + old
-    return None
+    if policy == "skip" or policy == "if-empty" or _is_there(old, fresh, separator):
+        return None
+    if separator.strip() == "," and is_tag_list(old) and is_tag_list(fresh):
+        tags = missing_tags(old, fresh)
+        if not tags:
+            return None
+        fresh = separator.join(tags)
+    return old + separator + fresh if policy == "append" else fresh + separator + old
+
+
+def _is_there(old: str, fresh: str, separator: str) -> bool:
+    """Whether a text is one of those that separators part; where these are but spaces, the first or last."""
+    if separator.strip(" "):
+        return separator + fresh + separator in separator + old + separator
+    return (separator + old).endswith(separator + fresh) or (old + separator).startswith(fresh + separator)
 
 
 def _bare(text: str, separator: str) -> str:

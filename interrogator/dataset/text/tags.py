@@ -16,6 +16,8 @@ from .words import holds
 _SECTION = re.compile(r"(\s*\|\|\|\s*)")
 _WEIGHT = re.compile(r"(?<!\\)\((?:[^()\\]|\\.)*:\s*\d*\.?\d+\s*\)")
 _COMMA = re.compile(r"(?<!\d),|,(?!\d)")  # but not that of 1,000
+_LONG_TAG = 4  # words; what is longer on average is a sentence
+_SENTENCES = re.compile(r"[.!?](\s|\Z)")
 
 Change = Callable[[list[str]], list[str]]
 """From the tags of a section to those that it is to have."""
@@ -85,15 +87,26 @@ def as_trained(line: str) -> str:
     return text
 
 
+def is_tag_list(line: str) -> bool:
+    """Whether a line reads as tags and not as a sentence: short pieces between commas."""
+    tags = [tag for section in sections_of(line) for tag in section]
+    longest = _LONG_TAG * len(tags) if len(tags) > 1 else 2
+    return 0 < sum(len(tag.split()) for tag in tags) <= longest and not _SENTENCES.search(line)
+
+
+def missing_tags(line: str, more: str) -> list[str]:
+    """The tags of another line that a line lacks, each once."""
+    there = {tag_key(tag) for tags in sections_of(line) for tag in tags}
+    found: dict[str, str] = {}
+    for tag in (tag for tags in sections_of(more) for tag in tags):
+        if tag_key(tag) not in there:
+            found.setdefault(tag_key(tag), tag)
+    return list(found.values())
+
+
 def added(line: str, more: str, separator: str) -> str:
     """A line with those tags of another behind it that it lacks."""
-    there = {tag_key(tag) for tags in sections_of(line) for tag in tags}
-    new = []
-    for tags in sections_of(more):
-        for tag in tags:
-            if tag_key(tag) not in there:
-                there.add(tag_key(tag))
-                new.append(tag)
+    new = missing_tags(line, more)
     if not new:
         return line
     return separator.join([*([line.rstrip().rstrip(",").rstrip()] if line.strip(" ,") else []), *new])

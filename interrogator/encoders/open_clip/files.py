@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from os import PathLike
@@ -17,6 +18,8 @@ from typing import Any
 from ... import hub
 from ...catalog import known_model, unknown
 from ...errors import ModelLoadError, ModelNotFoundError, UnknownModelError
+from ...files import instead_of_content
+from ...paths import given_path, is_folder
 from ...pickled_weights import is_torchscript
 from ...progress import Progress
 
@@ -90,7 +93,7 @@ def find_parts(
         ModelLoadError: a configuration cannot be read.
     """
     find = _Finder(download, progress)
-    weights = Path(checkpoint).expanduser() if checkpoint else None
+    weights = given_path(checkpoint) if checkpoint else None
     if folder is not None or name.startswith(HF_HUB):
         if weights is not None:
             raise ModelLoadError(f"{name} has its own weights; use a checkpoint with an architecture such as ViT-L-14")
@@ -189,15 +192,26 @@ def _from_architecture(name: str, checkpoint: Path | None, find: _Finder) -> Par
         )
     else:
         tag_cfg = _shared_settings([open_clip.get_pretrained_cfg(architecture, known) for known in tags])
+    if checkpoint is not None:
+        _check_file(checkpoint)
     weights = checkpoint or _tag_weights(name, tag_cfg["hf_hub"], find)
-    if checkpoint is not None and not checkpoint.is_file():
-        raise ModelNotFoundError(f"checkpoint file {checkpoint} does not exist")
     quick_gelu = tag_cfg.get("quick_gelu", False) if tag else None
     if checkpoint is not None and not tag and is_torchscript(checkpoint):
         quick_gelu = True  # these archives are OpenAI's, and all of its models have that activation
     preprocess = {key: tag_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag_cfg}
     # A missing weights file is reported later, together with a missing tokenizer.
     return Parts(architecture, model_cfg, weights or Path(), preprocess, quick_gelu)
+
+
+def _check_file(checkpoint: Path) -> None:
+    """Raises ModelNotFoundError, ModelLoadError: a checkpoint is not there, or no file of weights."""
+    if is_folder(checkpoint):
+        raise ModelLoadError(f"checkpoint {checkpoint} is a folder: name the file in it, or the folder as the model")
+    if not os.path.lexists(checkpoint):
+        raise ModelNotFoundError(f"checkpoint file {checkpoint} does not exist")
+    instead = instead_of_content(checkpoint)
+    if instead:
+        raise ModelLoadError(f"checkpoint {checkpoint} {instead}")
 
 
 def _tag_weights(name: str, hf_hub: str, find: _Finder) -> Path | None:

@@ -36,6 +36,21 @@ KINDS = (
         "There is nothing here to train on. Caption these pictures again, or check which words you strip and replace.",
     ),
     Kind(
+        "not_utf8", "Not UTF-8", "error",
+        "These captions stay as they are, but trainers fail on them or read other letters. Convert them: "
+        "interrogator edit --encoding cp1252, or whatever they are in.",
+    ),
+    Kind(
+        "byte_order_mark", "Begins with a byte order mark", "warning",
+        "These captions stay as they are, but some trainers take the mark for a part of the first tag. Remove it: "
+        "interrogator edit --tidy.",
+    ),
+    Kind(
+        "several_lines", "Several lines", "warning",
+        "Some trainers read only the first line of a caption file, others pick one line at random. Check that each "
+        "line is a whole caption; --lines says how new words are added to them.",
+    ),
+    Kind(
         "review", "Needs review", "warning",
         "No candidate clearly matches the picture. Read these captions and write your own where they are wrong.",
     ),

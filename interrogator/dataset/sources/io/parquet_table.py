@@ -8,7 +8,7 @@ from threading import Lock
 from typing import IO, Any, NamedTuple
 
 from ....errors import RequestError
-from ..imagefolder import CAPTION_COLUMNS
+from ..captions import CAPTION_COLUMNS, row_captions
 from ..links import Links
 from ..source import is_picture
 from .errors import missing_package, read_errors, reason
@@ -23,11 +23,14 @@ _LARGE_GROUP = 256 << 20
 
 class Columns(NamedTuple):
     """Where a table has its pictures. `leaf`: the column, or part of one, that names them; "" if none does; `ending`:
-    of the pictures, where their names have none."""
+    of the pictures, where their names have none.
+
+    captions: the columns for captions, the first of which that has a text counts.
+    """
 
     image: str
     leaf: str
-    caption: str
+    captions: tuple[str, ...]
     ending: str = ""
 
 
@@ -42,10 +45,11 @@ def check_pyarrow(uri: str) -> None:
 class Table:
     """One open parquet file.
 
+    captions: the columns that captions are looked for in.
     Raises RequestError: pyarrow is missing, no parquet file, or it has no pictures.
     """
 
-    def __init__(self, storage: Storage, root: str, name: str) -> None:
+    def __init__(self, storage: Storage, root: str, name: str, captions: Sequence[str] = CAPTION_COLUMNS) -> None:
         check_pyarrow(name)
         import pyarrow.parquet as pq
 
@@ -67,7 +71,7 @@ class Table:
             self.close()
             raise RequestError(f"{storage.uri(path)}: is not a readable parquet file ({reason(error)})") from error
         try:
-            self.columns = _columns(schema, storage.uri(path))
+            self.columns = _columns(schema, storage.uri(path), captions)
         except RequestError:
             self.close()
             raise
@@ -83,19 +87,18 @@ class Table:
             with suppress(OSError):
                 self._file.close()
 
-    def names_and_captions(self, group: int) -> Iterator[tuple[str | None, str | None]]:
+    def names_and_captions(self, group: int) -> Iterator[tuple[str | None, tuple[str, ...]]]:
         """Of each row of a row group; the pictures are not read."""
-        leaf, caption = self.columns.leaf, self.columns.caption
-        wanted = [column for column in (leaf, caption) if column]
+        leaf, captions = self.columns.leaf, self.columns.captions
+        wanted = [column for column in (leaf, *captions) if column]
         if not wanted:
-            yield from ((None, None) for _ in range(self.counts[group]))
+            yield from ((None, ()) for _ in range(self.counts[group]))
             return
         for batch in self._table.iter_batches(_LISTED_AT_ONCE, row_groups=[group], columns=wanted):
             for row in batch.to_pylist():
                 name = row.get(leaf.partition(".")[0]) if leaf else None
-                text = row.get(caption) if caption else None
                 name = (name or {}).get("path") if leaf.endswith(".path") else name
-                yield name + self.columns.ending if name else name, text.strip() if text else None
+                yield name + self.columns.ending if name else name, row_captions(row, captions)
 
     def pictures(self, group: int) -> Iterator[Any]:
         """The cells of a row group's picture or path column, a few in memory at a time."""
@@ -185,26 +188,25 @@ class _Cursor:
         return cell
 
 
-def _columns(schema: Any, name: str) -> Columns:
+def _columns(schema: Any, name: str, wanted: Sequence[str]) -> Columns:
     """Which columns to read. Raises RequestError that lists those there are."""
     types = {field.name: field.type for field in schema}
-    captions = [column for column in CAPTION_COLUMNS if column in types and _is_text(types[column])]
-    caption = captions[0] if captions else ""
+    captions = tuple(column for column in wanted if column in types and _is_text_or_list(types[column]))
     structs = [column for column, kind in types.items() if _is_picture_struct(kind)]
     if "image" in structs or len(structs) == 1 and "image" not in types:
         image = "image" if "image" in structs else structs[0]
         names = {part.name: part.type for part in types[image]}
-        return Columns(image, f"{image}.path" if "path" in names and _is_text(names["path"]) else "", caption)
+        return Columns(image, f"{image}.path" if "path" in names and _is_text(names["path"]) else "", captions)
     if "image" in types and _is_binary(types["image"]):
         leaf = next((column for column in _PATH_COLUMNS if column in types and _is_text(types[column])), "")
-        return Columns("image", leaf, caption)
+        return Columns("image", leaf, captions)
     pictures = next((column for column in types if is_picture(f"a.{column}") and _is_binary(types[column])), "")
     if pictures:
         is_named = "key" in types and _is_text(types["key"])
-        return Columns(pictures, "key" if is_named else "", caption, f".{pictures}" if is_named else "")
+        return Columns(pictures, "key" if is_named else "", captions, f".{pictures}" if is_named else "")
     for column in ("image", *_PATH_COLUMNS):
         if column in types and _is_text(types[column]):
-            return Columns("", column, caption)
+            return Columns("", column, captions)
     there = ", ".join(f"{column} ({kind})" for column, kind in types.items()) or "none"
     raise RequestError(
         f"{name}: has no pictures that can be read: neither image (bytes, or a struct of bytes and path), nor a column "
@@ -217,6 +219,13 @@ def _is_text(kind: Any) -> bool:
 
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_text_or_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return _is_text(kind.value_type if is_list else kind)
 
 
 def _is_binary(kind: Any) -> bool:
