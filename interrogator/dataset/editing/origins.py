@@ -123,7 +123,7 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
         raise RequestError(
             f"{first.uri}: captions inside {'tars' if first.kind == 'webdataset' else 'tables'} stay as they are; "
             "say where the edited ones go, such as --out DIR with --target txt, "
-            + ("webdataset (tars to be read beside these)" if first.kind == "webdataset" else "parquet")
+            "webdataset (tars with captions) or webdataset with --repack (tars with captions and their pictures)"
         )
     if out is not None or first.folder is None or len(sources) > 1:
         return "txt", None
