@@ -32,6 +32,7 @@ from .settings import Settings
 from .sources import open_sources
 from .sources.selection import Chooser, LeftOut, SelectedSource, Selection, left_out_of
 from .sources.source import stem
+from .state.cleanup import sweep
 from .state.glance import Glance, describe_changes, has_changed_containers
 from .state.left_out import keep_selection, kept_left_out, kept_selection
 from .state.locks import RunLock
@@ -105,7 +106,7 @@ class Run:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
         self.selection = selection or Selection()
-        self._chooser = Chooser(self.selection)
+        self._chooser = Chooser(self.selection, settings.masked)
         opened = open_sources(sources, kind, column)
         self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
@@ -251,6 +252,7 @@ class Run:
         """
         with stopping_cleanly(self._home), RunLock(self._home):
             self._read()
+            began = time.time()
             self._files.begin_undo()
             self._context.revision.withdraw(self.target)
             left: list[Rejected] = []
@@ -258,6 +260,7 @@ class Run:
                 left = self.target.restore(self.parts.records(self.parts.written(self.plan)))
             left = [*left, *self._pictures.remove()]
             self.target = self._open_target()
+            sweep(self._context, began)  # what an undo left behind that was killed
             self._files.end_undo()
             self._read()
         return left

@@ -36,7 +36,7 @@ LAYERS = (
         "dtypes",
         "csv_fields",
     ),
-    ("images", "devices", "batches", "hub", "modes", "qualities", "checkpoints", "pickled_weights"),
+    ("images", "devices", "batches", "hub", "modes", "qualities", "checkpoints", "configurations", "pickled_weights"),
     (
         "catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip",
         "captioners.named_prompts", "captioners.sample_keys", "captioners.answers", "captioners.endpoint.address",
