@@ -93,7 +93,8 @@ def describe_changes(gone: int, new: int, changed: int) -> str:
 
 
 def is_unreadable_container(item: Item, sources: Sequence[SelectedSource]) -> bool:
-    return bool(item.problem) and item.key in sources[item.source].containers
+    """Whether an item stands for a container whose pictures cannot be listed; those of an empty one are known."""
+    return bool(item.problem) and not item.version and item.key in sources[item.source].containers
 
 
 def _stamps(plan: Plan) -> dict[bytes, bytes]:
