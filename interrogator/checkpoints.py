@@ -32,7 +32,8 @@ def unreadable() -> tuple[type[BaseException], ...]:
 
     return (
         SafetensorError, StrictDataclassError, pickle.UnpicklingError, OSError, ValueError, RuntimeError, TypeError,
-        LookupError, AttributeError, EOFError, ImportError,
+        LookupError, AttributeError, EOFError, ImportError, ArithmeticError, AssertionError, RecursionError,
+        StopIteration, NotImplementedError,
     )  # fmt: skip
 
 

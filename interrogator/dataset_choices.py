@@ -65,7 +65,7 @@ TARGETS: Mapping[TargetKind, TargetFormat] = {
     "captions-json": TargetFormat("lists of captions, one JSON file in each folder, for diffusion-pipe"),
     "csv": TargetFormat("a table of file names and captions", "captions.csv"),
     "parquet": TargetFormat("a table with captions, tags, scores and failures", "captions.parquet"),
-    "webdataset": TargetFormat("tars parallel to those of the pictures"),
+    "webdataset": TargetFormat("tars parallel to those of the pictures, or with the pictures"),
 }
 TARGET_KINDS: tuple[TargetKind, ...] = tuple(TARGETS)
 """Where captions go."""

@@ -8,7 +8,7 @@
     │   ├── ModelNotFoundError  files are not on disk and may not be downloaded: names them and where to put them
     │   ├── ModelLoadError      files exist but do not make up the model
     │   └── EndpointError       the server of a model does not answer; a dataset run stops and can be resumed
-    ├── CaptionError        a captioner or tagger gave nothing usable about an image
+    ├── CaptionError        a model gave nothing usable about an image
     ├── CacheError          an embedding file cannot be imported
     ├── DeviceError         a device or dtype is not available here
     ├── RunStopped          a dataset run cannot continue: the disk is full or gone
@@ -63,7 +63,7 @@ class EndpointError(ModelError):
 
 
 class CaptionError(InterrogatorError):
-    """A captioner or tagger gave nothing usable about an image; others of its batch may have their answers."""
+    """A model gave nothing usable about an image; others of its batch may have their answers."""
 
 
 class CacheError(InterrogatorError):

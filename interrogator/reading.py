@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .captioners.abilities import check
 from .captioners.named_prompts import asks_for_tags
 from .captioners.options import DEFAULT_OPTIONS, CaptionOptions
-from .errors import RequestError
+from .errors import CaptionError, RequestError
 from .models import Answers, Captioner, Encoder, Matcher, Tag, Tagger
 from .needs import Needs
 from .progress import Progress
@@ -126,7 +126,7 @@ def read(
         written = _captioned(models.captioner, images, written, options, progress)
     rows: Tensor | None = None
     if "encoder" in needs and models.encoder is not None:
-        rows = models.encoder.embed(_prepared(models.encoder, images), progress)  # [B, D]
+        rows = embedded(models.encoder, _prepared(models.encoder, images), progress)  # [B, D]
     return [
         Reading(
             captions=() if caption is None else (caption,),
@@ -135,6 +135,17 @@ def read(
         )
         for index, caption in enumerate(written)
     ]
+
+
+def embedded(encoder: Encoder, prepared: Sequence[Any], progress: Progress | None) -> Tensor:
+    """Embeddings [B, D] of prepared images.
+
+    Raises CaptionError: one is not finite; embedded one by one, the others have theirs.
+    """
+    rows = encoder.embed(prepared, progress)
+    if not bool(rows.isfinite().all()):  # our encoders say so themselves
+        raise CaptionError(f"{encoder.name} computes NaN for an image; use dtype fp32, or fetch its weights again")
+    return rows
 
 
 def _captioned(

@@ -111,7 +111,9 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
         DeviceError: no such device or dtype here; raised before any file is read.
         ModelLoadError: the files are damaged, or lack a tensor. Nothing is ever left random.
     """
-    from .devices import choose_device, choose_dtype
+    from .checkpoints import first_line, unreadable
+    from .configurations import check_sizes
+    from .devices import choose_device, choose_dtype, is_out_of_memory
 
     row = catalog.known_model(located.role, located.name)
     asked = row.dtype if row is not None and dtype == "auto" else dtype
@@ -119,7 +121,18 @@ def load(located: Located, *, device: str | torch.device = "auto", dtype: str | 
     if located.role == "tagger" and asked == "auto" and chosen.type == "cpu":
         asked = "fp32"  # bf16 moves probabilities by a hundredth, and with them tags over their thresholds
     number_format = choose_dtype(asked, chosen)
-    model: Model = imported(_family(located.family).loads[located.role]).from_files(located, chosen, number_format)
+    kind = imported(_family(located.family).loads[located.role])
+    if located.folder is not None:
+        check_sizes(located.folder)
+    try:
+        model: Model = kind.from_files(located, chosen, number_format)
+    except unreadable() as error:
+        if is_out_of_memory(error):
+            raise
+        raise ModelLoadError(
+            f"the files of {located.name} are damaged or of another model: fetch them again"
+            f" ({type(error).__name__}: {first_line(error)})"
+        ) from error
     return model
 
 

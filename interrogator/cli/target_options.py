@@ -42,6 +42,13 @@ def add_target_options(group: argparse._ArgumentGroup) -> None:
         "--name-column", default="", metavar="NAME",
         help="column for names of pictures in jsonl and csv, such as image for DiffSynth (default: file_name)",
     )  # fmt: skip
+    group.add_argument(
+        "--repack", action="store_true",
+        help="write webdataset tars with pictures and captions, not with captions beside those of the pictures",
+    )  # fmt: skip
+    group.add_argument(
+        "--tar-size", type=int, default=10_000, metavar="N", help="pictures in a tar with --repack (default: 10000)"
+    )
 
 
 def written(args: argparse.Namespace, several: bool = False) -> Written:
@@ -54,14 +61,17 @@ def written(args: argparse.Namespace, several: bool = False) -> Written:
     """
     if args.trainer is None:
         paths = args.paths or PATH_STYLES[0]
-        options = TargetOptions(paths, args.name_column, args.images, args.final_newline)
+        options = TargetOptions(
+            paths, args.name_column, args.images, args.final_newline, repack=args.repack, tar_size=args.tar_size
+        )
         return Written(args.target, args.column, options)
     found = written_for(
         args.trainer, args.target, args.column, paths=args.paths, name_column=args.name_column, images=args.images,
         several=several,
     )  # fmt: skip
     final_newline = found.options.final_newline and args.final_newline
-    return found._replace(options=replace(found.options, final_newline=final_newline))
+    options = replace(found.options, final_newline=final_newline, repack=args.repack, tar_size=args.tar_size)
+    return found._replace(options=options)
 
 
 def warn_of_lines(args: argparse.Namespace) -> None:

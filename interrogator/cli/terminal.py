@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import re
 import sys
@@ -52,13 +53,25 @@ def put(text: str) -> None:
 
 
 def put_json(record: dict[str, Any]) -> None:
-    """One object on a line of its own, to stdout; in ASCII where that takes no other letters."""
-    text = json.dumps(record, ensure_ascii=False)
+    """One object on a line of its own, to stdout; in ASCII where that takes no other letters.
+
+    A number that is not finite, which JSON lacks, is null.
+    """
+    record = _finite(record)
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:  # of such an encoding, or a file name that is not text
         text = json.dumps(record)
     put(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def on_one_line(name: object) -> str:

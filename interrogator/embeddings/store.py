@@ -275,7 +275,10 @@ class EmbeddingStore:
             raise ModelError(f"{self.identity.name}: text embeddings have shape {list(rows.shape)}, expected {shape}")
         rows = rows.detach().to("cpu")
         if not are_unit_rows(rows):
-            raise ModelError(f"{self.identity.name}: text embeddings are not finite vectors of unit length")
+            raise ModelError(
+                f"{self.identity.name}: text embeddings are not finite vectors of unit length; "
+                "use dtype fp32, or fetch its weights again"
+            )
         return rows.to(torch.float16, copy=True).contiguous()  # a copy: the encoder may reuse its buffer
 
     def _keep(self, keys: list[bytes], rows: Tensor) -> None:

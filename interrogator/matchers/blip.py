@@ -23,7 +23,7 @@ from ..captioners.blip.model import BlipModel
 from ..captioners.blip.text_layers import embed, image_keys_values, text_layers
 from ..captioners.blip.vision import Pixels, read_images
 from ..captioners.decoding.text_model import KeysValues
-from ..errors import ModelError, RequestError
+from ..errors import CaptionError, ModelError, RequestError
 from ..models import Located
 from ..progress import Progress, watched
 from ..registry import LoadOptions, load_as
@@ -99,13 +99,15 @@ class BlipMatcher(BlipModel):
         progress(done, total) counts images; may raise to cancel.
 
         If memory runs out, it continues with fewer texts at a time, then with fewer images. Raises RequestError: not
-        one list of texts per image, or the model has no [ENC] token.
+        one list of texts per image, or the model has no [ENC] token. Raises CaptionError: it computes NaN.
         """
         first = self._enc() if enc_token else None
         judged = self._each_image(prepared, texts, partial(self._probabilities, first=first), progress)
         rows = torch.full((len(judged), max(map(len, judged), default=0)), float("nan"))  # [B, N]
         for row, probabilities in zip(rows, judged, strict=True):
             row[: len(probabilities)] = torch.tensor(probabilities)
+            if bool(row[: len(probabilities)].isnan().any()):  # half precision overflows, or the weights are damaged
+                raise CaptionError(f"{self.name} computes NaN for an image; use dtype fp32, or fetch its weights again")
         return rows
 
     def similarity(

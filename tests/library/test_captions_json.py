@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from interrogator.cli import main
 from interrogator.dataset.records import Item, Record
 from interrogator.dataset.sources import Source, open_source
 from interrogator.dataset.targets import Target, open_target
@@ -83,3 +84,23 @@ def test_it_lies_beside_files_only(source: Source, tmp_path: Path) -> None:
     (tmp_path / "captions.json").write_text("[]")
     with pytest.raises(RequestError, match="no JSON|not a JSON object"):
         target_of(source).existing(Item("a.png"))
+
+
+def test_lists_are_captions_that_are_there(source: Source, tmp_path: Path) -> None:
+    lists = {"a.png": ["one", "two"], "猫.png": ["three"]}
+    (tmp_path / "10_sks dog" / "captions.json").write_text(json.dumps(lists))
+    assert main(["edit", str(tmp_path), "--case", "upper"]) == 0
+    assert json.loads((tmp_path / "10_sks dog" / "captions.json").read_bytes())["a.png"] == ["ONE", "TWO"]
+    assert main(["edit", str(tmp_path), "--target", "jsonl"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["file_name"]: row["text"] for row in rows} == {
+        "10_sks dog/a.png": ["ONE", "TWO"], "10_sks dog/猫.png": ["THREE"],
+    }  # fmt: skip
+
+
+def test_a_file_of_somebody_else_is_passed_over_where_captions_are_only_read(
+    source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "captions.json").write_text("[1]")
+    assert main(["edit", str(tmp_path), "--template", "x", "--target", "txt"]) == 0
+    assert (tmp_path / "a.txt").read_text() == "x\n" and "captions in it are not read" in caplog.text

@@ -35,7 +35,7 @@ LAYERS = (
         "dataset_choices",
         "dtypes",
     ),
-    ("images", "devices", "batches", "hub", "modes", "qualities", "checkpoints", "pickled_weights"),
+    ("images", "devices", "batches", "hub", "modes", "qualities", "checkpoints", "configurations", "pickled_weights"),
     (
         "catalog", "needs", "captioners.options", "captioners.sampling_options", "captioners.strip",
         "captioners.named_prompts", "captioners.sample_keys", "captioners.answers", "captioners.endpoint.address",

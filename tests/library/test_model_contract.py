@@ -25,7 +25,7 @@ from interrogator import Captioner, Encoder, Interrogator, Matcher, PhraseBank, 
 from interrogator.captioners import CaptionOptions, SamplingOptions
 from interrogator.captioners.sampling import sample_captions
 from interrogator.dataset import CaptionRules, Models, Run, Settings
-from interrogator.errors import CaptionError, ModelLoadError, RequestError
+from interrogator.errors import CaptionError, ModelError, ModelLoadError, RequestError
 from interrogator.markers import family_in
 from interrogator.model_pool import ModelPool
 from interrogator.models import Ability, Answers, Samples
@@ -211,13 +211,16 @@ def spoil(folder: Path) -> None:
     save_file(whole, path, metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize("pair", [each for each in WITH_FILES if each[1] in ("captioner", "tagger")], ids="-".join)
+@with_files
 def test_nan_is_an_error_of_the_image_and_no_words(
     pair: tuple[str, Any], tmp_path: Path, images: list[Image.Image]
 ) -> None:
     folder = WRITERS[pair](tmp_path / "spoiled")
     spoil(folder)
     model = load_model(pair[1], folder, device="cpu", dtype="fp32")
+    if pair[1] == "encoder":
+        with pytest.raises(ModelError, match="computes NaN .*fetch its weights again"):
+            model.encode_texts(["a cat"])
     with pytest.raises(CaptionError, match="computes NaN .*fetch its weights again"):
         answers(model, pair[1], images[:2])
     if pair[1] == "captioner":

@@ -329,7 +329,7 @@ def taggui(clones: Path, address: Path, options: dict[str, str]) -> Captions:
 @reader
 def finetrainers(clones: Path, address: Path, options: dict[str, str]) -> Captions:
     """Each folder as pairs of a picture and a caption file, or the whole as an imagefolder or tars."""
-    Stubs(clones, "decord", "diffusers", "finetrainers.functional").install()
+    Stubs(clones, "decord", "diffusers", "torchvision", "finetrainers.functional").install()
     sys.modules["importlib_metadata"] = importlib.metadata
     package = clones / "finetrainers" / "finetrainers"
     for name in ("finetrainers", "finetrainers.utils", "finetrainers.data"):

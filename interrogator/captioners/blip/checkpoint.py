@@ -22,6 +22,8 @@ _TIED = (
     (f"{_DECODER}.bias", "text_decoder.cls.predictions.bias"),
     (f"{_DECODER}.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
 )
+# Rows of the word table without a word: start tokens that BLIP adds, and rows up to a round number.
+_MOST_SPARE = 128
 
 
 def load_blip(folder: Path) -> tuple[Any, Any]:
@@ -137,4 +139,9 @@ def _check_fit(model: Any, processor: Any, folder: Path) -> None:
         raise ModelLoadError(
             f"the tokenizer in {folder} has {len(processor.tokenizer)} tokens, but its model {rows}: "
             "they do not belong together"
+        )
+    if len(processor.tokenizer) < rows - min(_MOST_SPARE, 4 + rows // 50):
+        raise ModelLoadError(
+            f"the vocabulary in {folder} has {len(processor.tokenizer)} words, but its model {rows}: "
+            "it was cut short or belongs to another model; fetch the folder again"
         )

@@ -21,7 +21,7 @@ from ...pipeline import Interrogation, Interrogator, RankedPhrase
 from ...pipeline.loader import embedding_cache, locate_all
 from ...progress import Progress
 from ...qualities import QUALITIES, Quality
-from ...reading import Candidate, Reading
+from ...reading import Candidate, Reading, embedded
 from ...taggers import join_tags, label_tags
 from ..progress import share
 from ..settings import Settings
@@ -147,7 +147,17 @@ class Models:
 
     def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:
         """The texts that pictures have, `Picture.existing`, with what their claims are worth."""
-        rows = self.roles.use("encoder").embed(prepared("encoder", pictures), progress)  # [B, D]
+        rows = self._embedded(pictures, progress)
+        lost = [CaptionResult((Candidate(""),), error=str(row)) for row in rows if isinstance(row, CaptionError)]
+        if lost:
+            if len(pictures) == 1:
+                return lost
+            return [result for picture in pictures for result in self.check([picture], progress)]
+        return self._checked(pictures, [row for row in rows if not isinstance(row, CaptionError)], progress)
+
+    def _checked(
+        self, pictures: Sequence[Picture], rows: Sequence[Tensor], progress: Progress | None
+    ) -> list[CaptionResult]:
         results = [CaptionResult((Candidate(picture.existing or ""),)) for picture in pictures]
         if self.settings.check:
             checks = ClaimChecks(self.roles, self._interrogator.claim_checker())
@@ -160,11 +170,19 @@ class Models:
 
     def survey(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[list[str]]:
         """The phrases that hold for each picture."""
-        rows = self.roles.use("encoder").embed(prepared("encoder", pictures), progress)  # [B, D]
         return [
-            self._evidence.held(row, picture.existing or "", progress)
-            for row, picture in zip(rows, pictures, strict=True)
+            [] if isinstance(row, CaptionError) else self._evidence.held(row, picture.existing or "", progress)
+            for row, picture in zip(self._embedded(pictures, progress), pictures, strict=True)
         ]
+
+    def _embedded(self, pictures: Sequence[Picture], progress: Progress | None) -> list[Tensor | CaptionError]:
+        """The embedding [D] of each picture, or why it has none."""
+        try:
+            return list(embedded(self.roles.use("encoder"), prepared("encoder", pictures), progress))
+        except CaptionError as error:
+            if len(pictures) == 1:
+                return [error]
+            return [row for picture in pictures for row in self._embedded([picture], progress)]
 
     def common(self, overview: RunOverview) -> list[tuple[str, str, float]]:
         """What nearly all pictures share, in the order in which people write prompts: text, bank and share."""
@@ -189,7 +207,7 @@ class Models:
         tags: Sequence[list[Tag] | None] = [None] * len(pictures)
         captions: list[list[Candidate]] = [[] for _ in pictures]
         if self.roles.encoder is not None:
-            rows = list(self.roles.use("encoder").embed(prepared("encoder", pictures), progress))  # [B, D]
+            rows = list(embedded(self.roles.use("encoder"), prepared("encoder", pictures), progress))  # [B, D]
         if self.roles.tagger is not None:
             tags = self.roles.use("tagger").tag(prepared("tagger", pictures), progress)
         if getattr(self.roles, QUALITIES[Quality(self.settings.quality)].writer) is not None:

@@ -13,7 +13,7 @@ from ...captioners.sampling_options import one_sample
 from ...models import Tag
 from ...progress import Progress
 from ...qualities import SHORT_LIST, Quality
-from ...reading import Candidate, captions_of, with_tags
+from ...reading import Candidate, captions_of, embedded, with_tags
 from ...taggers import join_tags
 from .images import Picture
 from .roles import Roles, held_tags, prepared
@@ -82,7 +82,7 @@ def _laion_coco(roles: Roles, batch: Batch) -> list[list[Candidate]]:
     )  # fmt: skip
     short = [_by(candidates, "clip")[:SHORT_LIST] for candidates in _scored(roles, sampled, batch)]
     reranker = roles.use("reranker")
-    reranker_rows = reranker.embed(batch.prepared("reranker"), batch.progress)  # [B, D2]
+    reranker_rows = embedded(reranker, batch.prepared("reranker"), batch.progress)  # [B, D2]
     return [
         _by(_compared(reranker, "second", candidates, row, batch.progress), "second")
         for candidates, row in zip(short, reranker_rows, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -135,7 +136,11 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
             if path is not None and path.exists():
                 return ending[1:], None
     tables = (kind for kind, row in TARGETS.items() if row.file and (first.folder / row.file).exists())
-    return next(tables, "txt"), None
+    found = next(tables, "")
+    with suppress(RequestError):  # somebody else's file of this name
+        if not found and open_target("captions-json", None, [first]).files():
+            return "captions-json", None
+    return found or "txt", None
 
 
 def _metadata_of(folder: Path) -> tuple[str, str | None]:

@@ -25,7 +25,8 @@ class ExistingTexts:
     What stands in the target comes first, for that is what a run would change; then what the source says of the
     picture: the members beside it in a tar, a column of its table, the metadata of its folder; then a .txt or .caption
     file beside it, and last the other tables that captions of these pictures are usually in: captions.csv,
-    meta_cap.json, meta_cap.jsonl and captions.parquet in the source's folder. Only the target's own is ever changed.
+    meta_cap.json, meta_cap.jsonl and captions.parquet in the source's folder, captions.json in any. Only the target's
+    own is ever changed.
     """
 
     def __init__(self, sources: Sequence[Source], target: Target) -> None:
@@ -76,12 +77,17 @@ def _tables_of(source: Source, target: Target) -> list[Target]:
     if source.folder is None or source.containers:
         return found
     own = {path.absolute() for path in target.files()}
-    for kind, row in TARGETS.items():
-        path = source.folder / row.file
-        if not row.file or kind == "jsonl" or path.absolute() in own or not path.is_file():
-            continue
+    kinds = [
+        (kind, caption_column(path))
+        for kind, row in TARGETS.items()
+        if row.file and kind != "jsonl" and (path := source.folder / row.file).absolute() not in own and path.is_file()
+    ]
+    for kind, column in [*kinds, *([("captions-json", "text")] if target.kind != "captions-json" else [])]:
         try:
-            found.append(open_target(kind, None, [source], caption_column(path)))
+            table = open_target(kind, None, [source], column)
         except RequestError as error:  # somebody else's file of the same name
             logger.warning("%s; captions in it are not read", error)
+            continue
+        if table.files():
+            found.append(table)
     return found

@@ -13,6 +13,7 @@ metadata_tables  metadata.jsonl or metadata.csv, one in each split of a folder
 existing_rows  the rows of such a table that is there already
 captions_json  lists of captions, a file in each folder
 parquet        one parquet file with everything that is known of each picture
+repack         tars with pictures and captions
 webdataset     tars parallel to those of the pictures
 """
 

@@ -31,11 +31,18 @@ class CaptionsJsonTarget:
     kind = "captions-json"
 
     def __init__(self, root: Path, names: Names) -> None:
-        """root: what the folders of the pictures are under; nothing is written elsewhere."""
+        """Read the files that are there.
+
+        root: what the folders of the pictures are under; nothing is written elsewhere.
+
+        Raises RequestError: a file of this name holds something else.
+        """
         self._root = root
         self._names = names
         self._links = LinkCheck()
         self._tables: dict[str, _FolderTable] = {}
+        for file in self.files():
+            self._table(str(file.parent))
 
     def files(self) -> list[Path]:
         if not self._root.is_dir():

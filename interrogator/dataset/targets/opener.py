@@ -17,6 +17,7 @@ from .metadata_tables import METADATA_FILES, MetadataTables, metadata_in
 from .options import DEFAULT_OPTIONS, TargetOptions
 from .parquet import COLUMNS, ParquetTarget
 from .placed import PlacedNames
+from .repack import RepackTarget
 from .sidecars import SidecarTarget
 from .target import Names, Target
 from .text_tables import Csv, KohyaJson, KohyaJsonl, MetadataJsonl
@@ -122,7 +123,10 @@ def _tars(
 ) -> Target:  # fmt: skip
     if out is None:
         raise RequestError("tars with captions need their own folder: say where they go")
-    return WebdatasetTarget(Path(out), Names(sources, Path(out)), several)
+    names = Names(sources, Path(out))
+    if options.repack:
+        return RepackTarget(Path(out), names, several, options.tar_size)
+    return WebdatasetTarget(Path(out), names, several)
 
 
 def _captions_json(

@@ -20,11 +20,13 @@ class TargetOptions:
     Attributes:
         paths: what tables call pictures; one of `PATH_STYLES`.
         name_column: of the names in jsonl and csv; "" is `file_name`.
-        images: put the pictures into the folder of the captions, too: "copy", "link", or "" not to.
+        images: put the pictures into the folder of the captions, too: "copy", "link", or None not to.
         final_newline: end caption files with a line feed; an empty one is a line feed anyway, for readers of lines.
         ascii: in JSON, escape letters that are not ASCII.
         trainer: whom it is written for, as in `trainers.TRAINERS`; "" is nobody in particular. See `written_for`, which
             chooses the others.
+        repack: webdataset tars have the pictures, too.
+        tar_size: samples in such a tar.
     """
 
     paths: PathStyle = "relative"
@@ -33,6 +35,8 @@ class TargetOptions:
     final_newline: bool = True
     ascii: bool = False
     trainer: str = ""
+    repack: bool = False
+    tar_size: int = 10_000
 
     def __post_init__(self) -> None:
         """Raises RequestError: an unknown word."""
@@ -40,6 +44,8 @@ class TargetOptions:
             raise RequestError(f"unknown paths {self.paths!r}; choose from {', '.join(PATH_STYLES)}")
         if self.images is not None and self.images not in PLACEMENTS:
             raise RequestError(f"unknown images {self.images!r}; choose from {', '.join(PLACEMENTS)}, or None")
+        if self.tar_size < 1:
+            raise RequestError(f"tar_size must be at least 1, not {self.tar_size}")
 
     def as_dict(self) -> dict[str, Any]:
         """Those that are not the default, so that a run has the name it had before there were options."""
@@ -60,7 +66,11 @@ class TargetOptions:
         if not self.final_newline and kind not in ("txt", "caption"):
             raise RequestError(f"{kind} has no line feed to leave out; that is for txt and caption files")
         if self.images is not None and kind == "webdataset":
-            raise RequestError("tars hold no copies of pictures beside them; leave out copying and linking")
+            raise RequestError("pictures go into tars, not beside them: repack them, or leave out copying and linking")
+        if self.repack and kind != "webdataset":
+            raise RequestError("only target webdataset can be repacked: name it")
+        if self.tar_size != 10_000 and not self.repack:
+            raise RequestError("the size of tars is for those that are repacked")
         if self.images is not None and out is None:
             raise RequestError("the pictures are beside the captions already; name a folder that both go to")
         if self.images is not None and self.paths == "key":

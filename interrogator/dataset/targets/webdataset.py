@@ -22,7 +22,9 @@ from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
 from .target import Names, Rejected, inside, is_utf8, item_of, reject
 
 _SAMPLES = 10_000  # a shard, where the source has none
-_CAPTION, _CAPTIONS, _TAGS, _TEXTS, _FAILED = "txt", "captions.json", "tags.json", "texts.json", "failed.txt"
+CAPTION, _CAPTIONS, _TAGS, _TEXTS, _FAILED = "txt", "captions.json", "tags.json", "texts.json", "failed.txt"
+TEXT_ENDINGS = frozenset({CAPTION, _CAPTIONS, _TAGS, _TEXTS})
+"""What a sample has of its picture's texts."""
 _OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
 
 
@@ -62,17 +64,11 @@ class WebdatasetTarget:
         if address is None:
             return None
         sample = self._old(address[0]).get(address[1])
-        return sample.get(_CAPTION) if sample is not None else None
+        return sample.get(CAPTION) if sample is not None else None
 
     def captions(self, item: Item) -> tuple[str, ...]:
         address = self._locate(item, 0)
-        sample = {} if address is None else self._old(address[0]).get(address[1], {})
-        try:
-            listed = json.loads(sample.get(_CAPTIONS, "[]"))
-        except (ValueError, RecursionError):
-            return ()
-        texts = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
-        return texts if len(texts) > 1 else ()
+        return captions_of({} if address is None else self._old(address[0]).get(address[1], {}))
 
     def refusal(self, item: Item) -> str:
         return ""
@@ -82,9 +78,9 @@ class WebdatasetTarget:
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
-            is_missing = old is None or _CAPTION not in old
+            is_missing = old is None or CAPTION not in old
             if record.status == "done" or record.status == "kept" and record.caption and is_missing:
-                return self._sample(record, old or {})
+                return text_members(record, old or {}, self._several)
             return old or {_FAILED: record.reason or record.status}
 
         return self._rewrite(records, sample)
@@ -93,7 +89,7 @@ class WebdatasetTarget:
         changed: list[Rejected] = []
 
         def sample(record: Record, old: Sample | None) -> Sample | None:
-            now = old.get(_CAPTION) if old is not None else None
+            now = old.get(CAPTION) if old is not None else None
             if now is None and record.existing is None:
                 return None  # at most that it failed
             if not record.is_for_target or now == record.existing:
@@ -101,7 +97,7 @@ class WebdatasetTarget:
             if now != record.caption:
                 changed.append(reject(record, "its caption was changed after the run, so it stays as it is"))
                 return old
-            return None if record.existing is None else {_CAPTION: record.existing}
+            return None if record.existing is None else {CAPTION: record.existing}
 
         return self._rewrite(records, sample) + changed
 
@@ -141,7 +137,7 @@ class WebdatasetTarget:
         for record in records:
             item = item_of(record)
             address = self._locate(item, count)
-            if address is None or not _is_utf8(record) or self._key_of(address) in used:
+            if address is None or not is_text(record) or self._key_of(address) in used:
                 if record.status != "failed":
                     rejected.append(reject(record, self._why_not(address, record)))
                 continue
@@ -155,7 +151,7 @@ class WebdatasetTarget:
     def _why_not(self, address: tuple[str, str] | None, record: Record) -> str:
         if address is None:
             return "no tar can hold it"
-        if not _is_utf8(record):
+        if not is_text(record):
             return "its caption is not UTF-8"
         return f"another picture also has the key {address[1]}"
 
@@ -174,18 +170,6 @@ class WebdatasetTarget:
         shard = shard[: len(shard) - len(extension)] + ".tar"
         label = self._names.labels[item.source]
         return (f"{label}/{shard}" if label else shard, key[0]) if key else None
-
-    def _sample(self, record: Record, old: Sample) -> Sample:
-        """The record's, and of what was there before what this run has not made itself."""
-        sample = {_CAPTION: record.caption, **{end: old[end] for end in old if end not in (_CAPTION, _FAILED)}}
-        if self._several or _CAPTIONS in old or len(record.captions) > 1:
-            captions = list(record.captions or (record.caption,))
-            sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
-        if record.tags:
-            sample[_TAGS] = json.dumps(record.tag_texts, ensure_ascii=False)
-        if record.texts:
-            sample[_TEXTS] = json.dumps(dict(record.texts), ensure_ascii=False)
-        return sample
 
     def _old(self, shard: str) -> dict[str, Sample]:
         """What a shard holds, by key; our own shards all together."""
@@ -224,8 +208,31 @@ class WebdatasetTarget:
                 tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
 
 
-def _is_utf8(record: Record) -> bool:
+def is_text(record: Record) -> bool:
     return is_utf8(record.caption, *record.captions, *record.texts.values())
+
+
+def captions_of(sample: Sample) -> tuple[str, ...]:
+    """All captions of a sample that has several; () else."""
+    try:
+        listed = json.loads(sample.get(_CAPTIONS, "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    texts = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
+    return texts if len(texts) > 1 else ()
+
+
+def text_members(record: Record, old: Sample, several: bool) -> Sample:
+    """The record's texts, and of what was there before what this run has not made itself."""
+    sample = {CAPTION: record.caption, **{end: old[end] for end in old if end not in (CAPTION, _FAILED)}}
+    if several or _CAPTIONS in old or len(record.captions) > 1:
+        captions = list(record.captions or (record.caption,))
+        sample[_CAPTIONS] = json.dumps(captions, ensure_ascii=False)
+    if record.tags:
+        sample[_TAGS] = json.dumps(record.tag_texts, ensure_ascii=False)
+    if record.texts:
+        sample[_TEXTS] = json.dumps(dict(record.texts), ensure_ascii=False)
+    return sample
 
 
 def _own_shard(number: int) -> str:

@@ -14,6 +14,7 @@ from ...models import Tag
 from ...prompts import join, without_stop
 from ..records import Item
 from .rules import EVIDENCE_NAMES, CaptionRules, with_names
+from .tags import spans
 from .words import Token, glued, holds, repeated, shown, tidy, tokens_of
 
 if TYPE_CHECKING:
@@ -163,14 +164,29 @@ def _cut(tokens: list[Token], rules: CaptionRules, count: Callable[[str], int]) 
                 short[-1] = Token(short[-1].text, comma=True)  # the phrase still ends here
         return short
 
-    low, high = 0, len(others)  # so many words fit, or none does; more than so many do not
+    sizes = _sizes(tokens, others)
+    low, high = 0, len(sizes) - 1  # that many words fit, or none does; more than the last do not
     while low < high:
         middle = (low + high + 1) // 2
-        if count(shown(shortened(middle))) <= rules.token_limit:
+        if count(shown(shortened(sizes[middle]))) <= rules.token_limit:
             low = middle
         else:
             high = middle - 1
-    return shortened(low)
+    cut = shortened(sizes[low])
+    while cut and cut[-1].text.strip("|") == "" and sizes[low] < len(others):
+        cut.pop()  # a separator with nothing behind it
+    return cut
+
+
+def _sizes(tokens: Sequence[Token], others: Sequence[int]) -> list[int]:
+    """How many of the tokens with these indices may be kept, from none to all: a wildcard `{a|b}` stays whole."""
+    text, starts = shown(tokens), [0]
+    for token in tokens[:-1]:
+        starts.append(starts[-1] + len(token.text) + token.comma + 1)
+    inside = {
+        index for start, stop in spans(text) for index in range(len(tokens)) if start < starts[index] < stop
+    }  # fmt: skip
+    return [size for size in range(len(others) + 1) if size == len(others) or others[size] not in inside]
 
 
 def _trigger_indices(tokens: Sequence[Token], trigger: str) -> set[int]:

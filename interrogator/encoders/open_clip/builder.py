@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ _UNREADABLE = (
 
 _READ_BY_OPEN_CLIP = (".safetensors", ".npz", ".npy")
 # Numbers that OpenAI's archives keep beside the weights.
+_POSITIONS = ("positional_embedding", "text.positional_embedding", "visual.positional_embedding")
 _OF_TORCHSCRIPT = ("input_resolution", "context_length", "vocab_size")
 
 
@@ -56,14 +58,43 @@ def build_model(parts: Parts) -> tuple[Any, Callable[[Image.Image], Tensor]]:
                 parts.model_name, pretrained=pretrained, pretrained_text=False, weights_only=True,
                 load_weights=not is_pickled, **settings, **overrides,
             )  # fmt: skip
-            if state is not None:
+            if state is None:
+                shapes = _shapes(parts.checkpoint)
+            else:
+                shapes = {name: tuple(state[name].shape) for name in _POSITIONS if name in state}
                 _fill(model, state)
     except (SafetensorError, *_UNREADABLE) as error:
         reason = instead_of_content(parts.checkpoint) or " ".join(str(error).split()) or type(error).__name__
         raise ModelLoadError(
             f"{parts.checkpoint} does not contain the weights of {parts.model_name}: {reason[:300]}"
         ) from error
+    _check_positions(parts.checkpoint, model, shapes)
     return model, preprocess
+
+
+def _shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the position tables in a file of safetensors; none for another file."""
+    from safetensors import safe_open
+
+    if checkpoint.suffix != ".safetensors":
+        return {}
+    with safe_open(checkpoint, framework="pt") as file:
+        names = set(file.keys()) & set(_POSITIONS)
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+def _check_positions(checkpoint: Path, model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse position tables of another length, which open_clip would stretch to fit without a word.
+
+    Raises ModelLoadError.
+    """
+    own = model.state_dict()
+    for name, shape in shapes.items():
+        if name in own and tuple(own[name].shape) != shape:
+            raise ModelLoadError(
+                f"{checkpoint}: {name} is {list(shape)}, but the model's configuration says {list(own[name].shape)}: "
+                "they do not belong together, or the file is damaged; fetch it again"
+            )
 
 
 def _fill(model: Any, state: dict[str, Tensor]) -> None:

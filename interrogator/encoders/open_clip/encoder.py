@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...batches import in_batches
 from ...embeddings import PROBE_PHRASES, EncoderIdentity
+from ...errors import CaptionError, ModelError
 from ...images import to_rgb
 from ...models import Located
 from ...progress import Progress, watched
@@ -117,7 +118,7 @@ class OpenClipEncoder:
     def embed(self, prepared: Sequence[Tensor], progress: Progress | None = None) -> Tensor:
         """Embeddings of prepared images: float32 [B, D], rows of unit length.
 
-        If memory runs out, it continues with half as many images at a time.
+        If memory runs out, it continues with half as many images at a time. Raises CaptionError: it computes NaN.
         """
         count = len(prepared)
         model, report = watched(self.model, progress)
@@ -131,7 +132,10 @@ class OpenClipEncoder:
 
             batches = list(in_batches(count, _IMAGE_BATCH, embed, self.device))
             report(count, count)
-        return torch.cat(batches) if batches else self._no_rows()
+        rows = torch.cat(batches) if batches else self._no_rows()
+        if not bool(torch.isfinite(rows).all()):  # half precision overflows, or the weights are damaged
+            raise CaptionError(f"{self.name} computes NaN for an image; use dtype fp32, or fetch its weights again")
+        return rows
 
     def encode_texts(
         self, texts: Sequence[str], progress: Progress | None = None, dtype: torch.dtype | None = None
@@ -199,7 +203,10 @@ class OpenClipEncoder:
                 features = self._forward(ids, in_float32, progress)
             if progress:
                 progress(len(ids), len(ids))
-            return F.normalize(features.float(), dim=-1)
+            rows = F.normalize(features.float(), dim=-1)
+        if not bool(torch.isfinite(rows).all()):
+            raise ModelError(f"{self.name} computes NaN for a text; use dtype fp32, or fetch its weights again")
+        return rows
 
     def _forward(self, ids: Tensor, in_float32: bool, progress: Progress | None) -> Tensor:
         """Features [N, D] by the model's own forward, each distinct text once, with the shortest exact padding."""
