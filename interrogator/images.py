@@ -49,6 +49,7 @@ DAMAGED: tuple[type[Exception], ...] = (
 # Programs, not images: Pillow passes them to Ghostscript or Windows, which is unsafe for files of unknown origin.
 _PROGRAM_FORMATS = frozenset({"EPS", "WMF", "EMF"})
 
+_WHITE = (255, 255, 255)
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -89,19 +90,23 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
 
 
 def decode_image(
-    data: bytes, name: str = "image", seen: Callable[[Image.Image], object] = lambda image: None
+    data: bytes,
+    name: str = "image",
+    seen: Callable[[Image.Image], object] = lambda image: None,
+    background: tuple[int, int, int] = _WHITE,
 ) -> Image.Image:
     """The image in the bytes of a file, read like `open_image`.
 
     Args:
         name: identifies the image in errors.
         seen: called with the image as the file has it, loaded, before it is closed.
+        background: what transparency is composited on.
 
     Raises ImageReadError.
     """
     if not data:
         raise ImageReadError(name, "is empty")
-    return _decoded(io.BytesIO(data), name, seen)
+    return _decoded(io.BytesIO(data), name, seen, background)
 
 
 ImageSource = Image.Image | str | PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8]
@@ -138,7 +143,7 @@ def _from_array(array: npt.NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.ndim == 3 and channels == 1 else array))
 
 
-def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
+def to_rgb(image: Image.Image, name: str = "image", background: tuple[int, int, int] = _WHITE) -> Image.Image:
     """An upright RGB copy of a PIL image, by the rules of `open_image`. The original is not changed.
 
     name: identifies the image in errors. The copy carries no metadata, so a second call changes nothing.
@@ -151,7 +156,7 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
     try:
         clear = _clear_value(image)
         image.load()
-        rgb = _without_alpha(_eight_bits(image, clear), clear)
+        rgb = _without_alpha(_eight_bits(image, clear), clear, background)
         turn = _TURNS.get(_orientation(image, name))
         if turn is not None:
             rgb = rgb.transpose(turn)
@@ -176,14 +181,15 @@ def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Imag
 
 
 def _decoded(
-    file: Any, name: str, seen: Callable[[Image.Image], object] = lambda image: None
+    file: Any, name: str, seen: Callable[[Image.Image], object] = lambda image: None,
+    background: tuple[int, int, int] = _WHITE,
 ) -> Image.Image:  # fmt: skip
     """The image in an open file. Raises ImageReadError."""
     try:
         with open_quietly(file) as image:
             if image.format in _PROGRAM_FORMATS:
                 raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
-            rgb = to_rgb(image, name)
+            rgb = to_rgb(image, name, background)
             seen(image)
             return rgb
     except MemoryError as error:
@@ -242,8 +248,8 @@ def _clear_value(image: Image.Image) -> Any:
     return value
 
 
-def _without_alpha(image: Image.Image, clear: Any) -> Image.Image:
-    """RGB, with any transparency (alpha, palette, or the one colour `clear`) composited on white."""
+def _without_alpha(image: Image.Image, clear: Any, background: tuple[int, int, int]) -> Image.Image:
+    """RGB, with any transparency (alpha, palette, or the one colour `clear`) composited on a background."""
     if image.mode == "LAB":
         return _lab_to_rgb(image)
     if image.mode in ("1", "L", "RGB", "P") and clear is not None:
@@ -254,8 +260,8 @@ def _without_alpha(image: Image.Image, clear: Any) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")  # Pillow cannot convert La directly
     rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    behind = Image.new("RGBA", rgba.size, (*background, 255))
+    return Image.alpha_composite(behind, rgba).convert("RGB")
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:

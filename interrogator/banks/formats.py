@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..csv_fields import csv_reader
 from ..errors import BankError
 
 ARTIST_COLUMNS = ("name", "born", "died", "movements")
@@ -142,7 +143,7 @@ class _Table:
 def _read_table(path: Path) -> _Table:
     lines = [(number, line) for number, line in enumerate(read_text(path).splitlines(keepends=True), 1)]
     lines = [(number, line) for number, line in lines if line.strip() and not is_comment(line.rstrip())]
-    reader = csv.reader(line for _, line in lines)
+    reader = csv_reader(line for _, line in lines)
     rows: list[tuple[int, dict[str, str]]] = []
     header: tuple[str, ...] = ()
     try:

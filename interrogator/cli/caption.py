@@ -138,6 +138,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         image_model=args.image_model or "", weights=args.weights, quality_tags=args.quality_tags, escape=args.escape,
         dtype=args.dtype, rules=rules, policy=args.existing, separator=args.separator, lines=args.lines,
         tag_rules=tag_rules(args), trigger_from_folder=args.trigger_from_folder,
+        masked=args.masked,
         triggers=read_triggers(args.triggers) if args.triggers else (),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip

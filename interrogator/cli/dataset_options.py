@@ -84,6 +84,10 @@ def _add_captions(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--overview", action="store_true", help="report what the pictures share and what each has of its own"
     )
+    group.add_argument(
+        "--masked", action="store_true",
+        help="caption only what the mask of each picture shows: cat-masklabel.png, masks/cat.png, or transparency",
+    )  # fmt: skip
     options.add_caption_options(group)
 
 

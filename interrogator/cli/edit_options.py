@@ -83,7 +83,7 @@ def _add_texts(group: argparse._ArgumentGroup) -> None:
         help=f"what the sources are: {', '.join(SOURCE_KINDS)} (default: detected)",
     )  # fmt: skip
     group.add_argument(
-        "--several", action="store_true",
+        "--lines-to-list", dest="several", action="store_true",
         help="each line of a text is a caption of its own: targets that have lists get one (default: one text)",
     )  # fmt: skip
     group.add_argument(

@@ -22,23 +22,17 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
     Returns the exit status.
     """
     failed = _name_failed(run)
+    whole = _without_mask(run, summary)
     if args.json:
-        left_out = run.left_out().as_dict()
         page = None if summary.report is None else printable(summary.report)
+        answer = {"run": printable(summary.run), "total": summary.total, **summary.counts, "edited": summary.edited}
         odd = {name: count for name, count in _odd_texts(summary).items() if count}
-        put_json(
-            {
-                "run": printable(summary.run),
-                "total": summary.total,
-                **summary.counts,
-                "edited": summary.edited,
-                **odd,
-                "report": page,
-                "left_out": left_out,
-            }
-        )
+        masked = {"without_mask": whole} if run.settings.masked else {}
+        put_json({**answer, **odd, "report": page, "left_out": run.left_out().as_dict(), **masked})
         return 1 if failed else 0
     say_left_out(run.left_out())
+    if whole:
+        say(f"{whole} pictures have no mask and were captioned whole")
     say(sentence)
     tell_setting(run)
     for name, count in _odd_texts(summary).items():
@@ -47,6 +41,12 @@ def report(args: argparse.Namespace, run: Run, summary: Summary, sentence: str) 
     if summary.report:
         put(printable(summary.report))
     return 1 if failed else 0
+
+
+def _without_mask(run: Run, summary: Summary) -> int:
+    """How many pictures had no mask where masks were looked at, as far as the run is finished."""
+    found = summary.findings.found if summary.findings and run.settings.masked else ()
+    return sum(finding.count for finding in found if finding.id == "no_mask")
 
 
 def _odd_texts(summary: Summary) -> dict[str, int]:

@@ -49,7 +49,7 @@ class Recorder:
             reason = picture.error or (result.error if result is not None else "")
             return failed(replace(record, sha256=picture.sha256), reason)
         if self._context.settings.edit is not None:
-            return self._edited(record, result)
+            return self._edited(record, result, existing)
         return self._captioned(record, picture, result, existing)
 
     def _as_it_is(self, record: Record, existing: ExistingText | None) -> Record:
@@ -117,14 +117,15 @@ class Recorder:
         pairs = [(texts[each % len(texts)], old[each % len(old)]) for each in range(max(len(texts), len(old)))]
         return [self._rendered(text, replace(picture, existing=before), result) for text, before in pairs]
 
-    def _edited(self, record: Record, result: CaptionResult) -> Record:
-        """The record of a picture whose text was edited: the new text as it is."""
+    def _edited(self, record: Record, result: CaptionResult, existing: ExistingText | None) -> Record:
+        """The record of a picture whose text was edited: the new text as it is, a list where there was one."""
         if not result.texts:
             return replace(record, reason="it has no caption")
         caption = result.texts[0].text
-        lines = tuple(lines_of(caption))
-        record = replace(record, caption=caption, captions=lines or (caption,), tokens=self._count(caption))
         edit, is_same = self._context.settings.edit, text_of(record.existing or "\0") == caption
+        is_list = edit is not None and edit.several or existing is not None and bool(existing.captions)
+        captions = tuple(lines_of(caption)) if is_list else ()
+        record = replace(record, caption=caption, captions=captions or (caption,), tokens=self._count(caption))
         if is_same and not (edit is not None and edit.is_tidy and (record.existing or "").startswith("\ufeff")):
             return replace(record, reason="the edit changes nothing")
         return replace(record, status="done", reason="")

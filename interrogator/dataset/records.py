@@ -31,6 +31,7 @@ class Item:
         version: what tells its bytes from others without reading them: size and time of its file; of a picture inside
             a tar or table that of the container, then `@` and the position in it. "" if nothing is known. Equal
             versions prove equal bytes; different ones prove nothing.
+        mask: the picture that is its mask, in a run that looks at masks; None if it has none.
     """
 
     key: str
@@ -41,6 +42,14 @@ class Item:
     problem: str = ""
     version: str = field(default="", compare=False)
     captions: tuple[str, ...] = ()
+    mask: Item | None = field(default=None, compare=False)
+
+    @property
+    def whole_version(self) -> str:
+        """What tells its bytes, and those of its mask, from others; "" if that is not known."""
+        if self.mask is None or not self.version:
+            return self.version
+        return f"{self.version} mask {self.mask.key} {self.mask.version}" if self.mask.version else ""
 
     @property
     def name(self) -> tuple[int, str]:
@@ -64,12 +73,12 @@ class Record:
             there.
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
             `forbidden_word`, `repeats`, `animated`, `blank` (of one color), `hidden_pixels` (see
-            `pixels.hides_pixels`), `unsupported`, of texts that were there `not_utf8`, `byte_order_mark` and
-            `several_lines`, the captioner's own `cut` and `looped`, and of
-            phrases by evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
+            `pixels.hides_pixels`), `no_mask` (in a run that looks at masks), `unsupported`, of texts that were there
+            `not_utf8`, `byte_order_mark` and `several_lines`, the captioner's own `cut` and `looped`, and of phrases by
+            evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
-        sha256: of the file's bytes, hex; "" where it could not be read.
+        sha256: of the file's bytes, hex, and of its mask's in a run that looks at masks; "" where it could not be read.
         dhash: 64-bit difference hash of the picture, 16 hex characters; near pictures differ in few bits. "" if none.
         unsupported: words of the caption that claim what the picture does not support, the worst first; also of one
             that was there before and stays.

@@ -106,7 +106,7 @@ class Run:
             raise RequestError(f"shard_size must be at least 1, not {shard_size}")
         self.settings = settings
         self.selection = selection or Selection()
-        self._chooser = Chooser(self.selection)
+        self._chooser = Chooser(self.selection, settings.masked)
         opened = open_sources(sources, kind, column)
         self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]

@@ -68,6 +68,8 @@ class Settings:
         trigger_from_folder: the trigger of each picture is the name of its folder, see `folder_of`.
         triggers: folders, by path in the source or by name, and the trigger of their pictures; "" is none. Pictures in
             other folders have that of the rules, those for regularisation none.
+        masked: models see only what the mask of a picture shows, and the whole of one that has none; see `companions`
+            for their names. Transparent pixels count as masked.
     """
 
     preset: str = "sd15"
@@ -121,6 +123,7 @@ class Settings:
     round: int = 0
     trigger_from_folder: bool = False
     triggers: tuple[tuple[str, str], ...] = ()
+    masked: bool = False
 
     def __post_init__(self) -> None:
         """Raises RequestError: one sentence about what does not go together."""

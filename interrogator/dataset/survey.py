@@ -79,7 +79,7 @@ def _count(
     threads: int | None,
 ) -> None:  # fmt: skip
     """Count what is left of shards; while the models work on one, the pictures of the next are read."""
-    with Reader(context.sources, writer.prepare, threads or os.cpu_count() or 1) as reader:
+    with Reader(context.sources, writer.prepare, threads or os.cpu_count() or 1, context.settings.masked) as reader:
 
         def begun() -> Iterator[tuple[Shard, list[Any]]]:
             for shard in shards:

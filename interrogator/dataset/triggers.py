@@ -10,6 +10,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
+from ..csv_fields import csv_reader
 from ..errors import RequestError
 from .records import Item
 from .settings import Settings
@@ -81,5 +82,5 @@ def _json_rows(text: str) -> list[list[str]]:
 
 
 def _csv_rows(text: str) -> list[list[str]]:
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    rows = [row for row in csv_reader(io.StringIO(text, newline="")) if row]
     return rows[1:] if rows and [cell.strip().lower() for cell in rows[0]] == ["folder", "trigger"] else rows

@@ -173,7 +173,8 @@ class Worker:
     def _reader(self, prepare: Prepare | None, threads: int | None) -> Reader:
         if prepare is None:
             return NullReader()
-        return Reader(self._context.sources, {**prepare, "thumbnail": thumbnail}, threads or os.cpu_count() or 1)
+        threads, masked = threads or os.cpu_count() or 1, self._context.settings.masked
+        return Reader(self._context.sources, {**prepare, "thumbnail": thumbnail}, threads, masked)
 
     def _text(self, existing: ExistingText | None) -> str | None:
         """The text that was there, without what belongs to its file; an edit decides that by itself."""

@@ -32,6 +32,8 @@ def where(kind: str, folder: Path) -> str:
 def converted(pictures: Path, origin: str, kind: str, out: Path, several: bool = False) -> Mapping[str, str | None]:
     """What a target has of every picture after a conversion."""
     options = TargetOptions(paths="key") if kind in ("jsonl", "csv") else TargetOptions()  # which are beside no picture
+    if kind == "captions-json":
+        options = TargetOptions(images="copy")
     run = open_edit([pictures], Edit(origin=origin, several=several), out, kind, kind="folder", options=options)
     assert work(run).counts["failed"] == 0
     found = open_edit([pictures], Edit(several=several), out, kind, kind="folder", options=options)

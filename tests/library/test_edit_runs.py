@@ -410,3 +410,25 @@ def test_tags_of_kohya_files_are_edited_where_asked_and_said_to_stay_else(
 def test_edits_that_an_earlier_version_began_are_found() -> None:
     found = Settings(edit=Edit((("trigger", "sks"),)), policy="overwrite").digest({"target": "txt"})
     assert found == "c2bb4bf8b47d"
+
+
+def test_captions_inside_tars_are_edited_into_new_tars_that_the_error_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path, ["a.png"])
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        tar.add(tmp_path / "a.png", "a.png")
+        text = tarfile.TarInfo("a.txt")
+        text.size = 3
+        tar.addfile(text, io.BytesIO(b"cat"))
+    before = (tmp_path / "in.tar").read_bytes()
+    assert edit(tmp_path / "in.tar", "--trigger", "sks") == 2
+    assert "such as --out DIR with --target txt, webdataset" in capsys.readouterr().err
+    out = tmp_path / "out"
+    assert edit(tmp_path / "in.tar", "--trigger", "sks", "--target", "webdataset", "--repack", "--out", out) == 0
+    (path,) = out.glob("*.tar")
+    with tarfile.open(path) as tar:
+        found = {Path(member.name).name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    assert found == {"a.png": (tmp_path / "a.png").read_bytes(), "a.txt": b"sks, cat"}
+    undone(out)
+    assert files(out) == {} and (tmp_path / "in.tar").read_bytes() == before

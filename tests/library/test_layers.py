@@ -34,6 +34,7 @@ LAYERS = (
         "version",
         "dataset_choices",
         "dtypes",
+        "csv_fields",
     ),
     ("images", "devices", "batches", "hub", "modes", "qualities", "checkpoints", "configurations", "pickled_weights"),
     (

@@ -1,5 +1,6 @@
 """From pictures to the models' texts.
 
+masked        pictures of which only what a mask shows is seen
 pixels        what can be wrong with the pixels of a picture
 images        pictures read and decoded in threads, each once, and prepared for every model
 roles         the models of a run by role, and whether they can do what is asked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ...images import DAMAGED, decode_image
 from ..records import Item
 from ..review.dhash import difference_hash
 from ..sources import Source
+from .masked import NEUTRAL, content_digest, is_transparent, mask_data, seen_through
 from .pixels import hides_pixels, is_animated, is_blank
 
 # Items that a thread reads at once: opening a tar or a table for each would cost more than its picture.
@@ -39,9 +39,9 @@ class Picture:
         ready: by name of a model, what its `Prepare` made of the picture. The picture itself is not kept: 64 pictures
             of twelve megapixels would be two gigabytes.
         width, height: pixels, upright.
-        sha256: of the file's bytes, hex.
+        sha256: of the file's bytes and its mask's, hex; see `content_digest`.
         dhash: see `difference_hash`.
-        flags: `animated`, `blank`, `hidden_pixels`; see `Record.flags`.
+        flags: `animated`, `blank`, `hidden_pixels`, `no_mask`; see `Record.flags`.
         existing: the text that was there where its caption belongs; None if there was none.
     """
 
@@ -59,7 +59,9 @@ class Picture:
 class Reader:
     """Threads that read pictures ahead of the models."""
 
-    def __init__(self, sources: Sequence[Source], prepare: Prepare, threads: int) -> None:
+    def __init__(self, sources: Sequence[Source], prepare: Prepare, threads: int, masked: bool = False) -> None:
+        """masked: only what the masks of the pictures show is seen; see `masked`."""
+        self._masked = masked
         self._sources = sources
         self._prepare = prepare
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
@@ -88,7 +90,8 @@ class Reader:
                 break
             if isinstance(data, RunStopped):
                 raise data
-            pictures.append(_picture(item, data, prepare))
+            mask = mask_data(source, item) if self._masked else None
+            pictures.append(_picture(item, data, prepare, mask, self._masked))
         return pictures
 
 
@@ -105,19 +108,27 @@ class NullReader(Reader):
         return [done]
 
 
-def _picture(item: Item, data: bytes | Exception, prepare: Prepare) -> Picture:
+def _picture(
+    item: Item, data: bytes | Exception, prepare: Prepare, mask: bytes | Exception | None = None, masked: bool = False
+) -> Picture:  # fmt: skip
     if isinstance(data, Exception):
         return Picture(item, error=data.reason if isinstance(data, ImageReadError) else str(data))
-    sha256 = hashlib.sha256(data).hexdigest()
-    hides: list[bool] = []
+    sha256 = content_digest(data, mask if isinstance(mask, bytes) else None)
+    found: dict[str, bool] = {}
+
+    def look(original: Image.Image) -> None:
+        found["hidden_pixels"] = hides_pixels(original)
+        found["no_mask"] = masked and mask is None and not is_transparent(original)
+
     try:
-        image = decode_image(data, item.key, lambda original: hides.append(hides_pixels(original)))
+        image = decode_image(data, item.key, look, NEUTRAL) if masked else decode_image(data, item.key, look)
+        image = image if mask is None else seen_through(image, mask, item)
     except ImageReadError as error:
         return Picture(item, error=error.reason, sha256=sha256)
     try:
         ready = {name: each(image) for name, each in prepare.items()}
         dhash = difference_hash(image)
-        found = {"animated": is_animated(data), "blank": is_blank(image, dhash), "hidden_pixels": any(hides)}
+        found |= {"animated": is_animated(data), "blank": is_blank(image, dhash)}
         flags = tuple(name for name, is_so in found.items() if is_so)
         return Picture(item, "", ready, *image.size, sha256, dhash, flags)
     except _UNPREPARED as error:  # one odd picture of a million does not end the run

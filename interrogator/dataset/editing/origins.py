@@ -14,7 +14,8 @@ from ...errors import InterrogatorError, RequestError
 from ..existing.tables import Table
 from ..records import Item
 from ..sources import Source
-from ..targets import Target, open_target, text_of
+from ..targets import Target, TargetOptions, open_target, text_of
+from ..targets.captions_json import FILE as CAPTIONS_JSON
 from ..targets.metadata_tables import METADATA_FILES, metadata_in
 from ..targets.target import is_utf8
 
@@ -68,7 +69,10 @@ def open_origin(where: str, sources: Sequence[Source], column: str = "") -> Orig
         return Elsewhere(open_target(where, None, sources))
     path = Path(where)
     if path.is_dir():
-        kinds = {each.suffix.lower() for _, _, names in os.walk(path) for each in map(Path, names)}
+        names = {name.lower() for _, _, names in os.walk(path) for name in names}
+        if CAPTIONS_JSON in names:  # which lie beside pictures, copies of ours perhaps
+            return Elsewhere(open_target("captions-json", path, sources, options=TargetOptions(images="copy")))
+        kinds = {Path(name).suffix for name in names}
         kind = "webdataset" if ".tar" in kinds else "txt" if ".txt" in kinds else "caption"
         return Elsewhere(open_target(kind, path, sources))
     if not path.exists():
@@ -124,7 +128,7 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
         raise RequestError(
             f"{first.uri}: captions inside {'tars' if first.kind == 'webdataset' else 'tables'} stay as they are; "
             "say where the edited ones go, such as --out DIR with --target txt, "
-            + ("webdataset (tars to be read beside these)" if first.kind == "webdataset" else "parquet")
+            "webdataset (tars with captions) or webdataset with --repack (tars with captions and their pictures)"
         )
     if out is not None or first.folder is None or len(sources) > 1:
         return "txt", None

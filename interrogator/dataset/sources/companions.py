@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_ENDINGS = ("-masklabel", "-condlabel")
+MASK_ENDING = "-masklabel"
+_ENDINGS = (MASK_ENDING, "-condlabel")
 _TAILS = frozenset({"labe", "Labe", "LABE"})  # quick to look up: it is done for every picture
 _WORDS = "masks?|masklabels?|controls?|cond|conditionings?|conditions?"
 _SORTS = r"(?:[_-]?(?:images?|imgs?|data|dir|\d+))?"

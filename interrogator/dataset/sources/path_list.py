@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...csv_fields import csv_reader
 from ...errors import ImageReadError, RequestError
 from ..records import Item
 from .io.errors import read_errors, reason
@@ -92,9 +92,8 @@ def _names(storage: Storage, path: str, uri: str) -> list[str]:
         raise RequestError(f"{uri}: cannot be read ({reason(error)})") from error
     if not uri.lower().endswith(".csv"):
         return [line.removesuffix("\r") for line in text.split("\n")]
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        names = [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]
+        names = [row[0] if row else "" for row in csv_reader(io.StringIO(text, newline=""))]
     except csv.Error as error:
         raise RequestError(f"{uri}: is not readable as CSV ({error})") from error
     has_heading = bool(names) and names[0].strip().lower() in _HEADINGS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..records import Item
-from .companions import Companions, Folder
+from .companions import MASK_ENDING, Companions, Folder
 from .patterns import Patterns
 from .source import Source
 from .unread import remedy, unread_ending
@@ -78,7 +78,9 @@ class LeftOut:
 class Chooser:
     """A selection at work, over all sources of a run."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, masked: bool = False) -> None:
+        """masked: pictures are to have their masks."""
+        self.masked = masked
         self.with_masks = selection.with_masks
         self._include = Patterns(selection.include) if selection.include else None
         self._exclude = Patterns(selection.exclude)
@@ -119,6 +121,32 @@ class SelectedSource:
 
     def all_items(self) -> Iterator[tuple[Item, bool]]:
         """All pictures, and whether they are taken; those that may be masks come last."""
+        if not self._chooser.masked:
+            yield from self._all_items()
+            return
+        masks = self._masks_by_stem()
+        for item, is_taken in self._all_items():
+            mask = masks.get(item.key.rpartition(".")[0])
+            yield (item if mask is None or mask.key == item.key else replace(item, mask=mask)), is_taken
+
+    def _masks_by_stem(self) -> dict[str, Item]:
+        """The masks of the source by the keys of their pictures, without the ending."""
+        companions, masks = Companions(), dict[str, Item]()
+        held: dict[Folder, list[Item]] = {}
+        for item in self.source.items():
+            found = companions.add(item.key)
+            if isinstance(found, Folder) and found.is_of_masks:
+                held.setdefault(found, []).append(item)
+            elif found == MASK_ENDING:
+                masks[item.key.rpartition(".")[0][: -len(MASK_ENDING)]] = item
+        for folder, items in held.items():
+            if companions.belong([item.key for item in items], folder):
+                for item in items:
+                    for stem in companions.pictures_of(item.key, folder):
+                        masks.setdefault(stem, item)
+        return masks
+
+    def _all_items(self) -> Iterator[tuple[Item, bool]]:
         self.excluded = 0
         self.masks.clear()
         self.unread.clear()

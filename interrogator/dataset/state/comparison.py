@@ -8,7 +8,6 @@ it is now. Pictures behind URLs have no version: their name has to do.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ...errors import RunStopped
+from ..captioning.masked import content_digest, mask_data
 from ..records import Item, Record
 from ..sources.selection import SelectedSource
 from ..sources.source import member_version
@@ -179,8 +179,9 @@ class Comparison:
             for item, data in self._sources[number].read(list(own)):
                 if isinstance(data, RunStopped):
                     raise data
-                if not isinstance(data, Exception):
-                    found[item.name] = hashlib.sha256(data).hexdigest()
+                mask = mask_data(self._sources[number], item)
+                if not isinstance(data, Exception) and not isinstance(mask, Exception):
+                    found[item.name] = content_digest(data, mask)
                 self._again()
         return found
 

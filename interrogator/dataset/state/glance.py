@@ -102,8 +102,8 @@ def _stamps(plan: Plan) -> dict[bytes, bytes]:
 
 def stamp(item: Item, planned_at: int) -> bytes:
     """What is kept of a planned item to know it again."""
-    if item.version:
-        return b"v" + _short(item.version)
+    if item.whole_version:
+        return b"v" + _short(item.whole_version)
     # From a plan of the first version: what it has is the size, the position, and when it was written down.
     return b"t" + _short(item.size) + _short(item.position[:1]) + planned_at.to_bytes(8)
 
@@ -111,7 +111,7 @@ def stamp(item: Item, planned_at: int) -> bytes:
 def proves(stamp: bytes, item: Item) -> bool:
     """Whether an item has the bytes now that it had when this was its stamp."""
     if stamp[:1] == b"v":
-        return stamp[1:] == _short(item.version)
+        return stamp[1:] == _short(item.whole_version)
     if stamp[1:9] != _short(item.size) or "@" in item.version and stamp[9:17] != _short(item.position[:1]):
         return False
     return not item.version or _is_older(item.version, int.from_bytes(stamp[17:]))

@@ -240,13 +240,26 @@ def _claimed(item: Item, taken: set[bytes], caption_file: Callable[[Item], str])
 
 def _line(item: Item) -> bytes:
     # Lone surrogates, which stand for bytes of a file name that are no UTF-8, are escaped and come back as they were.
-    fields: list[Any] = [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
-    fields += [item.captions] if item.captions else []
+    fields = _fields(item)
+    if item.captions or item.mask is not None:
+        fields.append(item.captions)
+    if item.mask is not None:
+        fields.append(_fields(item.mask))
     return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
+def _fields(item: Item) -> list[Any]:
+    return [item.key, item.source, item.position, item.size, item.caption, item.problem, item.version]
+
+
 def _item(line: str) -> Item:
+    return _from_fields(json.loads(line))
+
+
+def _from_fields(fields: list[Any]) -> Item:
     # Plans of the first version have no item versions.
-    key, source, position, size, caption, problem, *more = json.loads(line)
-    version = more[0] if more else ""
-    return Item(key, source, tuple(position), size, caption, problem, version, tuple(more[1] if more[1:] else ()))
+    key, source, position, size, caption, problem, *more = fields
+    unknown: list[Any] = ["", (), None]
+    version, captions, mask = [*more, *unknown[len(more) :]]
+    own = mask and _from_fields(mask)
+    return Item(key, source, tuple(position), size, caption, problem, version, tuple(captions), own)

@@ -131,6 +131,10 @@ KINDS = (
         "phrases are true of it. Calibrate the encoder once with pictures and captions: interrogator calibrate.",
     ),
     Kind(
+        "no_mask", "Pictures without a mask", "note",
+        "These pictures have neither a mask nor transparency, so they were captioned whole. Add masks for them.",
+    ),
+    Kind(
         "animated", "Animated pictures", "note",
         "Only the first frame was captioned. Check that it shows what the picture is about.",
     ),

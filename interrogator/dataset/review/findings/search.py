@@ -228,6 +228,7 @@ def _single_findings(record: Record, rules: CaptionRules) -> list[str]:
         "uncalibrated": "uncalibrated" in flags,
         "animated": "animated" in flags,
         "blank": "blank" in flags,
+        "no_mask": "no_mask" in flags,
         "hidden_pixels": "hidden_pixels" in flags,
     }
     return [kind for kind, is_so in applies.items() if is_so]

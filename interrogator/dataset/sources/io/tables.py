@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ....csv_fields import csv_reader
 from ....errors import RequestError
 from .errors import missing_package, read_errors, reason
 from .storage import Storage
@@ -54,8 +54,7 @@ def json_row(line: bytes, name: str, number: int) -> dict[str, Any]:
 
 def csv_rows(text: io.TextIOBase, name: str) -> Iterator[dict[str, Any]]:
     """The rows below the header. Raises RequestError."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(text)
+    reader = csv_reader(text)
     try:
         header = next(reader, [])
         for row in reader:
