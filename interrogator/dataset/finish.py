@@ -73,7 +73,7 @@ def put_back(
     found, edited = is_changed, 0
 
     def is_missing(fields: Mapping[str, Any]) -> bool:
-        is_elsewhere = fields["status"] == "kept" and fields["existing"] is None and fields["caption"]
+        is_elsewhere = fields["status"] == "kept" and fields.get("existing", "") is None and fields["caption"]
         if fields["status"] != "done" and not is_elsewhere:
             return False
         nonlocal edited

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import webdataset
 
 from interrogator.cli import main
 from interrogator.dataset import Run, Settings, TargetOptions
-from interrogator.dataset.records import Record
+from interrogator.dataset.records import Item, Record
+from interrogator.dataset.sources import open_source
+from interrogator.dataset.targets import open_target
 from interrogator.errors import RequestError
 
 from .stand_in import StandIn, count, draw, left_behind
@@ -76,6 +79,24 @@ def test_pictures_of_tars_are_taken_over_whole(tmp_path: Path) -> None:
     assert all(set(sample) == {"png", "txt"} for sample in there.values())
     with pytest.raises(RequestError, match="the source's own tars"):
         run(tmp_path / "in", tmp_path / "in")
+
+
+def test_a_source_is_listed_once_for_all_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture_tar(tmp_path / "0.tar", *(f"{number}.png" for number in range(9)))
+    source = open_source(tmp_path / "0.tar")
+    target = open_target("webdataset", tmp_path / "out", [source], options=TargetOptions(repack=True))
+    listed: list[str] = []
+    real = source.items
+
+    def items() -> Iterator[Item]:
+        for item in real():
+            listed.append(item.key)
+            yield item
+
+    records = [Record(item.key, "done", caption="a text", captions=("a text",)) for item in real()]
+    monkeypatch.setattr(source, "items", items)
+    assert target.finish(iter(records)) == [] and len(samples(tmp_path / "out")) == 9
+    assert listed == [record.key for record in records]
 
 
 def test_pictures_of_tables_become_files_of_their_kind(tmp_path: Path) -> None:

@@ -186,13 +186,12 @@ class _Finder:
         item = item_of(record)
         if not self._needs_position:
             return item
-        again = chain(self._items, self._listed())
-        found = next((each for each in again if each.name == record.name), None)
-        return Item(record.key, record.source, problem="is no longer there") if found is None else found
-
-    def _listed(self) -> Iterator[Item]:
-        self._items = self._source.items()
-        yield from self._items
+        for listed in (self._items, self._source.items()):  # from where the last one was, then from the beginning
+            self._items = listed
+            for each in listed:
+                if each.name == record.name:
+                    return each
+        return Item(record.key, record.source, problem="is no longer there")
 
 
 def _ending(key: str, data: bytes) -> str:
