@@ -18,6 +18,7 @@ import pytest
 
 from interrogator.cli.parser import build_parser
 from interrogator.dataset import CaptionRules, Run, Settings, next_round
+from interrogator.dataset.sources import open_source
 from interrogator.dataset.text import apply_policy
 
 from .stand_in import StandIn, count, draw, records, texts
@@ -318,3 +319,47 @@ def edit(folder: Path, target: str) -> None:
     rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text("utf-8").splitlines()]
     rows[1]["text"] = "mine"
     (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there these are names like any other")
+class TestMadeOnWindows:
+    NAMES = ("sub\\b.png", "C:\\data\\sub\\b.png", "D:/other/sub/b.png", "\\\\server\\share\\sub\\b.png")
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        draw(tmp_path, ["b.png", "sub/b.png"])
+        return tmp_path
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_lists_and_metadata_find_their_files(self, folder: Path, name: str) -> None:
+        (folder / "list.txt").write_text(name + "\r\nb.png\r\n", encoding="utf-8")
+        assert [(item.key, item.problem) for item in open_source(folder / "list.txt").items()] == [
+            ("sub/b.png", ""), ("b.png", ""),
+        ]  # fmt: skip
+        (folder / "metadata.jsonl").write_text(json.dumps({"file_name": name, "text": "old b"}), encoding="utf-8")
+        assert [(item.key, item.caption) for item in open_source(folder).items()] == [
+            ("b.png", None), ("sub/b.png", "old b"),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("target", ["jsonl", "csv", "kohya-json", "kohya-jsonl"])
+    def test_rows_of_tables_are_those_of_their_pictures(self, folder: Path, target: str, name: str) -> None:
+        file, text = {
+            "jsonl": ("metadata.jsonl", json.dumps({"file_name": name, "text": "old b"})),
+            "csv": ("captions.csv", f"file_name,text\n{name},old b\n"),
+            "kohya-json": ("meta_cap.json", json.dumps({name: {"caption": "old b"}})),
+            "kohya-jsonl": ("meta_cap.jsonl", json.dumps({"image_path": name, "caption": "old b"})),
+        }[target]
+        (folder / file).write_text(text, encoding="utf-8")
+        found = Run([folder], Settings(policy="append"), None, target, kind="folder")
+        found.work(lambda: StandIn(phrase="new"), count)
+        written = (folder / file).read_text("utf-8")
+        assert [each["existing"] for each in records(found)] == [None, "old b"]
+        assert written.count("old b") == 1 and len(re.findall("new", written)) == 2
+        assert (json.dumps(name) in written) == target.startswith("kohya"), "its keys are those of other files, too"
+        assert found.undo() == [] and (folder / file).read_text("utf-8") == text
+
+    def test_a_backslash_in_a_name_that_is_there_stays(self, folder: Path) -> None:
+        draw(folder, ["sub\\b.png"])
+        (folder / "list.txt").write_text("sub\\b.png\n", encoding="utf-8")
+        assert [item.key for item in open_source(folder / "list.txt").items()] == ["sub\\b.png"]

@@ -13,6 +13,7 @@ from ..sources import Source
 from ..sources.captions import CAPTION_COLUMNS
 from ..sources.io.storage import storage_of
 from ..sources.io.tables import read_rows
+from ..sources.io.windows_names import portable
 from ..sources.source import stem
 from ..targets.existing_rows import json_object_rows
 
@@ -56,7 +57,9 @@ def caption_column(path: Path) -> str:
 def _rows(path: Path, column: str) -> Iterator[tuple[str, str]]:
     """Names and texts of a table; of two rows with one name the last counts."""
     if path.suffix.lower() == ".json":
-        yield from ((_name(name), text) for name, row in _objects(path) if (text := _text(row, column)) is not None)
+        yield from (
+            (_name(name, path.parent), text) for name, row in _objects(path) if (text := _text(row, column)) is not None
+        )
         return
     storage, address = storage_of(str(path))
     name_column = ""
@@ -67,7 +70,7 @@ def _rows(path: Path, column: str) -> Iterator[tuple[str, str]]:
             raise RequestError(f"{path}: has no column for names such as {_NAMES[0]}, only {there}")
         name, text = row.get(name_column), _text(row, column)
         if isinstance(name, str) and text is not None:
-            yield _name(name), text
+            yield _name(name, path.parent), text
 
 
 def _objects(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -97,8 +100,6 @@ def _tags(value: Any) -> str:
     return ", ".join(each for each in texts if isinstance(each, str) and each)
 
 
-def _name(name: str) -> str:
+def _name(name: str, folder: Path) -> str:
     """A name with `/` between its parts, wherever it was written."""
-    if "\\" in name and "/" not in name:
-        return name.replace("\\", "/")
-    return name.removeprefix("./")
+    return portable(name, lambda end: os.path.lexists(folder / end)).removeprefix("./")

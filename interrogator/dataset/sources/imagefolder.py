@@ -14,6 +14,7 @@ from .captions import CAPTION_COLUMNS, row_captions
 from .folder import FolderSource
 from .io.storage import Storage, is_url
 from .io.tables import read_rows
+from .io.windows_names import portable
 from .source import UniqueKeys, clean_key
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -65,9 +66,13 @@ class ImagefolderSource(FolderSource):
 
     def _relative(self, folder: str, name: Any) -> Any:
         """A name, of a whole path of a picture under the folder of its metadata file what follows that."""
-        if self.folder is None or not isinstance(name, str) or not os.path.isabs(name):
+        if self.folder is None or not isinstance(name, str):
             return name
-        inside = os.path.join(os.path.abspath(self.folder / folder), "")
+        home = self.folder / folder
+        name = portable(name, lambda end: os.path.lexists(home / end))
+        if not os.path.isabs(name):
+            return name
+        inside = os.path.join(os.path.abspath(home), "")
         return name[len(inside) :].replace(os.sep, "/") if name.startswith(inside) else name
 
     def _take(self, folder: str, key: str) -> None:

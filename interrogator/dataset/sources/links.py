@@ -8,11 +8,12 @@ from pathlib import Path
 from ...errors import ImageReadError, RequestError
 from .io.folder_walk import file_version
 from .io.storage import Local, Storage, is_url, read_picture, storage_of
+from .io.windows_names import portable
 from .source import clean_key
 
 
 class Links:
-    """Names as they stand in a file of the folder `folder`: relative to it, absolute, or URLs."""
+    """Names as they stand in a file of the folder `folder`: relative to it, absolute, of Windows, or URLs."""
 
     def __init__(self, storage: Storage, folder: str) -> None:
         self._storage = storage
@@ -70,5 +71,6 @@ class Links:
 
     def _whole(self, name: str) -> str:
         if isinstance(self._storage, Local):
+            name = portable(name, lambda end: os.path.lexists(os.path.join(self._folder, end)))
             return os.path.abspath(os.path.join(self._folder, name))
         return self._storage.join(self._folder, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -28,6 +28,9 @@ class Rows(Protocol):
 
     def get(self, name: str) -> Row | None: ...
 
+    def names(self) -> Iterable[str]:
+        """All names, each once."""
+
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
         """All but the named ones, in their order; also further rows of one name, and those without a name ("")."""
 
@@ -49,6 +52,9 @@ class MemoryRows:
 
     def get(self, name: str) -> Row | None:
         return self._by_name.get(name) if name else None
+
+    def names(self) -> Iterable[str]:
+        return self._by_name.keys()
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
         seen: set[str] = set()
@@ -100,6 +106,9 @@ class LineRows:
         row = json_row(self._file.readline(), str(self._path), number)
         self._take_name(row)
         return row
+
+    def names(self) -> Iterable[str]:
+        return self._offsets.keys()
 
     def others(self, used: Set[str]) -> Iterator[tuple[str, Row]]:
         known = {number for name, (_, number) in self._offsets.items() if name in used}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -15,6 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from ...files import whole_file
 from ..records import Item, Record
+from ..sources.io.windows_names import is_of_windows, portable
 from ..sources.source import is_picture, stem
 from .existing_rows import LineRows, MemoryRows, Row, Rows, csv_file_rows, json_object_rows
 from .options import DEFAULT_OPTIONS, TargetOptions
@@ -64,6 +66,7 @@ class TextTable:
         self._several = several
         self._state: tuple[int, ...] | None = None
         self._old: Rows | None = None
+        self._windows: dict[str, str] = {}  # names that somebody wrote on Windows, by what they are here
         self._shared = Shared()
         self._rows()  # now, for a file that cannot be read should stop the run before it begins
 
@@ -190,6 +193,9 @@ class TextTable:
             if self._old is not None:
                 self._old.close()
             self._old, self._state = self._load(), state
+            home = self._file.parent
+            of_windows = filter(is_of_windows, self._old.names())
+            self._windows = {portable(name, lambda end: os.path.lexists(home / end)): name for name in of_windows}
         return self._old
 
     def _merged(
@@ -223,6 +229,7 @@ class TextTable:
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
         """What the picture's row was called, and what it holds so far."""
         for spelling in (name, *self._names.spellings(item)):
+            spelling = spelling if old.get(spelling) is not None else self._windows.get(spelling, spelling)
             row = old.get(spelling)
             if row is not None:
                 return spelling, row
@@ -332,6 +339,7 @@ class KohyaTable(TextTable):
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
         spellings = [name, self._names.whole(item) or name, item.key]
         for spelling in [*spellings, *map(stem, spellings)]:
+            spelling = spelling if old.get(spelling) is not None else self._windows.get(spelling, spelling)
             row = old.get(spelling)
             if row is not None:
                 return spelling, row

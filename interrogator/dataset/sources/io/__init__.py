@@ -7,4 +7,5 @@ tables         rows of jsonl, csv and parquet files
 parquet_table  an open parquet file, one row group at a time
 handle_pool    open files that one read leaves for the next
 errors         what reading raises, and how it is put in words
+windows_names  names of files as Windows writes them
 """
