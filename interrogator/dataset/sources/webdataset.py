@@ -158,10 +158,10 @@ class WebdatasetSource:
             current = key_and_extension[0]
             endings[f".{key_and_extension[1]}"] += 1
             sample.append((key_and_extension[1], member))
-        if damage:
-            yield Item(keys.take(shard)[0], self.number, problem=damage)
-        elif not has_pictures:  # of a known version: it was read, and what was in it is gone
-            yield Item(keys.take(shard)[0], self.number, problem=_without_pictures(endings), version=version)
+        if damage or not has_pictures:
+            # One of a known version was read to its end: what had been in it is gone.
+            known = "" if damage else version
+            yield Item(keys.take(shard)[0], self.number, problem=damage or _without_pictures(endings), version=known)
 
     def _items_of_sample(
         self, shard: str, version: str, sample: list[tuple[str, Member]], keys: UniqueKeys

@@ -8,6 +8,7 @@ reach          whether readers find the pictures by their names
 placed         names of pictures that the run brings to the captions
 sidecars       a caption file beside each picture
 link_check     links that are not written through
+text_table     what tables that are text files share
 text_tables    metadata.jsonl, kohya's json and jsonl, csv
 metadata_tables  metadata.jsonl or metadata.csv, one in each split of a folder
 existing_rows  the rows of such a table that is there already

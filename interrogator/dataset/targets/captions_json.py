@@ -15,7 +15,7 @@ from ..sources.io.folder_walk import walk
 from .existing_rows import MemoryRows, Row
 from .link_check import LinkCheck
 from .target import Names, Rejected, item_of, reject
-from .text_tables import TextTable, Value
+from .text_table import TextTable, Value
 
 FILE = "captions.json"
 _COLUMN = "captions"

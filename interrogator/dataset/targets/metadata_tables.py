@@ -15,7 +15,8 @@ from ...errors import RequestError
 from ..records import Item, Record
 from ..sources.io.folder_walk import walk
 from .target import Names, Rejected, item_of
-from .text_tables import Csv, MetadataJsonl, TextTable
+from .text_table import TextTable
+from .text_tables import Csv, MetadataJsonl
 
 METADATA_FILES = {"jsonl": "metadata.jsonl", "csv": "metadata.csv"}
 """By kind of target."""
