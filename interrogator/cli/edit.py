@@ -10,6 +10,7 @@ from ..dataset import Run
 from ..dataset.editing.edit import Edit
 from ..dataset.editing.runs import Difference, differences, open_edit, work
 from ..dataset.editing.statistics import Statistics, statistics_of
+from ..dataset.targets.trainers import form_of
 from ..dataset.text.token_count import count_tokens
 from ..dataset_choices import TARGET_KINDS
 from ..errors import RequestError
@@ -53,9 +54,11 @@ def _open(args: argparse.Namespace) -> Run:
     origin = args.origin
     if origin and origin not in TARGET_KINDS:
         origin = os.path.abspath(origin)
-    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=args.several)
     writes = not (args.stats or args.dry_run)
     target, column, options = written(args, args.several)
+    form = form_of(options.trainer, target or "")
+    several = args.several or form is not None and form.several == "list"
+    edit = Edit(tuple(args.steps), origin, args.separator, args.encoding, several=several)
     return open_edit(
         args.sources, edit, args.out, target, column, args.kind, args.shard_size, writes, options, selection(args)
     )  # fmt: skip

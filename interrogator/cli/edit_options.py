@@ -84,7 +84,8 @@ def _add_texts(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--lines-to-list", dest="several", action="store_true",
-        help="each line of a text is a caption of its own: targets that have lists get one (default: one text)",
+        help="each line of a text is a caption of its own: targets that have lists get one (default: one text, unless "
+        "the trainer reads lists)",
     )  # fmt: skip
     group.add_argument(
         "--encoding", default="", metavar="NAME", help="encoding of captions that are not UTF-8, such as cp1252"
