@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import is_zipfile
 
 from .errors import ModelLoadError
-from .files import instead_of_content, read_bounded
+from .files import instead_of_content, is_zip, read_bounded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,7 +113,7 @@ def damage(folder: Path) -> str:
         instead = instead_of_content(path)
         if instead:
             return f"{path.name} {instead}"
-        if path.suffix == ".bin" and path.open("rb").read(2) == b"PK" and not is_zipfile(path):
+        if path.suffix == ".bin" and path.open("rb").read(2) == b"PK" and not is_zip(path):
             return f"{path.name} is cut off: download it again"
         if path.suffix == ".safetensors":
             try:

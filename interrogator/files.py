@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,6 +74,14 @@ def instead_of_content(path: Path) -> str:
     if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:5].lower() in (b"<!doc", b"<html", b"<head", b"<?xml"):
         return "is a page of a website, not the file itself: download it again"
     return ""
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is a ZIP archive, a damaged one as well. Raises OSError."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of the parts that are found, one says what cannot be
+        return True
 
 
 def temp_path(folder: Path) -> Path:

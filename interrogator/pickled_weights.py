@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from .errors import ModelLoadError
-from .files import instead_of_content
+from .files import instead_of_content, is_zip
 
 _LARGEST_PICKLE = 256_000_000  # bytes; that of a large language model takes a few megabytes
 _DEEPEST = 100  # modules in modules
@@ -61,7 +61,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     instead = instead_of_content(path)
     if instead:
         raise ModelLoadError(f"{path} {instead}")
-    content = _of_zip(path) if zipfile.is_zipfile(path) else _of_old_format(path)
+    content = _of_zip(path) if is_zip(path) else _of_old_format(path)
     state = dict(_named(content))
     if not state:
         raise ModelLoadError(f"{path} holds no named tensors: it is no checkpoint of a model")

@@ -22,6 +22,7 @@ from benchmarks.works.captions import WORDS
 from interrogator.dataset import Models, Run, Settings, count_tokens
 from interrogator.dataset.editing.edit import Edit
 from interrogator.dataset.editing.runs import open_edit, work
+from interrogator.dataset.targets import TargetOptions
 
 _PLAN_SECONDS, _RESUME_SECONDS, _GROWTH, _EDIT_GROWTH = 10.0, 5.0, 1.05, 1.3
 _SIDE, _IN_A_FOLDER, _DIFFERENT = 32, 1000, 64
@@ -102,7 +103,8 @@ def edited(folder: Path, captions: Path, out: Path) -> tuple[float, int, int | N
     """Edit captions in this process: seconds, captions edited, peak memory in bytes."""
     began = time.perf_counter()
     steps = (("trigger", "sks"), ("unique",), ("order", "frequency"), ("token-limit", "75"))
-    done = work(open_edit([folder], Edit(steps, origin=str(captions)), out, "jsonl")).counts["done"]
+    options = TargetOptions(paths="key")  # for a table that is beside no picture
+    done = work(open_edit([folder], Edit(steps, origin=str(captions)), out, "jsonl", options=options)).counts["done"]
     return time.perf_counter() - began, done, peak_memory()
 
 

@@ -110,7 +110,7 @@ class Run:
         opened = open_sources(sources, kind, column)
         self.sources = [SelectedSource(source, self._chooser) for source in opened]
         uris = [source.uri for source in self.sources]
-        several = settings.captions_per_image > 1 or bool(settings.edit and settings.edit.several)
+        several = settings.captions_per_image > 1
         options = options if isinstance(options, TargetOptions) else TargetOptions.from_dict(options)
         self._open_target = partial(open_target, target, out, opened, column, several, options)
         self.target: Target = self._open_target()

@@ -481,7 +481,7 @@ def _edited(name: str, **changes: Any) -> Any:
         (_edited("config.json", model_type="vilt"), "of type 'vilt'.*, not a captioner"),
         (_edited("config.json", text_config="x"), "does not contain a readable BLIP"),
         (_broken("preprocessor_config.json", b"nope"), "preprocessor_config.json cannot be read"),
-        (_broken("tokenizer_config.json", b"nope"), "does not contain a readable BLIP"),
+        (_broken("tokenizer_config.json", b"nope"), "tokenizer_config.json cannot be read"),
         (
             _broken("vocab.txt", "\n".join([*VOCABULARY, "more", "words", "than", "rows"]).encode()),
             "do not belong together",
