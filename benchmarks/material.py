@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,8 @@ def sample(lists: Mapping[str, Sequence[str]], count: int, seed: int = 0) -> lis
 
 
 def tidy(phrase: str) -> str:
-    """A phrase with single spaces, as our banks hold it."""
-    return " ".join(phrase.split())
+    """A phrase with single spaces and composed letters, as our banks hold it."""
+    return unicodedata.normalize("NFC", " ".join(phrase.split()))
 
 
 @dataclass(frozen=True)
