@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from interrogator.dataset import Models, Run, Settings
+from interrogator.dataset import Models, Run, Settings, TargetOptions
 from interrogator.dataset.captioning.images import Picture
 from interrogator.dataset.captioning.result import Candidate, CaptionResult
 from interrogator.dataset.engines.ray import RayWorkers
@@ -31,6 +31,11 @@ from .tiny_checkpoints import write_coca
 PICTURES = 240
 BROKEN = "0123.png"
 LAST = "0239.png"
+
+
+def options_of(target: str) -> TargetOptions:
+    """Names as the source has them, where captions are in tables that are not beside the pictures."""
+    return TargetOptions(paths="key") if target == "jsonl" else TargetOptions()
 
 
 class StandIn:
@@ -93,7 +98,7 @@ class Captioned:
         self.out = folder / "out"
         self.started = folder / "started"
         self.started.mkdir(parents=True)
-        self.run = Run([pictures], Settings(), self.out, target, shard_size=8)
+        self.run = Run([pictures], Settings(), self.out, target, shard_size=8, options=options_of(target))
 
     def models(self, held: str = "", deadly: str = "", full: str = "") -> Any:
         return functools.partial(StandIn, self.started, held, deadly, full)
@@ -232,7 +237,8 @@ def test_workers_load_captioners_of_every_kind_and_ask_servers(pictures: Path, t
             settings = Settings(preset="demo", captioner=name, max_new_tokens=6)
             written = []
             for engine in (None, RayWorkers(2)):
-                run = Run([some], settings, tmp_path / f"{len(list(tmp_path.iterdir()))}", "jsonl", shard_size=3)
+                out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+                run = Run([some], settings, out, "jsonl", shard_size=3, options=options_of("jsonl"))
                 models = functools.partial(Models.load, settings, "cpu")
                 summary = run.work(models, count_words, engine=engine, threads=1)
                 assert sum(summary.counts.values()) == 6 and (name != server.name or summary.counts["done"] == 6)
