@@ -60,15 +60,13 @@ def written(args: argparse.Namespace, several: bool = False) -> Written:
     Raises RequestError: they do not go together, or the trainer does not read that.
     """
     if args.trainer is None:
-        paths = args.paths or PATH_STYLES[0]
-        options = TargetOptions(
-            paths, args.name_column, args.images, args.final_newline, repack=args.repack, tar_size=args.tar_size
-        )
-        return Written(args.target, args.column, options)
-    found = written_for(
-        args.trainer, args.target, args.column, paths=args.paths, name_column=args.name_column, images=args.images,
-        several=several,
-    )  # fmt: skip
+        options = TargetOptions(args.paths or PATH_STYLES[0], args.name_column, args.images)
+        found = Written(args.target, args.column, options)
+    else:
+        found = written_for(
+            args.trainer, args.target, args.column, paths=args.paths, name_column=args.name_column, images=args.images,
+            several=several,
+        )  # fmt: skip
     final_newline = found.options.final_newline and args.final_newline
     options = replace(found.options, final_newline=final_newline, repack=args.repack, tar_size=args.tar_size)
     return found._replace(options=options)

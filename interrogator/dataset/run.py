@@ -163,8 +163,7 @@ class Run:
 
     def preview(self, retry_failed: bool = False) -> dict[str, int]:
         """Count pictures by what a run would do: caption them, keep their texts, fail, or nothing (done already)."""
-        counts = previewed(self._context, self.items(), retry_failed)
-        return counts
+        return previewed(self._context, self.items(), retry_failed)
 
     def work(
         self, models: Callable[[], Captions], count: Callable[[str], int], watch: Watch | None = None,

@@ -14,14 +14,14 @@ from ..sources.io.errors import reason
 from ..sources.io.folder_walk import walk
 from .existing_rows import MemoryRows, Row
 from .link_check import LinkCheck
-from .target import Names, Rejected, item_of, reject
+from .target import Names, Rejected, WrittenAtEnd, item_of, reject
 from .text_table import TextTable, Value
 
 FILE = "captions.json"
 _COLUMN = "captions"
 
 
-class CaptionsJsonTarget:
+class CaptionsJsonTarget(WrittenAtEnd):
     """`{"a.png": ["a cat", "one cat"], …}` in each folder that has pictures of the run, beside them.
 
     Each line of a text is an entry of the list. Letters that are not ASCII are escaped, for the trainer opens the file
@@ -61,9 +61,6 @@ class CaptionsJsonTarget:
     def refusal(self, item: Item) -> str:
         folder = self._folder(item)
         return self._links.problem(Path(folder, FILE), self._root) if folder else ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         rejected: list[Rejected] = []

@@ -14,7 +14,7 @@ from typing import IO
 from ...errors import RequestError
 from ..records import Item, Record
 from ..sources.io.folder_walk import walk
-from .target import Names, Rejected, item_of
+from .target import Names, Rejected, WrittenAtEnd, item_of
 from .text_table import TextTable
 from .text_tables import Csv, MetadataJsonl
 
@@ -27,7 +27,7 @@ _SPLIT = re.compile(
 )
 
 
-class MetadataTables:
+class MetadataTables(WrittenAtEnd):
     """metadata.jsonl or metadata.csv for `datasets.load_dataset("imagefolder")`.
 
     A picture's row is in the nearest file around it that is there; where none is, in one in its split, such as
@@ -73,12 +73,6 @@ class MetadataTables:
 
     def captions(self, item: Item) -> tuple[str, ...]:
         return self._of(item).captions(item)
-
-    def refusal(self, item: Item) -> str:
-        return ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         return self._divided(records, lambda table, own: table.finish(own))

@@ -12,7 +12,7 @@ from ...errors import RequestError
 from ...files import whole_file
 from ..records import Item, Record
 from ..sources.io.errors import missing_package, read_errors, reason
-from .target import Names, Rejected, is_utf8, item_of, reject
+from .target import Names, Rejected, WrittenAtEnd, is_utf8, item_of, reject
 
 _ROWS = 10_000  # in memory, and in a row group
 _SCORES = ("clip", "itm", "log_probability", "evidence")
@@ -26,7 +26,7 @@ _LATER = frozenset({"tags", "evidence", "unsupported", "texts"})
 Row = dict[str, Any]
 
 
-class ParquetTarget:
+class ParquetTarget(WrittenAtEnd):
     """Written anew from what it was and the run's records; rows of other pictures are kept.
 
     key: the picture's path, or key, from the file's folder; path: its whole path on this machine, null if it has none.
@@ -64,12 +64,6 @@ class ParquetTarget:
                 captions = tuple(row["captions"] or ())
                 self._captions[row["key"]] = row[self._column], captions if len(captions) > 1 else ()
         return self._captions.get(self._names.of(item)[0], (None, ()))
-
-    def refusal(self, item: Item) -> str:
-        return ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         rejected: list[Rejected] = []

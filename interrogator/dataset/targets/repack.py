@@ -6,7 +6,7 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import Source, is_picture, stem
 from ..sources.webdataset import WebdatasetSource, sample_key
 from .placed import content_extension
-from .target import Names, Rejected, item_of, reject
+from .target import Names, Rejected, WrittenAtEnd, item_of, reject
 from .webdataset import CAPTION, TEXT_ENDINGS, Sample, captions_of, is_text, text_members
 
 _OWN = re.compile(r"samples-\d{6,}\.tar")
@@ -29,7 +29,7 @@ Files = dict[str, bytes]
 """A sample: content by ending, in order."""
 
 
-class RepackTarget:
+class RepackTarget(WrittenAtEnd):
     """`samples-000000.tar` and so on: `key.jpg` with the picture's own bytes, `key.txt` and what else captions have.
 
     Keys are names with `_` for the dots that webdataset would split at. Pictures that failed or have no caption are
@@ -61,12 +61,6 @@ class RepackTarget:
 
     def captions(self, item: Item) -> tuple[str, ...]:
         return captions_of(self._there().get(self._key(item), {}))
-
-    def refusal(self, item: Item) -> str:
-        return ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         rejected: list[Rejected] = []

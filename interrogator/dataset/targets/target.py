@@ -60,6 +60,16 @@ class Target(Protocol):
         """Puts back what was there before the records that are for it. Captions changed since the run are rejected."""
 
 
+class WrittenAtEnd:
+    """What targets share whose files hold many captions each: `finish` writes them, when all records are there."""
+
+    def refusal(self, item: Item) -> str:
+        return ""
+
+    def write(self, records: Sequence[Record]) -> list[Rejected]:
+        return []
+
+
 def item_of(record: Record) -> Item:
     """The record's item, as far as paths need it."""
     return Item(record.key, record.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..records import Item, Record
 from ..sources.io.windows_names import is_of_windows, portable
 from .existing_rows import Row, Rows
 from .options import DEFAULT_OPTIONS, TargetOptions
-from .target import Names, Rejected, is_utf8, item_of, reject
+from .target import Names, Rejected, WrittenAtEnd, is_utf8, item_of, reject
 
 Value = str | list[str] | None
 _TAGS, _TEXTS = "tags", "texts"
@@ -36,7 +37,7 @@ class Shared(NamedTuple):
     has_lists: bool = False
 
 
-class TextTable:
+class TextTable(WrittenAtEnd, ABC):
     """A table that is written anew from what it was and the run's records.
 
     Rows of the run come first, in the run's order, then those that were there and are not of the run. Columns that are
@@ -99,20 +100,12 @@ class TextTable:
         return self._rows().columns
 
     def existing(self, item: Item) -> str | None:
-        name, problem = self._name(item)
-        return None if problem else _as_text(self._find(self._rows(), name, item)[1].get(self._column))
+        return _as_text(self._cell(item))
 
     def captions(self, item: Item) -> tuple[str, ...]:
-        name, problem = self._name(item)
-        value = None if problem else self._find(self._rows(), name, item)[1].get(self._column)
+        value = self._cell(item)
         texts = tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
         return texts if len(texts) > 1 else ()
-
-    def refusal(self, item: Item) -> str:
-        return ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         odd: list[Rejected] = []
@@ -221,14 +214,23 @@ class TextTable:
         """What the picture's row is to be called, and why it cannot have one ("" if it can)."""
         return self._names.of(item)
 
+    def _cell(self, item: Item) -> Any:
+        """What the picture's row has in the caption's column; None if it has no row."""
+        name, problem = self._name(item)
+        return None if problem else self._find(self._rows(), name, item)[1].get(self._column)
+
     def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
         """What the picture's row was called, and what it holds so far."""
-        for spelling in (name, *self._names.spellings(item)):
-            spelling = spelling if old.get(spelling) is not None else self._windows.get(spelling, spelling)
-            row = old.get(spelling)
-            if row is not None:
-                return spelling, row
+        for here in (name, *self._spellings(item)):
+            for spelling in (here, self._windows.get(here)):
+                row = None if spelling is None else old.get(spelling)
+                if spelling is not None and row is not None:
+                    return spelling, row
         return name, {}
+
+    def _spellings(self, item: Item) -> Sequence[str]:
+        """What else the picture's row may be called."""
+        return self._names.spellings(item)
 
     def _spelled(self, name: str, spelling: str) -> str:
         """What the picture's row is called from now on, given what it was called."""
@@ -262,11 +264,13 @@ class TextTable:
     def _line(self, row: Row) -> bytes:
         return self._json(row) + b"\n"
 
+    @abstractmethod
     def _load(self) -> Rows:
-        raise NotImplementedError
+        """Read the rows of the file; none if it is not there. Raises RequestError."""
 
+    @abstractmethod
     def _dump(self, file: IO[bytes], rows: Iterable[tuple[str, Row]], columns: Sequence[str]) -> None:
-        raise NotImplementedError
+        """Write rows with their names; `columns` are all that any row may have."""
 
 
 def _as_text(value: Any) -> str | None:

@@ -79,14 +79,9 @@ class KohyaTable(TextTable):
             return whole, "" if is_utf8(whole) else "its name is not UTF-8"
         return self._names.of(item)
 
-    def _find(self, old: Rows, name: str, item: Item) -> tuple[str, Row]:
-        spellings = [name, self._names.whole(item) or name, item.key]
-        for spelling in [*spellings, *map(stem, spellings)]:
-            spelling = spelling if old.get(spelling) is not None else self._windows.get(spelling, spelling)
-            row = old.get(spelling)
-            if row is not None:
-                return spelling, row
-        return name, {}
+    def _spellings(self, item: Item) -> Sequence[str]:
+        spellings = [self._name(item)[0], self._names.whole(item) or item.key, item.key]
+        return [*spellings, *map(stem, spellings)]
 
     def _spelled(self, name: str, spelling: str) -> str:
         return spelling if is_picture(spelling) else name

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..sources.io.storage import MOST_BYTES, Local
 from ..sources.io.tar import TarDamage, members, open_tar
 from ..sources.source import stem
 from ..sources.webdataset import TAR_EXTENSIONS, WebdatasetSource, sample_key
-from .target import Names, Rejected, inside, is_utf8, item_of, reject
+from .target import Names, Rejected, WrittenAtEnd, inside, is_utf8, item_of, reject
 
 _SAMPLES = 10_000  # a shard, where the source has none
 CAPTION, _CAPTIONS, _TAGS, _TEXTS, _FAILED = "txt", "captions.json", "tags.json", "texts.json", "failed.txt"
@@ -31,7 +31,7 @@ _OWN_SHARD = re.compile(r"captions-\d{6,}\.tar")
 Sample = dict[str, str]  # extension and text
 
 
-class WebdatasetTarget:
+class WebdatasetTarget(WrittenAtEnd):
     """For each tar of the source one of the same name; for other sources `captions-000000.tar` and so on.
 
     A sample is `key.txt` with the caption, with `several` also `key.captions.json` with all of them, and
@@ -69,12 +69,6 @@ class WebdatasetTarget:
     def captions(self, item: Item) -> tuple[str, ...]:
         address = self._locate(item, 0)
         return captions_of({} if address is None else self._old(address[0]).get(address[1], {}))
-
-    def refusal(self, item: Item) -> str:
-        return ""
-
-    def write(self, records: Sequence[Record]) -> list[Rejected]:
-        return []
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
