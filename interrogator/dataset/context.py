@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .existing.finder import ExistingTexts
@@ -66,32 +65,40 @@ class RunContext:
 
     def has_text(self, item: Item) -> bool:
         """Whether there is any text where an item's caption belongs, whatever is said elsewhere."""
-        if not (self.beside and self.writes_sidecars):
+        if not self._has_own_files:
             return self.target.existing(item) is not None
-        path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
-        return path is not None and os.path.exists(path)  # without reading it
+        return self._written_at(item) is not None  # without reading it
 
-    def was_edited(self, fields: Mapping[str, Any], since: float) -> bool:
-        """Whether somebody has changed the caption of a record, given its fields, that was written before `since`.
+    def was_edited(self, item: Item, fields: Mapping[str, Any], since: float) -> bool | None:
+        """Whether somebody has changed the caption that was written for an item before `since`; None if it is gone.
 
-        since: seconds, as `time.time` counts; a caption file that has not been written since is not read.
+        Args:
+            fields: of the item's record.
+            since: seconds, as `time.time` counts; a caption file that has not been written since is not read.
         """
-        item = Item(fields["key"], fields["source"])
-        if self.beside and self.writes_sidecars:
-            path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
-            if path is None or not _is_younger(path, since):
-                return False
+        if self._has_own_files:
+            written_at = self._written_at(item)
+            if written_at is None or written_at <= since:
+                return None if written_at is None else False
         now = self.target.existing(item)
-        return now is not None and not is_ours(fields["caption"], fields["captions"], now)
+        if now is None:  # a file that is there cannot be read
+            return False if self._has_own_files else None
+        return not is_ours(fields["caption"], fields["captions"], now)
 
     def is_gone(self, record: Record) -> bool:
         """Whether the file of a record's picture, on this machine, no longer exists."""
         path = self.sources[record.source].path(Item(record.key, record.source))
         return path is not None and not os.path.lexists(path)
 
+    @property
+    def _has_own_files(self) -> bool:
+        """Whether each caption is a file beside its picture, so that a look at that tells."""
+        return self.beside and self.writes_sidecars
 
-def _is_younger(file: Path, since: float) -> bool:
-    try:
-        return os.stat(file).st_mtime > since
-    except OSError:
-        return False
+    def _written_at(self, item: Item) -> float | None:
+        """When the caption file beside a picture was written, as `time.time` counts; None if there is none."""
+        path = self.sources[item.source].sidecar(item, f".{self.target.kind}")
+        try:
+            return None if path is None else os.stat(path).st_mtime
+        except (OSError, ValueError):
+            return None

@@ -78,8 +78,9 @@ def put_back(
             return False
         nonlocal edited
         item = Item(fields["key"], fields["source"])
-        if context.has_text(item):
-            edited += context.was_edited(fields, since)
+        is_edited = context.was_edited(item, fields, since)
+        if is_edited is not None:
+            edited += is_edited
             return False
         return not context.sources[item.source].leaves_out(item)
 

@@ -17,12 +17,12 @@ from ..sources import Source
 from ..targets import Target, TargetOptions, open_target, text_of
 from ..targets.captions_json import FILE as CAPTIONS_JSON
 from ..targets.metadata_tables import METADATA_FILES, metadata_in
+from ..targets.sidecars import SIDECAR_ENDINGS
 from ..targets.target import is_utf8
 
 PLACES = ", ".join(TARGETS)
 """The kinds of files beside the pictures that texts are read from."""
 
-_BESIDE = (".txt", ".caption")
 _TABLES = (".jsonl", ".json", ".csv", ".parquet")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -135,7 +135,7 @@ def captions_are_in(sources: Sequence[Source], out: object, writes: bool = True)
     if first.kind == "imagefolder":
         return _metadata_of(first.folder)
     for item in first.items():
-        for ending in _BESIDE:
+        for ending in SIDECAR_ENDINGS:
             path = first.sidecar(item, ending)
             if path is not None and path.exists():
                 return ending[1:], None

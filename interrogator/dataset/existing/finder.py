@@ -10,11 +10,9 @@ from ...errors import RequestError
 from ..records import Item
 from ..sources import Source
 from ..targets import Target, open_target
-from ..targets.sidecars import read_sidecar
+from ..targets.sidecars import SIDECAR_ENDINGS, SidecarTarget, read_sidecar
 from .tables import caption_column
 from .texts import ExistingText
-
-_BESIDE = (".txt", ".caption")
 
 logger = logging.getLogger("interrogator")
 
@@ -32,6 +30,9 @@ class ExistingTexts:
     def __init__(self, sources: Sequence[Source], target: Target) -> None:
         self._sources = sources
         self._target = target
+        is_beside = isinstance(target, SidecarTarget) and target.is_beside
+        # Of one whose files are beside the pictures `existing` has looked at them.
+        self._endings = [end for end in SIDECAR_ENDINGS if not (is_beside and end == f".{target.kind}")]
         self._tables: dict[int, list[Target]] = {}
 
     def of(self, item: Item) -> ExistingText | None:
@@ -47,7 +48,7 @@ class ExistingTexts:
 
     def _beside(self, item: Item) -> ExistingText | None:
         source, blank = self._sources[item.source], None
-        for ending in _BESIDE:
+        for ending in self._endings:
             path = source.sidecar(item, ending)
             raw = None if path is None else read_sidecar(path)
             if raw is None:

@@ -13,7 +13,7 @@ class LinkCheck:
     """Says what is wrong with writing a file; remembers where folders lead."""
 
     def __init__(self) -> None:
-        self._real: dict[str, str] = {}
+        self._problems: dict[tuple[str, Path], str] = {}
 
     def problem(self, path: Path, root: Path | None) -> str:
         """Why a file is not to be written, one sentence; "" if it is.
@@ -24,15 +24,17 @@ class LinkCheck:
             return f"{path.name} is a link, and writing would replace it; remove it, or write elsewhere with --out"
         if root is None:
             return ""
-        folder, home = self._led(os.path.dirname(path)), self._led(os.fspath(root))
-        if os.path.join(folder, "").startswith(os.path.join(home, "")):
-            return ""
-        return f"its folder is a link to {folder}: name that as a source of its own, or write elsewhere with --out"
+        folder = os.path.dirname(path)
+        if (folder, root) not in self._problems:
+            self._problems[folder, root] = _leads_out(folder, root)
+        return self._problems[folder, root]
 
-    def _led(self, folder: str) -> str:
-        if folder not in self._real:
-            self._real[folder] = os.path.realpath(folder)
-        return self._real[folder]
+
+def _leads_out(folder: str, root: Path) -> str:
+    real, home = os.path.realpath(folder), os.path.realpath(root)
+    if os.path.join(real, "").startswith(os.path.join(home, "")):
+        return ""
+    return f"its folder is a link to {real}: name that as a source of its own, or write elsewhere with --out"
 
 
 def check_links(files: Iterable[Path], root: Path | None) -> None:

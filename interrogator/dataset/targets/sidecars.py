@@ -14,6 +14,8 @@ from ..sources.source import stem
 from .link_check import LinkCheck
 from .target import Names, Rejected, inside, is_utf8, item_of, one_line, reject
 
+SIDECAR_ENDINGS = (".txt", ".caption")
+"""Of caption files beside pictures; of two, the first counts."""
 _RESTORED_AT_ONCE = 1024
 
 
@@ -34,6 +36,12 @@ class SidecarTarget:
         self._several = several
         self._end = "\n" if final_newline else ""
         self._links = LinkCheck()
+        self._last: tuple[Item, Path | None] | None = None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether captions go beside the pictures."""
+        return self._out is None
 
     def files(self) -> list[Path]:
         return []
@@ -112,9 +120,14 @@ class SidecarTarget:
         return found.folder if found.kind in ("folder", "imagefolder") else None
 
     def _path(self, item: Item) -> Path | None:
-        if self._out is not None:
-            return inside(self._out, stem(self._names.label(item)) + self._extension)
-        return self._names.source(item).sidecar(item, self._extension)
+        last = self._last
+        if last is None or last[0] is not item:  # asked for several times in a row
+            if self._out is not None:
+                path = inside(self._out, stem(self._names.label(item)) + self._extension)
+            else:
+                path = self._names.source(item).sidecar(item, self._extension)
+            last = self._last = (item, path)
+        return last[1]
 
     def _text(self, record: Record) -> str:
         if self._several and record.captions:
@@ -134,7 +147,8 @@ def read_sidecar(path: Path) -> str | None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ...dataset_choices import POLICIES, Policy
 from ...errors import RequestError
@@ -26,10 +27,13 @@ def apply_policy(existing: str | None, new: str, policy: Policy, separator: str 
     """
     if policy not in POLICIES:
         raise RequestError(f"unknown policy {policy!r}; choose from {', '.join(POLICIES)}")
-    old, fresh = _bare(existing or "", separator), _bare(new, separator)
+    fresh = _bare(new, separator)
     if not fresh or new == existing:
         return None
-    if existing is None or policy == "overwrite" or (not old and policy != "skip"):
+    if existing is None or policy == "overwrite":
+        return new
+    old = _bare(existing, separator)
+    if not old and policy != "skip":
         return new
     if policy == "skip" or policy == "if-empty" or _is_there(old, fresh, separator):
         return None
@@ -51,8 +55,12 @@ def _is_there(old: str, fresh: str, separator: str) -> bool:
 def _bare(text: str, separator: str) -> str:
     """A text without white space and separators at its ends; a separator that is a word is no part of another word."""
     mark = separator.strip()
-    if not mark:
-        return text.strip()
+    return _ends(mark).sub("", text) if mark else text.strip()
+
+
+@lru_cache(maxsize=16)
+def _ends(mark: str) -> re.Pattern[str]:
+    """White space and marks at both ends of a text."""
     before, after = (r"\b" if re.match(r"\w", end) else "" for end in (mark[0], mark[-1]))
     edge = rf"(?:\s|{before}{re.escape(mark)}{after})+"
-    return re.sub(rf"\A{edge}|{edge}\Z", "", text)
+    return re.compile(rf"\A{edge}|{edge}\Z")
