@@ -6,6 +6,7 @@ wording     brackets, underscores, case and words of a line
 origins     where the texts come from
 characters  which tags are characters
 counts      how often each tag is there
+run_facts   what is found out once for a run
 editor      Editor: stands where a run has its models
 runs        opening an edit as a run, and showing what it would do
 statistics  tags, words and lengths of a dataset's texts

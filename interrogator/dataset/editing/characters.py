@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...files import write_whole
-from ...locks import exclusive
 from ..text.tags import tag_key
+from .run_facts import fact_of_run
 
-_FILE, _LOCK = "characters.json", "characters.lock"
 _CATEGORIES = ("character", "copyright")
 
 
@@ -38,10 +36,5 @@ def recorded_categories(home: Path, but: Path | None = None) -> dict[str, str]:
 
 
 def categories_of_run(folder: Path) -> Mapping[str, str]:
-    """The categories that a run began with; written down by the first process that asks. Raises OSError."""
-    file = folder / _FILE
-    with exclusive(folder / _LOCK, lambda: None):
-        if not file.exists():
-            write_whole(file, json.dumps(recorded_categories(folder.parent, folder)).encode())
-    found: dict[str, str] = json.loads(file.read_bytes())
-    return found
+    """The categories that a run began with; see `fact_of_run`. Raises OSError."""
+    return fact_of_run(folder, "characters", lambda: recorded_categories(folder.parent, folder))

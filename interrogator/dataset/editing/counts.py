@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ...files import write_whole
-from ...locks import exclusive
 from ..text.tags import sections_of, tag_key
+from .run_facts import fact_of_run
 
-_FILE, _LOCK = "tag_counts.json", "tag_counts.lock"
 _MOST = 1_000_000
 """So many different tags or words are kept; of more, those that were there once are forgotten now and then."""
 
@@ -34,14 +31,9 @@ def bounded(counts: Counter[str]) -> Counter[str]:
 
 
 def counts_of_run(folder: Path, texts: Iterable[str]) -> Mapping[str, int]:
-    """The counts that a run began with; written down by the first process that asks, for which the others wait.
+    """The counts that a run began with, without those of what is there once; see `fact_of_run`. Raises OSError."""
 
-    Those of what is there once are left out. Raises OSError.
-    """
-    file = folder / _FILE
-    with exclusive(folder / _LOCK, lambda: None):
-        if not file.exists():
-            counts = {tag: count for tag, count in count_tags(texts).items() if count > 1}
-            write_whole(file, json.dumps(counts).encode())
-    found: dict[str, int] = json.loads(file.read_bytes())
-    return found
+    def repeated() -> dict[str, int]:
+        return {tag: count for tag, count in count_tags(texts).items() if count > 1}
+
+    return fact_of_run(folder, "tag_counts", repeated)
