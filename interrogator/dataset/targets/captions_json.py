@@ -6,13 +6,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from ...errors import RequestError
 from ..records import Item, Record
-from ..sources.io.errors import reason
 from ..sources.io.folder_walk import walk
-from .existing_rows import MemoryRows, Row
+from .existing_rows import MemoryRows, Row, read_json
 from .link_check import LinkCheck
 from .target import Names, Rejected, WrittenAtEnd, item_of, reject
 from .text_table import TextTable, Value
@@ -139,12 +138,7 @@ class _FolderTable(TextTable):
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The names and captions that are there. Raises RequestError: the file holds something else."""
-    try:
-        whole: Any = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        return
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: is not JSON ({reason(error)})") from error
+    whole = read_json(path)
     if not isinstance(whole, dict):
         raise RequestError(f"{path}: is not a JSON object of captions by the names of pictures")
     yield from ((name, {_COLUMN: captions}) for name, captions in whole.items())

@@ -146,14 +146,19 @@ def _opened(path: Path) -> IO[bytes]:
         return io.BytesIO()
 
 
-def json_object_rows(path: Path) -> MemoryRows:
-    """The rows of `{"name": {…}, …}`. Raises RequestError if the file holds something else."""
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; `{}` if there is none. Raises RequestError if it is not JSON."""
     try:
-        whole = json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        return MemoryRows(iter(()))
+        return {}
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{path}: is not JSON ({reason(error)})") from error
+
+
+def json_object_rows(path: Path) -> MemoryRows:
+    """The rows of `{"name": {…}, …}`. Raises RequestError if the file holds something else."""
+    whole = read_json(path)
     if not isinstance(whole, dict) or not all(isinstance(row, dict) for row in whole.values()):
         raise RequestError(f"{path}: is not a JSON object of objects")
     return MemoryRows(iter(whole.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import tarfile
@@ -16,11 +15,11 @@ from ..records import Item, Record
 from ..sources.io.errors import reason
 from ..sources.io.storage import Local
 from ..sources.io.tar import TarDamage, members, open_tar
-from ..sources.source import Source, is_picture, stem
+from ..sources.source import Source, is_picture
 from ..sources.webdataset import WebdatasetSource, sample_key
 from .placed import content_extension
 from .target import Names, Rejected, WrittenAtEnd, item_of, reject
-from .webdataset import CAPTION, TEXT_ENDINGS, Sample, captions_of, is_text, text_members
+from .webdataset import CAPTION, TEXT_ENDINGS, Sample, add_sample, captions_of, is_text, safe_key, text_members
 
 _OWN = re.compile(r"samples-\d{6,}\.tar")
 _READ_AT_ONCE = 64  # pictures that are asked for; a source hands out one at a time
@@ -98,8 +97,7 @@ class RepackTarget(WrittenAtEnd):
         return self._texts
 
     def _key(self, item: Item) -> str:
-        folder, slash, name = stem(self._names.label(item)).rpartition("/")
-        return folder + slash + name.replace(".", "_")
+        return safe_key(self._names.label(item))
 
     def _fresh(
         self, records: Iterable[Record], used: set[str], rejected: list[Rejected]
@@ -149,7 +147,7 @@ class RepackTarget(WrittenAtEnd):
                     tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar,
                 ):
                     for key, files in chain([first], islice(samples, self._size - 1)):
-                        _add(tar, key, files)
+                        add_sample(tar, key, files)
                 count += 1
         for stale in self.files()[count:]:
             stale.unlink()
@@ -216,11 +214,3 @@ def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, s
                 yield *found, data
     except (TarDamage, OSError) as error:
         raise RequestError(f"{path}: exists, but cannot be read ({reason(error)})") from error
-
-
-def _add(tar: tarfile.TarFile, key: str, files: Files) -> None:
-    for ending, data in files.items():
-        info = tarfile.TarInfo(f"{key}.{ending}")  # no time, owner or mode of this machine
-        info.size = len(data)
-        tar.addfile(info, io.BytesIO(data))
-    tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all

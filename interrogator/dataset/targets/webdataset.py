@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, groupby, islice
 from pathlib import Path
 
@@ -60,15 +60,15 @@ class WebdatasetTarget(WrittenAtEnd):
         return sorted(self._out.rglob("*.tar"))
 
     def existing(self, item: Item) -> str | None:
-        address = self._locate(item, 0)
-        if address is None:
-            return None
-        sample = self._old(address[0]).get(address[1])
-        return sample.get(CAPTION) if sample is not None else None
+        return self._sample(item).get(CAPTION)
 
     def captions(self, item: Item) -> tuple[str, ...]:
+        return captions_of(self._sample(item))
+
+    def _sample(self, item: Item) -> Sample:
+        """What is there of an item."""
         address = self._locate(item, 0)
-        return captions_of({} if address is None else self._old(address[0]).get(address[1], {}))
+        return {} if address is None else self._old(address[0]).get(address[1], {})
 
     def finish(self, records: Iterable[Record]) -> list[Rejected]:
         def sample(record: Record, old: Sample | None) -> Sample | None:
@@ -153,8 +153,7 @@ class WebdatasetTarget(WrittenAtEnd):
         """Shard and key; of a source without tars, the shard of the picture with this count."""
         source = self._names.source(item)
         if not isinstance(source, WebdatasetSource):
-            folder, slash, name = stem(self._names.label(item)).rpartition("/")
-            return _own_shard(count // _SAMPLES), folder + slash + name.replace(".", "_")
+            return _own_shard(count // _SAMPLES), safe_key(self._names.label(item))
         try:
             shard, name = source.split_key(item.key)
         except RequestError:
@@ -194,12 +193,22 @@ class WebdatasetTarget(WrittenAtEnd):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.open(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for key, sample in chain([first], samples):
-                for extension, text in sample.items():
-                    data = text.encode()
-                    info = tarfile.TarInfo(f"{key}.{extension}")  # no time, owner or mode of this machine
-                    info.size = len(data)
-                    tar.addfile(info, io.BytesIO(data))
-                tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                add_sample(tar, key, {extension: text.encode() for extension, text in sample.items()})
+
+
+def safe_key(name: str) -> str:
+    """The key of a picture that is in no tar: its name, with `_` for the dots that webdataset would split at."""
+    folder, slash, own = stem(name).rpartition("/")
+    return folder + slash + own.replace(".", "_")
+
+
+def add_sample(tar: tarfile.TarFile, key: str, files: Mapping[str, bytes]) -> None:
+    """Add the files of a sample, by ending, to a tar; the same files give the same bytes."""
+    for ending, data in files.items():
+        info = tarfile.TarInfo(f"{key}.{ending}")  # no time, owner or mode of this machine
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
 
 
 def is_text(record: Record) -> bool:
