@@ -148,12 +148,12 @@ class Models:
     def check(self, pictures: Sequence[Picture], progress: Progress | None = None) -> list[CaptionResult]:
         """The texts that pictures have, `Picture.existing`, with what their claims are worth."""
         rows = self._embedded(pictures, progress)
-        lost = [CaptionResult((Candidate(""),), error=str(row)) for row in rows if isinstance(row, CaptionError)]
-        if lost:
-            if len(pictures) == 1:
-                return lost
-            return [result for picture in pictures for result in self.check([picture], progress)]
-        return self._checked(pictures, [row for row in rows if not isinstance(row, CaptionError)], progress)
+        found = [(each, row) for each, row in zip(pictures, rows, strict=True) if not isinstance(row, CaptionError)]
+        checked = iter(self._checked([each for each, _ in found], [row for _, row in found], progress) if found else ())
+        return [
+            CaptionResult((Candidate(""),), error=str(row)) if isinstance(row, CaptionError) else next(checked)
+            for row in rows
+        ]
 
     def _checked(
         self, pictures: Sequence[Picture], rows: Sequence[Tensor], progress: Progress | None
