@@ -1,4 +1,4 @@
-"""What holds for all tests: one thread each, and no property fails because the machine is busy."""
+"""What holds for all tests: one thread each; no property fails because the machine is busy or the dice fell badly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # `too_slow` is a timed assertion, too. A fixture that lives as long as the test is meant wherever a property has one.
-settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+_UNTIMED = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True
 )
-settings.load_profile("untimed")
+# Every run of the suite draws the same examples, so that it says of a change what it said before. New ones are drawn by
+# `make fuzz`, many more of them.
+settings.register_profile("same", _UNTIMED, derandomize=True)
+settings.register_profile("fuzz", _UNTIMED, max_examples=int(os.environ.get("INTERROGATOR_EXAMPLES", "2000")))
+settings.load_profile(os.environ.get("INTERROGATOR_HYPOTHESIS", "same"))

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from interrogator import BankError, PhraseBank, load_banks
 from interrogator.banks import bank_names, check_bank_file, check_built_in_banks, load_block_list, saved_lists
+from interrogator.banks.bank import composed
 from interrogator.phrases import Joined, Phrases, Repeated
 
 from .waiting import LAST_RESORT
@@ -245,11 +246,13 @@ def test_every_bank_name_loads() -> None:
 
 
 @given(st.lists(st.text(max_size=8)))
+@example(["\ufa00", "\u5207"])  # one character in form NFC
+@example(["e\u0301", "\u00e9", "E\u0301"])
 def test_a_bank_keeps_order_and_drops_repeats_and_empty_phrases(phrases: list[str]) -> None:
     bank = PhraseBank.from_phrases("b", phrases)
     folded = [phrase.casefold() for phrase in bank.phrases]
     assert len(set(folded)) == len(folded)
-    tidy = [" ".join(phrase.split()) for phrase in phrases]
+    tidy = [composed(" ".join(phrase.split())) for phrase in phrases]
     assert list(bank.phrases) == [
         p for i, p in enumerate(tidy) if p and p.casefold() not in map(str.casefold, tidy[:i])
     ]
