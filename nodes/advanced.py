@@ -10,8 +10,9 @@ from .. import interrogator
 from ..interrogator.modes import MODES
 from ..interrogator.needs import needs_of
 from . import host, models, result_box
-from .batching import only, paired
+from .batching import only
 from .brackets import escape_input, prompts, tag_lists
+from .given_texts import captions_of
 from .image_tensors import pictures
 from .modes import ModeChoice, full_mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
@@ -85,7 +86,7 @@ class InterrogatorAdvanced(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
         choice = ModeChoice.of(only(mode), tuple(MODES))
-        captions = paired(caption, len(images), "captions")
+        captions = captions_of(caption, len(images))
         # Encoder and tagger each have their own output, in every mode.
         needs = needs_of(choice.mode, captioned=None not in captions, score=True)
         if tagger is not None:
@@ -111,5 +112,5 @@ class InterrogatorAdvanced(io.ComfyNode):
             [result_box.as_json(result.phrases) for result in results],
             [result.similarity for result in results],
             host.blocked() if tagger is None else tag_lists(results, only(escape)),
-            ui=result_box.ui(result_box.of(results, written)),
+            ui=result_box.ui(result_box.of(results, written), images),
         )

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from .. import interrogator
 from . import result_box
+from .given_texts import caption_of
 from .own_phrases import OWN
 
 
@@ -40,4 +41,4 @@ class InterrogatorAssemble(io.ComfyNode):
     @classmethod
     def execute(cls, template: str, caption: str | None = None, phrases: str | None = None) -> io.NodeOutput:
         ranked = result_box.from_json(phrases)
-        return io.NodeOutput(interrogator.assemble(template, caption or "", ranked, banks=[OWN]))
+        return io.NodeOutput(interrogator.assemble(template, caption_of(caption), ranked, banks=[OWN]))

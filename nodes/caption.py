@@ -11,7 +11,8 @@ from .. import interrogator
 from ..interrogator.captioners.named_prompts import NAMED_PROMPTS
 from ..interrogator.errors import CaptionError
 from . import host, result_box
-from .batching import only, paired
+from .batching import only
+from .given_texts import texts_of
 from .image_tensors import pictures
 from .sockets import Captioner
 from .widgets import advanced
@@ -109,7 +110,8 @@ class InterrogatorCaption(io.ComfyNode):
                 [
                     result_box.Result(caption, remarks=reading.captions[0].remarks)
                     for caption, reading in zip(captions, readings, strict=True)
-                ]
+                ],
+                images,
             ),
         )
 
@@ -161,7 +163,7 @@ def _named(name: str | None) -> str:
 
 def _tags(tags: Sequence[str] | None, count: int) -> tuple[str, ...]:
     """The tags of each image; () where none are connected."""
-    return tuple(each or "" for each in paired(tags, count, "texts of tags")) if tags else ()
+    return tuple(each or "" for each in texts_of(tags, count, "tags", "texts of tags")) if tags else ()
 
 
 def _check_question(options: CaptionOptions) -> None:

@@ -12,7 +12,8 @@ from .. import interrogator
 from ..interrogator.evidence import without_claims
 from . import host, models, result_box
 from .bars import bar_picture
-from .batching import only, paired
+from .batching import only
+from .given_texts import texts_of
 from .image_tensors import as_batch, pictures
 from .sockets import Encoder
 
@@ -64,7 +65,7 @@ class InterrogatorCheck(io.ComfyNode):
     @classmethod
     def execute(cls, image: list[Any], encoder: list[Any], caption: list[str]) -> io.NodeOutput:
         images = pictures(image)
-        captions = [(given or "").strip() for given in paired(caption, len(images), "captions")]
+        captions = [(given or "").strip() for given in texts_of(caption, len(images), "caption", "captions")]
         if not all(captions):
             raise ValueError("There is no caption to check: type or connect one.")
         ci = interrogator.Interrogator(None, only(encoder), [], models.embedding_cache())
@@ -82,6 +83,7 @@ class InterrogatorCheck(io.ComfyNode):
             [as_batch(bar_picture(bars, full=1.0)) for bars in charts],
             ui=result_box.ui(
                 [_result(text, bars, is_guessed) for text, bars in zip(marked, charts, strict=True)],
+                images,
             ),
         )
 

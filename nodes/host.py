@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ def list_folders() -> list[Path]:
 def dataset_root(name: str) -> Path:
     """ComfyUI's folder `input` or `output`, which nodes may write to."""
     return Path(folder_paths.get_output_directory() if name == "output" else folder_paths.get_input_directory())
+
+
+def save_temporary(ending: str, contents: Sequence[bytes]) -> list[str]:
+    """Put files into our subfolder of ComfyUI's temp folder, which it empties when it starts; their names."""
+    folder = Path(folder_paths.get_temp_directory(), FOLDER)
+    if contents:
+        folder.mkdir(parents=True, exist_ok=True)
+    run = uuid.uuid4().hex[:12]
+    names = [f"{run}_{number}.{ending}" for number in range(1, len(contents) + 1)]
+    for name, content in zip(names, contents, strict=True):
+        (folder / name).write_bytes(content)
+    return names
+
+
+def temporary(name: str) -> dict[str, str]:
+    """What ComfyUI's /view is asked for a file of `save_temporary`."""
+    return {"filename": name, "subfolder": FOLDER, "type": "temp"}
 
 
 def blocked() -> Any:

@@ -12,8 +12,9 @@ from ..interrogator.banks import ARTISTS
 from ..interrogator.modes import MODES, Mode
 from ..interrogator.needs import needs_of
 from . import host, models, result_box
-from .batching import only, paired
+from .batching import only
 from .brackets import escape_input, prompts, tag_lists
+from .given_texts import captions_of
 from .image_tensors import pictures
 from .modes import ModeChoice, mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
@@ -121,7 +122,7 @@ class InterrogatorImage(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
         choice = ModeChoice.of(only(mode), tuple(MODES))
-        captions = paired(caption, len(images), "captions")
+        captions = captions_of(caption, len(images))
         row = catalog.preset(only(preset))
         wants_negative = bool(only(negative))
         needs = needs_of(choice.mode, captioned=None not in captions)
@@ -156,5 +157,5 @@ class InterrogatorImage(io.ComfyNode):
             negatives if wants_negative else host.blocked(),
             tag_lists(results, only(escape)) if "tagger" in needs else host.blocked(),
             [result_box.as_json(result.phrases) for result in results],
-            ui=result_box.ui(result_box.of(results, written, negatives)),
+            ui=result_box.ui(result_box.of(results, written, negatives), images),
         )

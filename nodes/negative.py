@@ -61,5 +61,5 @@ class InterrogatorNegative(io.ComfyNode):
         written = prompts(results, only(escape))
         return io.NodeOutput(
             written,
-            ui=result_box.ui(result_box.of(results, written)),
+            ui=result_box.ui(result_box.of(results, written), images),
         )

@@ -52,7 +52,7 @@ class InterrogatorRank(io.ComfyNode):
                 ),
                 io.Image.Output(
                     "picture", display_name="picture", is_output_list=True,
-                    tooltip="The ranking as a bar chart, one per image.",
+                    tooltip="The first 64 of the ranking as a bar chart, one per image.",
                 ),
             ],
         )  # fmt: skip
@@ -83,6 +83,7 @@ class InterrogatorRank(io.ComfyNode):
                 [
                     result_box.Result(text, phrases=result_box.bars(phrases))
                     for text, phrases in zip(texts, ranked, strict=True)
-                ]
+                ],
+                images,
             ),
         )

@@ -1,16 +1,24 @@
-"""What a node shows in its result box: a list with one entry per image, read by web/js/interrogator.js."""
+"""What a node shows of a run: a list with one entry per image, read by web/js/results.js and whoever asks /history.
+
+docs/automation.md describes it; what is there keeps its name and meaning.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import interrogator
 from ..interrogator.modes import Mode
+from . import host
+from .bars import MOST
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ..interrogator import Claim, Interrogation, RankedPhrase, Tag
 
 KEY = "interrogator"
@@ -24,6 +32,10 @@ NO_CLAIMS = "no_claims"
 
 GUESSED = "guessed"
 """The remark that the verdicts on claims come from an encoder that is not calibrated."""
+
+
+# Pictures in the box that say which image a page is of: the longer side in pixels, and how many there are at most.
+_THUMBNAIL, _MOST_THUMBNAILS = 96, 100
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,14 @@ class Result:
         caption: a line below it, left out if it equals the text.
         negative: a line below it.
         similarity: of the text and the image.
-        phrases: the bars.
+        phrases: the bars; `ui` sends the first `MOST`.
         full: the number whose bar fills the width, 1 for probabilities; None is the largest one.
-        remarks: on the text: `cut`, `looped`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or `GUESSED`.
+        remarks: on the text: `cut`, `looped`, `shortened`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or
+            `GUESSED`.
+        is_negative: whether the phrases are those that the image lacks. Then `similarity` of a bar is how likely its
+            phrase is false where `full` is 1; otherwise the lowest one fills the width.
+        phrase_count: bars before they are cut to the first `MOST`; set by `ui`.
+        thumbnail: name of a picture in the subfolder `interrogator` of ComfyUI's temp folder, or ""; set by `ui`.
     """
 
     text: str = ""
@@ -60,6 +77,9 @@ class Result:
     phrases: Sequence[Bar] = field(default_factory=tuple)
     full: float | None = None
     remarks: Sequence[str] = ()
+    is_negative: bool = False
+    phrase_count: int = 0
+    thumbnail: str = ""
 
 
 def bars(phrases: Sequence[Any]) -> list[Bar]:
@@ -115,12 +135,41 @@ def of(results: Sequence[Interrogation], prompts: Sequence[str], negatives: Sequ
 
 
 def _of(result: Interrogation, prompt: str, negative: str) -> Result:
+    is_negative = result.mode == Mode.NEGATIVE
     known = bool(result.phrases) and all(phrase.evidence is not None for phrase in result.phrases)
-    shown = evidence_bars(result.phrases, result.mode == Mode.NEGATIVE) if known else bars(result.phrases)
+    shown = evidence_bars(result.phrases, is_negative) if known else bars(result.phrases)
     full = 1.0 if known else None
-    return Result(prompt, result.caption, negative, result.similarity, shown, full, result.remarks)
+    return Result(prompt, result.caption, negative, result.similarity, shown, full, result.remarks, is_negative)
 
 
-def ui(results: Sequence[Result]) -> dict[str, list[Any]]:
-    """The `ui` of a node's output; other front ends read `text`."""
-    return {KEY: [asdict(result) for result in results], "text": [result.text for result in results]}
+def ui(results: Sequence[Result], images: Sequence[Image.Image] = ()) -> dict[str, list[Any]]:
+    """The `ui` of a node's output, which is what /history has of it.
+
+    Args:
+        images: those that the results are of; of several the box shows a small picture of each.
+
+    Returns:
+        `KEY`: the results. `text`: their texts, which core and other front ends show. `files`: the same as files in
+        ComfyUI's temp folder, because App mode shows files only.
+    """
+    thumbnails = [_thumbnail(image) for image in images[:_MOST_THUMBNAILS]] if len(images) > 1 else []
+    names = host.save_temporary("webp", thumbnails) + [""] * len(results)
+    sent = [
+        replace(result, phrases=result.phrases[:MOST], phrase_count=len(result.phrases), thumbnail=name)
+        for result, name in zip(results, names[: len(results)], strict=True)
+    ]
+    texts = [result.text for result in results]
+    files = [text.encode() for result in results for text in (result.text, result.negative) if text]
+    return {
+        KEY: [asdict(result) for result in sent],
+        "text": texts,
+        "files": [host.temporary(name) for name in host.save_temporary("txt", files)],
+    }
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    small = image.convert("RGB")
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    written = io.BytesIO()
+    small.save(written, "WEBP", quality=60)
+    return written.getvalue()

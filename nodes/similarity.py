@@ -8,7 +8,8 @@ from comfy_api.latest import io
 
 from .. import interrogator
 from . import host, result_box
-from .batching import only, paired
+from .batching import only
+from .given_texts import texts_of
 from .image_tensors import pictures
 from .sockets import Encoder
 
@@ -45,7 +46,7 @@ class InterrogatorSimilarity(io.ComfyNode):
     @classmethod
     def execute(cls, image: list[Any], encoder: list[Any], text: list[str]) -> io.NodeOutput:
         images = pictures(image)
-        texts = [(given or "").strip() for given in paired(text, len(images), "texts")]
+        texts = [(given or "").strip() for given in texts_of(text, len(images), "text", "texts")]
         if not all(texts):
             raise ValueError("There is no text to compare with: type or connect one.")
         ci = interrogator.Interrogator(None, only(encoder), [])
@@ -59,6 +60,7 @@ class InterrogatorSimilarity(io.ComfyNode):
                 [
                     result_box.Result(text, similarity=similarity)
                     for text, similarity in zip(texts, similarities, strict=True)
-                ]
+                ],
+                images,
             ),
         )

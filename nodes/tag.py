@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from .. import interrogator
-from ..interrogator.prompts import escape_brackets
 from ..interrogator.taggers import SINGLE, TagRules, join_tags
 from . import host, result_box
 from .bars import bar_picture
 from .batching import only
-from .brackets import escape_input
+from .brackets import escape_input, escaped
 from .image_tensors import as_batch, pictures
 from .sockets import Tagger
 from .widgets import advanced
@@ -109,8 +108,9 @@ class InterrogatorTag(io.ComfyNode):
             block=_patterns(only(blocked)),
             keep_underscores=only(keep_underscores),
         )
+        images = pictures(image)
         with host.explain_out_of_memory():
-            found = _tagged(pictures(image), only(tagger), rules)
+            found = _tagged(images, only(tagger), rules)
 
         held = [_escaped(tags, only(escape)) for tags in found]
         texts = [join_tags(tags) for tags in held]
@@ -120,7 +120,7 @@ class InterrogatorTag(io.ComfyNode):
             [tag.text for tags in held for tag in tags],
             [json.dumps([tag.as_dict() for tag in tags], ensure_ascii=False) for tags in found],
             [as_batch(bar_picture(bars, full=1.0)) for bars in charts],
-            ui=result_box.ui([_result(text, bars) for text, bars in zip(texts, charts, strict=True)]),
+            ui=result_box.ui([_result(text, bars) for text, bars in zip(texts, charts, strict=True)], images),
         )
 
 
@@ -141,9 +141,8 @@ def _share(progress: host.Progress, start: int, total: int) -> host.Progress:
 
 
 def _escaped(tags: Sequence[Tag], escape: bool | None) -> list[Tag]:
-    """The tags without the rating, brackets escaped unless `escape` is off."""
-    kept = [tag for tag in tags if tag.category not in SINGLE]
-    return kept if escape is False else [replace(tag, text=escape_brackets(tag.text)) for tag in kept]
+    """The tags without the rating, parentheses escaped unless `escape` is off."""
+    return [replace(tag, text=escaped(tag.text, escape)) for tag in tags if tag.category not in SINGLE]
 
 
 def _patterns(text: str | None) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from ..interrogator import image_models
 from ..interrogator.image_models import TextOptions, Word, Words, texts_for
 from ..interrogator.prompts import unescape_brackets
 from . import host, result_box
-from .brackets import escape_input
+from .brackets import escape_input, for_comfyui
+from .given_texts import caption_of, text_of
 
 _SOCKETS = ("clip_l", "clip_g", "t5xxl")
 
@@ -97,18 +98,19 @@ class InterrogatorTexts(io.ComfyNode):
         row = image_models.image_model(image_model)
         escapes = escape is not False
         ranked = [Word(phrase.text, phrase.bank, phrase.similarity) for phrase in result_box.from_json(phrases)]
-        words = Words(unescape_brackets(caption or ""), tuple(ranked), _listed(tags, "general"))
-        texts = texts_for(row, words, TextOptions(weights, quality_tags, escapes))
-        unlike = Words(phrases=_listed(negative, "negative"), negative=True)
+        words = Words(unescape_brackets(caption_of(caption)), tuple(ranked), _listed(tags, "tags", "general"))
+        written = texts_for(row, words, TextOptions(weights, quality_tags, escapes))
+        texts = {encoder: for_comfyui(text) for encoder, text in written.items()}
+        unlike = Words(phrases=_listed(negative, "negative", "negative"), negative=True)
         avoided = ""
         if unlike.phrases and row.negative:
-            avoided = next(iter(texts_for(row, unlike, TextOptions(escape=escapes)).values()))
+            avoided = for_comfyui(next(iter(texts_for(row, unlike, TextOptions(escape=escapes)).values())))
         sockets: list[Any] = [texts[name] if name in texts else host.blocked() for name in _SOCKETS]
         one_form = len({encoder.form for encoder in row.encoders}) == 1
         return io.NodeOutput(*sockets, next(iter(texts.values())) if one_form else host.blocked(), avoided)
 
 
-def _listed(text: str | None, bank: str) -> tuple[Word, ...]:
+def _listed(text: str | None, what: str, bank: str) -> tuple[Word, ...]:
     """Words separated by commas, alike in strength."""
-    pieces = (piece.strip() for piece in unescape_brackets(text or "").replace("\n", ",").split(","))
+    pieces = (piece.strip() for piece in unescape_brackets(text_of(text, what)).replace("\n", ",").split(","))
     return tuple(Word(piece, bank, 1.0) for piece in pieces if piece)

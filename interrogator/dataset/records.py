@@ -74,8 +74,9 @@ class Record:
         flags: findings about this one: `review`, `empty_caption`, `over_limit`, `missing_trigger`, `missing_word`,
             `forbidden_word`, `repeats`, `animated`, `blank` (of one color), `hidden_pixels` (see
             `pixels.hides_pixels`), `no_mask` (in a run that looks at masks), `unsupported`, of texts that were there
-            `not_utf8`, `byte_order_mark` and `several_lines`, the captioner's own `cut` and `looped`, and of phrases by
-            evidence `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
+            `not_utf8`, `byte_order_mark` and `several_lines`, the captioner's own `cut` and `looped`, `shortened` (the
+            caption alone exceeds the encoder's context, so the text has its beginning only), and of phrases by evidence
+            `no_phrases` (none holds) and `uncalibrated` (there are no reference images).
         tokens: of the caption, as the encoder or captioner counts; 0 where nobody counted.
         width, height: pixels, upright; 0 where it could not be read.
         sha256: of the file's bytes, hex, and of its mask's in a run that looks at masks; "" where it could not be read.

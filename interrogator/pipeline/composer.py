@@ -26,6 +26,9 @@ from .prompt_builder import METHODS, PromptBuilder, SearchOptions
 
 logger = logging.getLogger("interrogator")
 
+SHORTENED = "shortened"
+"""Remark: the prompt has the beginning of the caption only, as much as the encoder's context holds."""
+
 _BY_EVIDENCE = (Mode.PRECISE, Mode.NEGATIVE)
 
 
@@ -66,7 +69,8 @@ class Composer:
             raise RequestError(f"mode {mode.value} needs an image embedding: read the image with the encoder as well")
         if mode in _BY_EVIDENCE:
             check_finite(reading.embedding)
-        opening = self._fitting(without_stop(caption))
+        whole = without_stop(caption)
+        opening = self._fitting(whole)
         builder = PromptBuilder(self._encoder(), self._table(progress), reading.embedding, opening, progress)
         if mode is Mode.PRECISE:
             scored = precise(builder, search, self._evidence(progress), self._claim_rows)
@@ -78,7 +82,9 @@ class Composer:
         if scored.evidence:
             phrases = [replace(each, evidence=known) for each, known in zip(phrases, scored.evidence, strict=True)]
         tags = self._held(reading)
-        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags, scored.remarks)
+        shortened = (SHORTENED,) if opening != whole and mode is not Mode.NEGATIVE else ()
+        remarks = (*shortened, *scored.remarks)
+        return Interrogation(scored.prompt, caption, scored.similarity, phrases, mode.value, tags, remarks)
 
     def _tagged(self, reading: Reading) -> Interrogation:
         tags = self._held(reading)
@@ -96,7 +102,8 @@ class Composer:
             return Interrogation(caption, caption, None, [], Mode.CAPTION.value, tags)
         prompt = self._fitting(caption)
         similarity = self._similarity(reading.embedding, prompt)
-        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value, tags)
+        remarks = (SHORTENED,) if prompt != caption else ()
+        return Interrogation(prompt, caption, similarity, [], Mode.CAPTION.value, tags, remarks)
 
     def _held(self, reading: Reading) -> list[Tag]:
         return select_tags(reading.tags or (), self._tag_rules)

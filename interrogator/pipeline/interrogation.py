@@ -37,7 +37,8 @@ class Interrogation:
         phrases: the phrases in the prompt, in order.
         mode: the requested mode.
         tags: the tags that hold, in the order of `select_tags`; [] without a tagger.
-        remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`. In mode `precise` also `no_phrases`: no
+        remarks: of the captioner on its caption: `cut`, `looped`; see `Answer`. `shortened`: the caption alone exceeds
+            the encoder's context, and only its beginning is in the prompt. In mode `precise` also `no_phrases`: no
             phrase of the banks holds; `uncalibrated`: there are no reference images, see `Interrogator.calibrate`.
     """
 

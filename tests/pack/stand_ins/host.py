@@ -50,6 +50,7 @@ class Folders:
             get_folder_paths=self.get_folder_paths,
             get_input_directory=self.get_input_directory,
             get_output_directory=lambda: os.path.join(os.path.dirname(self.models_dir), "output"),
+            get_temp_directory=lambda: os.path.join(os.path.dirname(self.models_dir), "temp"),
             get_user_directory=lambda: os.path.join(os.path.dirname(self.models_dir), "user"),
         )
 
