@@ -15,10 +15,11 @@ from ..interrogator.dataset.captioning.loader import Loader
 from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
-from . import host, models, result_box
+from . import host, missing, models, result_box
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
+    from .missing import Wanted
 
 # Trainers want sentences, and only the captioner of a preset writes them.
 _MODES = [mode.value for mode in MODES if "captioner" in MODES[mode].needs]
@@ -121,7 +122,8 @@ class InterrogatorDataset(io.ComfyNode):
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 
         node_id, progress = cls.hidden.unique_id, host.progress()
-        with host.explain_out_of_memory():
+        wanted = [] if download else wanted_by(settings)
+        with host.explain_out_of_memory(), missing.named_together(wanted):
             summary = run.work(
                 Loader(lambda only: _models(settings, download, node_id, only)),
                 dataset.count_tokens,
@@ -130,6 +132,11 @@ class InterrogatorDataset(io.ComfyNode):
             )
         report = _report(summary)
         return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui([result_box.Result(report)]))
+
+
+def wanted_by(settings: Settings) -> list[Wanted]:
+    """The models that a run needs."""
+    return [("encoder" if role == "reranker" else role, name) for role, name in settings.model_names.items()]
 
 
 def _folder(place: str, folder: str) -> Path:

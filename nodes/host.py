@@ -6,10 +6,11 @@ comfy/utils.py, server.py.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,35 @@ def download_progress(node_id: str | None, what: str) -> Progress:
             server.send_progress_text(line, node_id)
 
     return show_bytes
+
+
+def serve(method: str, path: str, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Have ComfyUI's server answer at a path: with what a function says, in a thread, to a query or (POST) to JSON.
+
+    What the function refuses with a ValueError is answered with status 400. A POST has to come from a page of this
+    server and as JSON, which no other site's page can send here unasked.
+    """
+    routes = getattr(getattr(PromptServer, "instance", None), "routes", None)
+    if routes is None or any((route.method, route.path) == (method, path) for route in routes):
+        return  # another copy of this pack serves it
+
+    @routes.route(method, path)  # type: ignore[untyped-decorator]
+    async def handle(request: Any) -> Any:
+        from aiohttp import web  # what ComfyUI's server is made of
+
+        asked: Any = request.query
+        if method == "POST":
+            is_own = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+            if not is_own or request.content_type != "application/json":
+                return web.json_response({"error": "Only ComfyUI's own page may ask for this."}, status=403)
+            try:
+                asked = await request.json()
+            except ValueError:
+                asked = None
+        try:
+            return web.json_response(await asyncio.to_thread(answer, asked))
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-/** The scripts import ComfyUI's front end by the address that ComfyUI serves it at; here a stand-in answers there. */
+/** The scripts import ComfyUI's front end by the addresses that ComfyUI serves it at; here stand-ins answer there. */
 
-const ADDRESS = "../../../scripts/app.js";
-const STAND_IN = new URL("./comfyui_app.js", import.meta.url).href;
+const STAND_INS = {
+  "../../../scripts/app.js": new URL("./comfyui_app.js", import.meta.url).href,
+  "../../../scripts/api.js": new URL("./comfyui_api.js", import.meta.url).href,
+};
 
 export function resolve(specifier, context, nextResolve) {
-  return specifier === ADDRESS
-    ? { url: STAND_IN, format: "module", shortCircuit: true }
+  return Object.hasOwn(STAND_INS, specifier)
+    ? { url: STAND_INS[specifier], format: "module", shortCircuit: true }
     : nextResolve(specifier, context);
 }
