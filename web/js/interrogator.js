@@ -2,6 +2,7 @@
 
 import { app } from "../../../scripts/app.js";
 import { COMMANDS, menuItems } from "./interrogate_picture.js";
+import { addLoadedLine, loadsModel, watchLoadedModels } from "./loaded_models.js";
 import { SETTINGS, startWithSettings } from "./node_defaults.js";
 import { addResultBox, showsResults } from "./result_widget.js";
 import { useLocale } from "./words.js";
@@ -14,8 +15,11 @@ app.registerExtension({
   commands: COMMANDS,
   getNodeMenuItems: menuItems,
 
+  setup: watchLoadedModels,
+
   nodeCreated(node) {
     startWithSettings(node);
     if (showsResults(node)) addResultBox(node);
+    if (loadsModel(node)) addLoadedLine(node);
   },
 });

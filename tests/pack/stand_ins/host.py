@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -234,11 +235,19 @@ class Server:
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
+        self.told: list[tuple[str, Any]] = []
+        self.answers: dict[str, Any] = {}
+        self.routes = SimpleNamespace(get=lambda path: lambda answer: self.answers.setdefault(path, answer))
+        self.prompt_queue = SimpleNamespace(mutex=threading.RLock(), currently_running={}, queue=[])
+        self.last_prompt_id: str | None = None
         self.node_replace_manager = SimpleNamespace(register=self._register)
         self.replacements: list[Any] = []
 
     def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None:
         self.texts.append((node_id, text))
+
+    def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
+        self.told.append((event, data))
 
     def _register(self, replacement: Any) -> None:
         self.replacements.append(replacement)
