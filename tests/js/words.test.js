@@ -11,7 +11,8 @@ test("words are English until a page names its language", () => {
 for (const [locale, copy] of [
   ["en", "Copy"],
   ["zh", "复制"],
-  ["zh-TW", "复制"],
+  ["zh-TW", "複製"],
+  ["zh-HK", "复制"],
   ["ja", "コピー"],
   ["ko", "복사"],
   ["fr", "Copy"],
@@ -30,7 +31,7 @@ test("the language is asked for each time", () => {
   assert.equal(words().copy, "복사");
 });
 
-for (const locale of ["zh", "ja", "ko"])
+for (const locale of ["zh", "zh-TW", "ja", "ko"])
   test(`${locale} has every sentence, with what is filled in there`, () => {
     const english = words();
     useLocale(() => locale);
