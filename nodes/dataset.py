@@ -16,7 +16,7 @@ from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
 from . import host, models, result_box
-from .widgets import FREE, memory_input
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
@@ -92,7 +92,7 @@ class InterrogatorDataset(io.ComfyNode):
                     tooltip="Download missing models once from the Hugging Face hub into models/interrogator. If"
                     " off, the network is never used.",
                 ),
-                memory_input("What the preset loads"),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(

@@ -17,7 +17,7 @@ from .brackets import escape_input, prompts, tag_lists
 from .image_tensors import pictures
 from .modes import ModeChoice, mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
-from .widgets import FREE, memory_input
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator import PhraseBank
@@ -88,7 +88,7 @@ class InterrogatorImage(io.ComfyNode):
                     "tagger", optional=True,
                     tooltip="From Load Tagger, instead of the preset's. Mode tags and the output tags need one.",
                 ),
-                memory_input("What the preset loads"),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(

@@ -17,10 +17,20 @@ def advanced(kind: Any, id: str, **given: Any) -> Any:
     return kind(id, **given, **({"advanced": True} if "advanced" in known else {}))
 
 
-def memory_input(what: str = "The model") -> Any:
-    """Whether models stay loaded. what: which ones, as a sentence begins."""
-    return advanced(
-        io.Combo.Input, "memory", options=["keep", FREE], default="keep", optional=True,
-        tooltip=f"keep: {what} stays in memory for the next run; ComfyUI moves it off the device when others need room."
-        " free: it leaves memory as soon as the queue is empty, and the next run that needs it loads it again.",
-    )  # fmt: skip
+def memory_input() -> Any:
+    """Whether the model of a loader stays loaded."""
+    return io.Combo.Input("memory", **_memory("The model"))
+
+
+def preset_memory_input() -> Any:
+    """Whether the models of a preset stay loaded."""
+    return advanced(io.Combo.Input, "memory", **_memory("What the preset loads"))
+
+
+def _memory(what: str) -> dict[str, Any]:
+    """what: which models, as a sentence begins."""
+    return {
+        "options": ["keep", FREE], "default": "keep", "optional": True,
+        "tooltip": f"keep: {what} stays in memory for the next run; ComfyUI moves it off the device when others need"
+        " room. free: it leaves memory as soon as the queue is empty, and the next run that needs it loads it again.",
+    }  # fmt: skip
