@@ -16,6 +16,7 @@ from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
 from . import host, missing, models, result_box
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
@@ -92,6 +93,7 @@ class InterrogatorDataset(io.ComfyNode):
                     tooltip="Download missing models once from the Hugging Face hub into models/interrogator. If"
                     " off, the network is never used.",
                 ),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -113,6 +115,7 @@ class InterrogatorDataset(io.ComfyNode):
     def execute(
         cls, place: Literal["input", "output"], folder: str, preset: str, mode: str, quality: str, trigger: str,
         template: str, existing: Any, target: str, retry_failed: bool = False, download: bool = False,
+        memory: str | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         dataset = interrogator.dataset
         settings = dataset.Settings(
@@ -125,7 +128,7 @@ class InterrogatorDataset(io.ComfyNode):
         wanted = [] if download else wanted_by(settings)
         with host.explain_out_of_memory(), missing.named_together(wanted):
             summary = run.work(
-                Loader(lambda only: _models(settings, download, node_id, only)),
+                Loader(lambda only: _models(settings, download, node_id, only, memory == FREE)),
                 dataset.count_tokens,
                 lambda done, total, failed: progress(done, total),
                 retry_failed,
@@ -170,10 +173,14 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _models(settings: Settings, download: bool, node_id: str | None, only: frozenset[str] | None) -> Any:
+def _models(
+    settings: Settings, download: bool, node_id: str | None, only: frozenset[str] | None, frees: bool
+) -> Any:  # fmt: skip
     """The models that the settings need, in the care of ComfyUI. only: of these roles; None is all."""
     roles = {
-        role: models.load("encoder" if role == "reranker" else role, name, download=download, node_id=node_id)
+        role: models.load(
+            "encoder" if role == "reranker" else role, name, download=download, node_id=node_id, frees=frees
+        )
         for role, name in settings.model_names.items()
         if only is None or role in only
     }

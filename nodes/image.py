@@ -17,6 +17,7 @@ from .brackets import escape_input, prompts, tag_lists
 from .image_tensors import pictures
 from .modes import ModeChoice, mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator import PhraseBank
@@ -87,6 +88,7 @@ class InterrogatorImage(io.ComfyNode):
                     "tagger", optional=True,
                     tooltip="From Load Tagger, instead of the preset's. Mode tags and the output tags need one.",
                 ),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -117,7 +119,7 @@ class InterrogatorImage(io.ComfyNode):
         cls, image: list[Any], preset: list[str], mode: dict[str, Any] | None = None, artists: list[str] | None = None,
         negative: list[bool] | None = None, download: list[bool] | None = None, escape: list[bool] | None = None,
         caption: list[str] | None = None, banks: list[Any] | None = None, captioner: list[Any] | None = None,
-        encoder: list[Any] | None = None, tagger: list[Any] | None = None,
+        encoder: list[Any] | None = None, tagger: list[Any] | None = None, memory: list[str] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
         choice = ModeChoice.of(only(mode), tuple(MODES))
@@ -128,8 +130,9 @@ class InterrogatorImage(io.ComfyNode):
         given: dict[Role, Any] = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
         parts: dict[Role, Any] = {role: only(value) for role, value in given.items() if value}
         parts |= models.load_preset(
-            row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id
-        )
+            row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id,
+            frees=only(memory) == FREE,
+        )  # fmt: skip
         phrases: list[PhraseBank] = []
         if "encoder" in needs:
             phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")

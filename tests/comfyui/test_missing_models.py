@@ -122,7 +122,7 @@ def test_from_nothing_to_a_caption(gated: tuple[Browser, Gated]) -> None:
     hub.open()
     press(browser, ".interrogator-download")
     wait_for(browser, ".interrogator-text", "a ")
-    wait_for(browser, ".interrogator-hint", "On disk: ")
+    wait_for(browser, ".interrogator-disk", "On disk: ")
     assert [text for text in words(browser, ".interrogator-missing") if text] == []
     assert browser.comfy.get("/interrogator/downloads")["status"] == "done"
     browser.shot(f"{browser.name}-missing-downloaded")

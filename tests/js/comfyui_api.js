@@ -1,23 +1,30 @@
-/** Stands in for ComfyUI's `scripts/api.js`: hears events, and answers requests as a test says. */
+/** Stands in for ComfyUI's `scripts/api.js`: what our scripts use of it. */
+
+const listeners = {};
 
 export const api = {
-  /** What was asked: `[path, body]`, body undefined for GET. */
+  /** What was asked: `[address, body]`, body undefined for GET. */
   asked: [],
-  /** By path, what the server answers; a function is called with the body, an Error is an answer that never came. */
+  /** What the server answers, by address without a query; what it lacks never comes. */
   answers: {},
-  events: new EventTarget(),
-  addEventListener: (name, listener) => api.events.addEventListener(name, listener),
-  async fetchApi(path, { body } = {}) {
-    const said = body === undefined ? undefined : JSON.parse(body);
-    api.asked.push([path, said]);
-    const answer = api.answers[path.split("?")[0]];
-    const content = typeof answer === "function" ? answer(said) : answer;
-    if (content instanceof Error) throw content;
-    return { ok: content !== undefined && !content.error, json: async () => content ?? {} };
+  addEventListener(event, listener) {
+    listeners[event] = [...(listeners[event] ?? []), listener];
   },
+  /** What the server does when it tells something. */
+  tell(event, detail) {
+    for (const listener of listeners[event] ?? []) listener({ detail });
+  },
+  async fetchApi(address, { body } = {}) {
+    api.asked.push([address, body && JSON.parse(body)]);
+    const [path] = address.split("?");
+    if (!(path in api.answers)) throw new TypeError("Failed to fetch");
+    return { ok: true, json: async () => api.answers[path] };
+  },
+  fileURL: (address) => `/base${address}`,
 };
 
+/** As it was before any test; who listens goes on. */
 export function resetApi() {
   api.asked.length = 0;
-  api.answers = {};
+  for (const path of Object.keys(api.answers)) delete api.answers[path];
 }

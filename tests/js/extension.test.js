@@ -57,8 +57,8 @@ test("our nodes have a result box, others have none", () => {
   assert.deepEqual([other.widgets, other.size, other.onExecuted], [[], [100, 700], undefined]);
   assert.deepEqual(created("InterrogatorLoadBanks").widgets, []);
   assert.deepEqual(
-    created("InterrogatorLoadEncoder").widgets.map(({ type }) => type),
-    ["interrogator_models"],
+    created("InterrogatorLoadEncoder").widgets.map(({ name }) => name),
+    ["interrogator_loaded"],
   );
 });
 

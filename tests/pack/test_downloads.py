@@ -175,13 +175,6 @@ def test_only_models_of_the_catalog_are_downloaded(pack: Pack, order: Any) -> No
 # --- answering requests -----------------------------------------------------------------------------------------------
 
 
-class Routes(list[Any]):
-    """aiohttp's table of routes: what our pack uses of it."""
-
-    def route(self, method: str, path: str) -> Callable[[Any], Any]:
-        return lambda handler: self.append(SimpleNamespace(method=method, path=path, handler=handler))
-
-
 def request(body: Any, content_type: str = "application/json", **headers: str) -> Any:
     async def read() -> Any:
         return json.loads(body)
@@ -193,8 +186,8 @@ def request(body: Any, content_type: str = "application/json", **headers: str) -
 def test_posts_come_from_our_own_page_as_json(loaded: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = SimpleNamespace(json_response=lambda content, status=200: (status, content))
     monkeypatch.setitem(sys.modules, "aiohttp", SimpleNamespace(web=answers))
-    routes = Routes()
-    monkeypatch.setattr(loaded.comfyui.server, "routes", routes, raising=False)
+    routes = loaded.comfyui.server.routes
+    routes.clear()
     host = loaded.module("nodes.host")
 
     def refuse(asked: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { COMMANDS, menuItems } from "./interrogate_picture.js";
+import { watchLoadedModels } from "./loaded_models.js";
 import { addLoaderBox, isLoader } from "./loader_widget.js";
 import { SETTINGS, startWithSettings } from "./node_defaults.js";
 import { lookAgain, tellOfFailure } from "./node_models.js";
@@ -19,6 +20,8 @@ app.registerExtension({
   settings: SETTINGS,
   commands: COMMANDS,
   getNodeMenuItems: menuItems,
+
+  setup: watchLoadedModels,
 
   nodeCreated(node) {
     startWithSettings(node);
