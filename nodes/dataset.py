@@ -15,10 +15,12 @@ from ..interrogator.dataset.captioning.loader import Loader
 from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
-from . import host, models, result_box
+from . import host, missing, models, result_box
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Settings, Summary
+    from .missing import Wanted
 
 # Trainers want sentences, and only the captioner of a preset writes them.
 _MODES = [mode.value for mode in MODES if "captioner" in MODES[mode].needs]
@@ -91,6 +93,7 @@ class InterrogatorDataset(io.ComfyNode):
                     tooltip="Download missing models once from the Hugging Face hub into models/interrogator. If"
                     " off, the network is never used.",
                 ),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -112,6 +115,7 @@ class InterrogatorDataset(io.ComfyNode):
     def execute(
         cls, place: Literal["input", "output"], folder: str, preset: str, mode: str, quality: str, trigger: str,
         template: str, existing: Any, target: str, retry_failed: bool = False, download: bool = False,
+        memory: str | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         dataset = interrogator.dataset
         settings = dataset.Settings(
@@ -121,15 +125,21 @@ class InterrogatorDataset(io.ComfyNode):
         run = dataset.Run([_folder(place, folder)], settings, target=target)
 
         node_id, progress = cls.hidden.unique_id, host.progress()
-        with host.explain_out_of_memory():
+        wanted = [] if download else wanted_by(settings)
+        with host.explain_out_of_memory(), missing.named_together(wanted):
             summary = run.work(
-                Loader(lambda only: _models(settings, download, node_id, only)),
+                Loader(lambda only: _models(settings, download, node_id, only, memory == FREE)),
                 dataset.count_tokens,
                 lambda done, total, failed: progress(done, total),
                 retry_failed,
             )
         report = _report(summary)
         return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui([result_box.Result(report)]))
+
+
+def wanted_by(settings: Settings) -> list[Wanted]:
+    """The models that a run needs."""
+    return [("encoder" if role == "reranker" else role, name) for role, name in settings.model_names.items()]
 
 
 def _folder(place: str, folder: str) -> Path:
@@ -163,10 +173,14 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _models(settings: Settings, download: bool, node_id: str | None, only: frozenset[str] | None) -> Any:
+def _models(
+    settings: Settings, download: bool, node_id: str | None, only: frozenset[str] | None, frees: bool
+) -> Any:  # fmt: skip
     """The models that the settings need, in the care of ComfyUI. only: of these roles; None is all."""
     roles = {
-        role: models.load("encoder" if role == "reranker" else role, name, download=download, node_id=node_id)
+        role: models.load(
+            "encoder" if role == "reranker" else role, name, download=download, node_id=node_id, frees=frees
+        )
         for role, name in settings.model_names.items()
         if only is None or role in only
     }

@@ -6,12 +6,15 @@ comfy/utils.py, server.py.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
 from comfy_execution.graph_utils import ExecutionBlocker
+from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
 from ..interrogator.errors import InterrogatorError
@@ -160,16 +164,85 @@ class _WholePatcher(ModelPatcher):
     def partially_unload(self, *_: Any, **__: Any) -> int:
         return 0  # nothing freed: ComfyUI then unloads the whole model
 
+    def detach(self, unpatch_all: bool = True) -> Any:
+        left = super().detach(unpatch_all)
+        if unpatch_all and (on_leave := getattr(self, "on_leave", None)) is not None:  # not on deletion
+            on_leave()
+        return left
+
 
 class Memory:
     """The weights of one model, managed by ComfyUI, which moves them out when others need the memory."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, on_leave: Callable[[], None] | None = None) -> None:
+        """on_leave: called when ComfyUI has moved the model out."""
         self._patcher = _WholePatcher(_Box(module), load_device=load_device(), offload_device=offload_device())
+        self._patcher.on_leave = on_leave
 
     def bring(self, working_bytes: int) -> None:
         """Move the model to where it computes, with `working_bytes` free beside it. Call right before every use."""
         management.load_models_gpu([self._patcher], memory_required=working_bytes, force_full_load=True)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the model is where it computes."""
+        return bool(self._patcher.loaded_size())
+
+
+def empty_device_cache() -> None:
+    """Give memory back that nothing uses any more."""
+    management.soft_empty_cache()
+
+
+def current_run() -> str | None:
+    """The id of the run that is going on; None outside of any."""
+    context = get_executing_context()
+    if context is not None:
+        return str(context.prompt_id)
+    return getattr(_server(), "last_prompt_id", None)  # in a thread of the node's own
+
+
+def when_idle(act: Callable[[], object]) -> None:
+    """Call a function, once however often it is given, as soon as no run goes on and none waits.
+
+    It is called in a thread of its own that holds the queue, so that no run begins meanwhile.
+    """
+    with _idle_lock:
+        if act in _when_idle:
+            return
+        _when_idle.append(act)
+        if len(_when_idle) == 1:
+            threading.Thread(target=_wait_until_idle, name="interrogator idle", daemon=True).start()
+
+
+_when_idle: list[Callable[[], object]] = []
+_idle_lock = threading.Lock()
+_POLL_SECONDS = 0.25
+
+
+def _wait_until_idle() -> None:
+    queue = getattr(_server(), "prompt_queue", None)
+    while True:
+        time.sleep(_POLL_SECONDS)
+        with getattr(queue, "mutex", None) or nullcontext():
+            if getattr(queue, "currently_running", None) or getattr(queue, "queue", None):
+                continue
+            with _idle_lock:
+                acts = list(_when_idle)
+                _when_idle.clear()
+            for act in acts:
+                act()
+            return
+
+
+def tell(event: str, data: dict[str, Any]) -> None:
+    """Tell every open page something; nothing where there is no server."""
+    if (server := _server()) is not None:
+        server.send_sync(event, data)
+
+
+def _server() -> Any:
+    return getattr(PromptServer, "instance", None)
 
 
 def progress() -> Progress:
@@ -186,7 +259,7 @@ def progress() -> Progress:
 def download_progress(node_id: str | None, what: str) -> Progress:
     """Like `progress`, in bytes, with a line of text on the node."""
     show = progress()
-    server = getattr(PromptServer, "instance", None)
+    server = _server()
 
     def show_bytes(done: int, total: int) -> None:
         show(done, total)
@@ -195,6 +268,35 @@ def download_progress(node_id: str | None, what: str) -> Progress:
             server.send_progress_text(line, node_id)
 
     return show_bytes
+
+
+def serve(method: str, path: str, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Have ComfyUI's server answer at a path: with what a function says, in a thread, to a query or (POST) to JSON.
+
+    What the function refuses with a ValueError is answered with status 400. A POST has to come from a page of this
+    server and as JSON, which no other site's page can send here unasked.
+    """
+    routes = getattr(_server(), "routes", None)
+    if routes is None or any((route.method, route.path) == (method, path) for route in routes):
+        return  # another copy of this pack serves it
+
+    @routes.route(method, path)  # type: ignore[untyped-decorator]
+    async def handle(request: Any) -> Any:
+        from aiohttp import web  # what ComfyUI's server is made of
+
+        asked: Any = request.query
+        if method == "POST":
+            is_own = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+            if not is_own or request.content_type != "application/json":
+                return web.json_response({"error": "Only ComfyUI's own page may ask for this."}, status=403)
+            try:
+                asked = await request.json()
+            except ValueError:
+                asked = None
+        try:
+            return web.json_response(await asyncio.to_thread(answer, asked))
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
 
 
 @contextmanager

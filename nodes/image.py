@@ -10,7 +10,7 @@ from .. import interrogator
 from ..interrogator import catalog
 from ..interrogator.banks import ARTISTS
 from ..interrogator.modes import MODES, Mode
-from ..interrogator.needs import needs_of
+from ..interrogator.needs import Needs, needs_of
 from . import host, models, result_box
 from .batching import only
 from .brackets import escape_input, prompts, tag_lists
@@ -18,6 +18,7 @@ from .given_texts import captions_of
 from .image_tensors import pictures
 from .modes import ModeChoice, mode_input
 from .sockets import Banks, Captioner, Encoder, Tagger
+from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator import PhraseBank
@@ -88,6 +89,7 @@ class InterrogatorImage(io.ComfyNode):
                     "tagger", optional=True,
                     tooltip="From Load Tagger, instead of the preset's. Mode tags and the output tags need one.",
                 ),
+                preset_memory_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -118,23 +120,20 @@ class InterrogatorImage(io.ComfyNode):
         cls, image: list[Any], preset: list[str], mode: dict[str, Any] | None = None, artists: list[str] | None = None,
         negative: list[bool] | None = None, download: list[bool] | None = None, escape: list[bool] | None = None,
         caption: list[str] | None = None, banks: list[Any] | None = None, captioner: list[Any] | None = None,
-        encoder: list[Any] | None = None, tagger: list[Any] | None = None,
+        encoder: list[Any] | None = None, tagger: list[Any] | None = None, memory: list[str] | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         images = pictures(image)
         choice = ModeChoice.of(only(mode), tuple(MODES))
         captions = captions_of(caption, len(images))
         row = catalog.preset(only(preset))
         wants_negative = bool(only(negative))
-        needs = needs_of(choice.mode, captioned=None not in captions)
-        if wants_negative:
-            needs |= needs_of(Mode.NEGATIVE)
-        if tagger:
-            needs |= {"tagger"}
+        needs = needs_of_node(choice.mode, wants_negative, None not in captions, bool(tagger))
         given: dict[Role, Any] = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
         parts: dict[Role, Any] = {role: only(value) for role, value in given.items() if value}
         parts |= models.load_preset(
-            row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id
-        )
+            row, needs - parts.keys(), download=bool(only(download)), node_id=cls.hidden.unique_id,
+            frees=only(memory) == FREE,
+        )  # fmt: skip
         phrases: list[PhraseBank] = []
         if "encoder" in needs:
             phrases = only(banks) or interrogator.load_banks(row.banks, artists=only(artists) or "all")
@@ -159,3 +158,11 @@ class InterrogatorImage(io.ComfyNode):
             [result_box.as_json(result.phrases) for result in results],
             ui=result_box.ui(result_box.of(results, written, negatives), images),
         )
+
+
+def needs_of_node(mode: Mode, negative: bool, is_captioned: bool, is_tagged: bool) -> Needs:
+    """The roles that a run needs: `is_captioned` where captions are connected, `is_tagged` where a tagger is."""
+    needs = needs_of(mode, captioned=is_captioned)
+    if negative:
+        needs |= needs_of(Mode.NEGATIVE)
+    return needs | {"tagger"} if is_tagged else needs

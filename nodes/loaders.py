@@ -13,6 +13,7 @@ from ..interrogator.banks import ARTISTS
 from . import host, models
 from .own_phrases import OWN, own_bank
 from .sockets import Banks, Captioner, Encoder, Tagger
+from .widgets import FREE, memory_input
 
 _PRECISION_TOOLTIP = (
     "Number format. auto: what ComfyUI would choose for this device, fp16 or bf16; fp32 on a CPU without bf16"
@@ -54,6 +55,7 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
                 ),
                 _precision(),
                 _download(),
+                memory_input(),
             ],
             outputs=[
                 Captioner.Output(
@@ -64,9 +66,16 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+    def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
         return io.NodeOutput(
-            models.load("captioner", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+            models.load(
+                "captioner",
+                model,
+                precision=precision,
+                download=download,
+                node_id=cls.hidden.unique_id,
+                frees=memory == FREE,
+            )  # fmt: skip
         )
 
 
@@ -89,6 +98,7 @@ class InterrogatorLoadTagger(io.ComfyNode):
                 ),
                 _precision(),
                 _download(),
+                memory_input(),
             ],
             outputs=[
                 Tagger.Output(
@@ -99,9 +109,16 @@ class InterrogatorLoadTagger(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+    def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
         return io.NodeOutput(
-            models.load("tagger", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+            models.load(
+                "tagger",
+                model,
+                precision=precision,
+                download=download,
+                node_id=cls.hidden.unique_id,
+                frees=memory == FREE,
+            )  # fmt: skip
         )
 
 
@@ -124,6 +141,7 @@ class InterrogatorLoadEncoder(io.ComfyNode):
                 ),
                 _precision(),
                 _download(),
+                memory_input(),
             ],
             outputs=[
                 Encoder.Output("encoder", display_name="encoder", tooltip="For every node with an encoder input.")
@@ -131,9 +149,16 @@ class InterrogatorLoadEncoder(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model: str, precision: str, download: bool) -> io.NodeOutput:
+    def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
         return io.NodeOutput(
-            models.load("encoder", model, precision=precision, download=download, node_id=cls.hidden.unique_id)
+            models.load(
+                "encoder",
+                model,
+                precision=precision,
+                download=download,
+                node_id=cls.hidden.unique_id,
+                frees=memory == FREE,
+            )  # fmt: skip
         )
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import interrogator
 from ..interrogator import catalog, registry
-from . import host
+from . import host, missing
 from .addresses import permitted
+from .hosted import hosted, tell
 
 if TYPE_CHECKING:
     import torch
@@ -17,89 +18,8 @@ if TYPE_CHECKING:
     from ..interrogator.catalog import Preset, Role
     from ..interrogator.models import Located, Model
 
-# What the protocols of the roles have beside the members of every model; `Hosted` has each that its model has.
-_COMPUTING = (
-    "caption", "sample", "answer", "tag", "match", "embed", "encode_texts", "encode_continuations", "identity",
-)  # fmt: skip
-_PASSED = ("abilities", "prompts", "check", "context_length", "count", "fits", "token_ids", "remember_tokens")
 # Models of each role that stay loaded; ComfyUI may still move them out of the device's memory.
 _KEPT = 2
-
-
-class Hosted:
-    """A model of any role whose weights ComfyUI moves; made by `hosted`.
-
-    Before each call that computes it asks ComfyUI for the device's memory: for the weights, and for what the model
-    works in beside them. A model without weights of its own, such as one behind an endpoint, is left alone.
-
-    Attributes:
-        model: the model itself.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self._memory = None if model.module is None else host.Memory(model.module)
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def family(self) -> str:
-        return self.model.family
-
-    @property
-    def origin(self) -> Located:
-        return self.model.origin
-
-    @property
-    def module(self) -> torch.nn.Module | None:
-        return self.model.module
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes, wherever it waits now."""
-        return self.model.device if self._memory is None else host.load_device()
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.model.dtype
-
-    @property
-    def working_bytes(self) -> int:
-        return self.model.working_bytes
-
-    def prepare(self, image: Any) -> Any:
-        return self.model.prepare(image)
-
-    def bring(self) -> None:
-        """Have the model where it computes, with room for its work. Others may take the room at any later time."""
-        if self._memory is not None:
-            self._memory.bring(self.model.working_bytes)
-
-
-def hosted(model: Model) -> Hosted:
-    """The model in the care of ComfyUI, with the members of its own role and no other's.
-
-    The members stand in a class, because that is where `isinstance` looks for those of a protocol (Python 3.12).
-    """
-    members: dict[str, Any] = {name: _computing(name) for name in _COMPUTING if hasattr(model, name)}
-    members |= {name: _passed(name) for name in _PASSED if hasattr(model, name)}
-    of_role: type[Hosted] = type(f"Hosted{type(model).__name__}", (Hosted,), members)
-    return of_role(model)
-
-
-def _computing(name: str) -> Callable[..., Any]:
-    def compute(self: Hosted, *args: Any, **options: Any) -> Any:
-        self.bring()
-        return getattr(self.model, name)(*args, **options)
-
-    compute.__name__ = name
-    return compute
-
-
-def _passed(name: str) -> property:
-    return property(lambda self: getattr(self.model, name))
 
 
 def _load_to(located: Located) -> torch.device:
@@ -108,39 +28,58 @@ def _load_to(located: Located) -> torch.device:
     return host.load_device() if str(weights).endswith(".onnx") else host.offload_device()
 
 
-POOL = interrogator.ModelPool(keep=_KEPT, on_device=None, wrap=hosted, load_to=_load_to)
+def _reload(model: Model) -> Callable[[], Model]:
+    """What loads a model again, as it was."""
+    origin, dtype = model.origin, model.dtype
+    return lambda: registry.load(origin, device=_load_to(origin), dtype=dtype)
+
+
+POOL = interrogator.ModelPool(keep=_KEPT, on_device=None, wrap=lambda model: hosted(model, _reload), load_to=_load_to)
 """Loaded models, kept for the next run; ComfyUI moves them."""
 
 
-def load(role: Role, name: str, *, precision: str = "auto", download: bool, node_id: str | None) -> Any:
+def load(
+    role: Role, name: str, *, precision: str = "auto", download: bool, node_id: str | None, frees: bool = False
+) -> Any:  # fmt: skip
     """A model from `names`, loaded now or in an earlier run.
 
     Args:
         node_id: the node that shows the progress of a download.
+        frees: let go of the model after each run.
 
     Raises:
         InterrogatorError: it is not on disk and may not be downloaded, or its files are not such a model.
         ValueError: it is the address of a server that graphs must not name.
     """
     name = permitted(name)
-    folders = host.model_folders(role)
-    with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
-        return POOL.load(
+    with missing.named_together([] if download else [(role, name)]), missing.folders_of(role):
+        found = POOL.load(
             role, _source(role, name), dtype=_dtype(role, name, precision), download=download,
             progress=host.download_progress(node_id, name),
         )  # fmt: skip
+    return _kept(found, name, frees)
 
 
-def load_preset(row: Preset, needs: Iterable[str], *, download: bool, node_id: str | None) -> dict[Role, Any]:
+def _kept(found: Any, name: str, frees: bool) -> Any:
+    """The model as a node asked for it, and the front end is told of it."""
+    found.weights.asked_as = name
+    tell()
+    return found.freed_after_run() if frees else found
+
+
+def load_preset(
+    row: Preset, needs: Iterable[str], *, download: bool, node_id: str | None, frees: bool = False
+) -> dict[Role, Any]:  # fmt: skip
     """The models of a preset by role, those that are needed. Raises as `load`, and where the preset lacks one."""
-    found: dict[Role, Any] = {}
+    names: dict[Role, str] = {}
     for role in catalog.ROLES:
         if role in needs:
             name = row.model(role)
             if name is None:
                 raise ValueError(f"Preset {row.name} has no {role}: connect one, or choose another preset or mode.")
-            found[role] = load(role, name, download=download, node_id=node_id)
-    return found
+            names[role] = name
+    with missing.named_together([] if download else names.items()):
+        return {role: load(role, name, download=download, node_id=node_id, frees=frees) for role, name in names.items()}
 
 
 def names(role: Role) -> list[str]:

@@ -1,10 +1,10 @@
-/** The scripts import ComfyUI's front end by the address that ComfyUI serves it at; here a stand-in answers there. */
+/** The scripts import ComfyUI's front end by the address that ComfyUI serves it at; here stand-ins answer there. */
 
-const ADDRESS = "../../../scripts/app.js";
-const STAND_IN = new URL("./comfyui_app.js", import.meta.url).href;
+const ADDRESS = /^(?:\.\.\/){3}scripts\/(app|api)\.js$/;
 
 export function resolve(specifier, context, nextResolve) {
-  return specifier === ADDRESS
-    ? { url: STAND_IN, format: "module", shortCircuit: true }
+  const [, name] = ADDRESS.exec(specifier) ?? [];
+  return name
+    ? { url: new URL(`./comfyui_${name}.js`, import.meta.url).href, format: "module", shortCircuit: true }
     : nextResolve(specifier, context);
 }

@@ -26,6 +26,8 @@ export class ResultBox {
   #found = { count: 0, results: [] };
   /** The index of the shown image. */
   #index = 0;
+  /** @type {HTMLElement | null} */
+  #notice = null;
 
   constructor() {
     useStyleSheet("result_box.css");
@@ -49,16 +51,30 @@ export class ResultBox {
     this.#draw();
   }
 
+  /**
+   * Say something above the results; null says nothing.
+   * @param {HTMLElement | null} notice
+   */
+  notify(notice) {
+    this.#notice = notice;
+    this.#draw();
+  }
+
+  get hasNotice() {
+    return this.#notice !== null;
+  }
+
   #draw() {
-    this.element.classList.toggle("interrogator-empty", this.isEmpty);
+    this.element.classList.toggle("interrogator-empty", this.isEmpty && !this.hasNotice);
     // The content lies over the element and does not affect its size: a long prompt scrolls and never makes the node
     // taller.
     this.element.replaceChildren(element("div", "interrogator-content", ...this.#content()));
   }
 
   #content() {
-    if (this.isEmpty) return [element("p", "interrogator-hint", words().hint)];
-    return [this.#toolbar(), this.#page()];
+    const notice = this.hasNotice ? [this.#notice] : [];
+    if (!this.isEmpty) return [...notice, this.#toolbar(), this.#page()];
+    return this.hasNotice ? notice : [element("p", "interrogator-hint", words().hint)];
   }
 
   #toolbar() {

@@ -19,7 +19,7 @@ from . import api, host
 ROOT = Path(__file__).parents[3]
 NAMES = (
     "comfy", "comfy.model_management", "comfy.model_patcher", "comfy.utils", "comfy_api", "comfy_api.latest",
-    "comfy_execution", "comfy_execution.graph_utils", "folder_paths", "server",
+    "comfy_execution", "comfy_execution.graph_utils", "comfy_execution.utils", "folder_paths", "server",
 )  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class ComfyUI:
             "comfy_api.latest": latest,
             "comfy_execution": host.module("comfy_execution", graph_utils=graph),
             "comfy_execution.graph_utils": graph,
+            "comfy_execution.utils": host.module("comfy_execution.utils", get_executing_context=lambda: None),
             "folder_paths": self.folders.as_module(),
             "server": host.module("server", PromptServer=SimpleNamespace(instance=self.server)),
         }
