@@ -235,6 +235,20 @@ def json_response(data: dict[str, Any]) -> Any:
     return web.json_response(data)
 
 
+def text_response(text: str, status: int) -> Any:
+    """A sentence as the answer of a route."""
+    from aiohttp import web
+
+    return web.Response(text=text, status=status)
+
+
+def file_response(path: Path, headers: dict[str, str]) -> Any:
+    """A file as the answer of a route."""
+    from aiohttp import web
+
+    return web.FileResponse(path, headers=headers)
+
+
 def _server() -> Any:
     return getattr(PromptServer, "instance", None)
 

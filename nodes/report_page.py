@@ -1,0 +1,74 @@
+"""The report of a dataset run, served to the browser: nothing but reports and their thumbnails, and no foreign script.
+
+Whatever stands in the files, the page can run only this version's own script, has no origin and reaches no address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..interrogator.dataset.state.run_folder import HOME
+from . import host
+from .dataset_folders import PLACES, dataset_folder
+
+PREFIX = "/interrogator/report"
+"""web/js/results.js has it, too."""
+
+_ROUTE = PREFIX + "/{place}/{folder}/{run}/{file:.+}"
+_PAGE = "report.html"
+_PICTURE = re.compile(r"report_pictures_[0-9a-f]{12}/[0-9]+/[0-9]+\.jpg")
+_RUN = re.compile("[0-9a-f]{12}")
+_FIRST_BYTES = 4096  # of a page; its own policy stands there
+_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+
+
+def address(place: str, folder: str, page: Path | None) -> str:
+    """Where the browser gets the report of a run; "" if there is none."""
+    return "" if page is None else f"{PREFIX}/{place}/{quote(folder.strip(), safe='')}/{page.parent.name}/{page.name}"
+
+
+def find(place: str, folder: str, run: str, file: str) -> Path | None:
+    """The file that an address names; None where it is no report, no picture of one, or behind a link."""
+    is_known = file == _PAGE or _PICTURE.fullmatch(file)
+    if place not in PLACES or not _RUN.fullmatch(run) or not is_known:
+        return None
+    try:
+        path = dataset_folder(place, folder) / HOME / run / file
+        return path if path.is_file() and path.resolve() == path else None
+    except (OSError, ValueError):
+        return None
+
+
+def headers(path: Path) -> dict[str, str] | None:
+    """What a browser is told with a file; None where it is a page of another version, whose script is not run."""
+    if path.name != _PAGE:
+        return {**_SAFE, "Content-Type": "image/jpeg"}
+    from ..interrogator.dataset.review.report.page import hashes
+
+    style, script = hashes()
+    with path.open("rb") as file:
+        if f"'sha256-{script}'".encode() not in file.read(_FIRST_BYTES):
+            return None
+    policy = (
+        f"sandbox allow-scripts allow-forms; default-src 'none'; img-src 'self' data:; style-src 'sha256-{style}';"
+        f" script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return {**_SAFE, "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
+
+
+async def _answer(request: Any) -> Any:
+    asked = {name: request.match_info[name] for name in ("place", "folder", "run", "file")}
+    path = await asyncio.to_thread(lambda: find(**asked))
+    if path is None:
+        return host.text_response("There is no such report.", 404)
+    told = await asyncio.to_thread(headers, path)
+    if told is None:
+        return host.text_response(f"Another version of Interrogator wrote this report. Open its file: {path}", 409)
+    return host.file_response(path, told)
+
+
+host.add_route(_ROUTE, _answer)
