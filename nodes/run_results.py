@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Pictures that have a page in the box; the report has all.
 _MOST_FAILED, _MOST_CAPTIONS = 20, 60
+# What the library says to people at a command line, and what it is called here.
+_HERE = {"with --retry-failed": "with `retry failed` on", ", or write elsewhere with --out": ""}
 
 
 def report(run: Run, summary: Summary) -> str:
@@ -30,11 +32,11 @@ def report(run: Run, summary: Summary) -> str:
     if left_out.masks:
         lines.append(f"{sum(left_out.masks.values())} masks and controls left out.")
     lines += [f"{count} {ending} passed over: {remedy(ending)}." for ending, count in left_out.unread.items()]
-    lines += [f"{_printable(record.key)}: {record.reason}" for record in islice(_failed(run), _MOST_FAILED)]
+    lines += [f"{printable(record.key)}: {reason_of(record.reason)}" for record in islice(_failed(run), _MOST_FAILED)]
     if counts["failed"] > _MOST_FAILED:
         lines.append(f"And {counts['failed'] - _MOST_FAILED} more failed; they are in the report.")
     if summary.findings is not None:
-        lines += [f"{finding.title}: {finding.count}. {finding.text}" for finding in summary.findings.found]
+        lines += [f"{finding.title}: {finding.count}. {reason_of(finding.text)}" for finding in summary.findings.found]
     captions = counts["done"] + counts["kept"]
     if captions > _MOST_CAPTIONS:
         lines.append(f"The next pages show {_MOST_CAPTIONS} of {captions} captions; all are in the report.")
@@ -44,13 +46,21 @@ def report(run: Run, summary: Summary) -> str:
 def of_pictures(run: Run) -> list[Result]:
     """A result for each picture that failed, then for each caption, the first of both."""
     failed = [
-        Result(title=_printable(record.key), failure=record.reason) for record in islice(_failed(run), _MOST_FAILED)
+        Result(title=printable(record.key), failure=reason_of(record.reason))
+        for record in islice(_failed(run), _MOST_FAILED)
     ]
     captions = [
-        Result(_printable(record.caption), title=_printable(record.key))
+        Result(printable(record.caption), title=printable(record.key))
         for record in islice(_captioned(run), _MOST_CAPTIONS)
     ]
     return failed + captions
+
+
+def reason_of(sentence: str) -> str:
+    """A sentence of the library's as a node says it."""
+    for there, here in _HERE.items():
+        sentence = sentence.replace(there, here)
+    return printable(sentence)
 
 
 def _failed(run: Run) -> Iterator[Record]:
@@ -61,6 +71,6 @@ def _captioned(run: Run) -> Iterator[Record]:
     return (record for record in run.parts.records(run.parts.done(run.plan)) if record.status != "failed")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text that goes into JSON as UTF-8: a file name may hold bytes that are none."""
     return text.encode("utf-8", "replace").decode()
