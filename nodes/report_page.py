@@ -45,8 +45,8 @@ def find(place: str, folder: str, run: str, file: str) -> Path | None:
 def headers(path: Path) -> dict[str, str] | None:
     """What a browser is told with a file; None where it is a page that this version did not write.
 
-    The page's own policy lets it run nothing but its script and reach no address. The header, which ComfyUI puts another
-    in place of with --disable-api-nodes, takes its origin away besides.
+    The page's own policy lets it run nothing but its script and reach no address. The header takes its
+    origin away besides; with --disable-api-nodes, ComfyUI puts another in its place.
     """
     if path.name != _PAGE:
         return {**_SAFE, "Content-Type": "image/jpeg"}
