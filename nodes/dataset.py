@@ -17,12 +17,13 @@ from ..interrogator.dataset.captioning.loader import Loader
 from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
-from . import host, models, report_page, result_box, run_results
+from . import host, missing, models, report_page, result_box, run_results
 from .dataset_folders import PLACES, check_state, dataset_folder
 from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
     from ..interrogator.dataset import Run, Settings
+    from .missing import Wanted
 
 # Trainers want sentences, and only the captioner of a preset writes them.
 _MODES = [mode.value for mode in MODES if "captioner" in MODES[mode].needs]
@@ -144,7 +145,8 @@ class InterrogatorDataset(io.ComfyNode):
 
         run = dataset.next_round(run_of) if again else run_of(0)
         node_id, progress = cls.hidden.unique_id, host.progress()
-        with host.explain_out_of_memory():
+        wanted = [] if download else wanted_by(settings)
+        with host.explain_out_of_memory(), missing.named_together(wanted):
             summary = run.work(
                 Loader(lambda only: _models(settings, download, node_id, only, memory == FREE)),
                 dataset.count_tokens,
@@ -155,6 +157,11 @@ class InterrogatorDataset(io.ComfyNode):
         page = report_page.address(place, folder, summary.report)
         shown = [result_box.Result(report, title=folder.strip(), report=page), *run_results.of_pictures(run)]
         return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui(shown))
+
+
+def wanted_by(settings: Settings) -> list[Wanted]:
+    """The models that a run needs."""
+    return [("encoder" if role == "reranker" else role, name) for role, name in settings.model_names.items()]
 
 
 def _fingerprint(folder: Path) -> str:

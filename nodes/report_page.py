@@ -5,10 +5,9 @@ A page is served only if it is, byte for byte, what this version writes around i
 
 from __future__ import annotations
 
-import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from ..interrogator.dataset.state.run_folder import HOME
@@ -56,15 +55,20 @@ def headers(path: Path) -> dict[str, str] | None:
     return {**_SAFE, **told} if is_page(path) else None
 
 
-async def _answer(request: Any) -> Any:
-    asked = {name: request.match_info[name] for name in ("place", "folder", "run", "file")}
-    path = await asyncio.to_thread(lambda: find(**asked))
+def answer(asked: Mapping[str, str]) -> tuple[Path, Mapping[str, str]]:
+    """The file that an address names, by its parts, and what the browser is told with it.
+
+    Raises:
+        FileNotFoundError: there is none, or it is none to give out.
+        ValueError: it is a page that this version did not write.
+    """
+    path = find(asked["place"], asked["folder"], asked["run"], asked["file"])
     if path is None:
-        return host.text_response("There is no such report.", 404)
-    told = await asyncio.to_thread(headers, path)
+        raise FileNotFoundError("There is no such report.")
+    told = headers(path)
     if told is None:
-        return host.text_response(f"Another version of Interrogator wrote this report. Open its file: {path}", 409)
-    return host.file_response(path, told)
+        raise ValueError(f"Another version of Interrogator wrote this report. Open its file: {path}")
+    return path, told
 
 
-host.add_route(_ROUTE, _answer)
+host.serve_file(_ROUTE, answer)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -234,7 +233,7 @@ def test_the_report_has_an_address_that_leads_to_it(loaded: Pack, here: ComfyUI,
     assert str(page.find(**asked)) == ran[1][0]
     told = page.headers(page.find(**asked))
     assert told["Content-Security-Policy"] == "sandbox allow-scripts allow-forms"
-    assert any(path.startswith("/interrogator/report/") for path in here.server.answers)
+    assert any(route.path.startswith("/interrogator/report/") for route in here.server.routes)
 
 
 def test_nothing_but_reports_is_served(loaded: Pack, folder: Path, elsewhere: Path, tmp_path: Path) -> None:
@@ -265,9 +264,7 @@ def test_pictures_of_a_large_report_are_served_as_pictures(loaded: Pack, folder:
     assert found == picture and (told["Content-Type"], told["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
 
 
-def test_a_page_that_is_not_this_versions_is_named_and_not_served(
-    loaded: Pack, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_that_is_not_this_versions_is_named_and_not_served(loaded: Pack, folder: Path) -> None:
     ran = run(loaded.nodes[NODE], **ASKED)
     page, file = loaded.module("nodes.report_page"), Path(ran[1][0])
     whole, foreign = file.read_bytes(), b"<script>alert(1)</script>"
@@ -279,9 +276,10 @@ def test_a_page_that_is_not_this_versions_is_named_and_not_served(
         assert changed != whole
         file.write_bytes(changed)
         assert page.headers(file) is None
-    monkeypatch.setattr(page.host, "text_response", lambda text, status: (status, text))
-    request = SimpleNamespace(match_info=asked_for(boxes(ran)[0]["report"]))
-    status, text = asyncio.run(page._answer(request))
-    assert status == 409 and ran[1][0] in text
-    request.match_info["run"] = "0" * 12
-    assert asyncio.run(page._answer(request)) == (404, "There is no such report.")
+    asked = asked_for(boxes(ran)[0]["report"])
+    with pytest.raises(ValueError, match=re.escape(ran[1][0])):
+        page.answer(asked)
+    with pytest.raises(FileNotFoundError, match=r"^There is no such report\.$"):
+        page.answer({**asked, "run": "0" * 12})
+    file.write_bytes(whole)
+    assert page.answer(asked)[0] == file

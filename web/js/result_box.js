@@ -27,6 +27,8 @@ export class ResultBox {
   /** The index of the shown image. */
   #index = 0;
   #addressOf;
+  /** @type {HTMLElement | null} */
+  #notice = null;
 
   /** @param {(path: string) => string} addressOf - the address of a path on this server */
   constructor(addressOf = (path) => path) {
@@ -52,16 +54,30 @@ export class ResultBox {
     this.#draw();
   }
 
+  /**
+   * Say something above the results; null says nothing.
+   * @param {HTMLElement | null} notice
+   */
+  notify(notice) {
+    this.#notice = notice;
+    this.#draw();
+  }
+
+  get hasNotice() {
+    return this.#notice !== null;
+  }
+
   #draw() {
-    this.element.classList.toggle("interrogator-empty", this.isEmpty);
+    this.element.classList.toggle("interrogator-empty", this.isEmpty && !this.hasNotice);
     // The content lies over the element and does not affect its size: a long prompt scrolls and never makes the node
     // taller.
     this.element.replaceChildren(element("div", "interrogator-content", ...this.#content()));
   }
 
   #content() {
-    if (this.isEmpty) return [element("p", "interrogator-hint", words().hint)];
-    return [this.#toolbar(), this.#page()];
+    const notice = this.hasNotice ? [this.#notice] : [];
+    if (!this.isEmpty) return [...notice, this.#toolbar(), this.#page()];
+    return this.hasNotice ? notice : [element("p", "interrogator-hint", words().hint)];
   }
 
   #toolbar() {
