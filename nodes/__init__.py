@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import node_replacements
+from . import downloads, node_replacements
 from .advanced import InterrogatorAdvanced
 from .assemble import InterrogatorAssemble
 from .caption import InterrogatorCaption
@@ -58,4 +58,5 @@ class InterrogatorExtension(ComfyExtension):
         await node_replacements.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        downloads.serve()
         return NODES

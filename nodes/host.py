@@ -6,12 +6,13 @@ comfy/utils.py, server.py.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -222,19 +223,6 @@ def tell(event: str, data: dict[str, Any]) -> None:
         server.send_sync(event, data)
 
 
-def add_route(path: str, answer: Callable[[Any], Any]) -> None:
-    """Answer GET requests for a path by a coroutine function; nothing where there is no server."""
-    if (server := _server()) is not None:
-        server.routes.get(path)(answer)
-
-
-def json_response(data: dict[str, Any]) -> Any:
-    """The answer of a route."""
-    from aiohttp import web
-
-    return web.json_response(data)
-
-
 def _server() -> Any:
     return getattr(PromptServer, "instance", None)
 
@@ -262,6 +250,58 @@ def download_progress(node_id: str | None, what: str) -> Progress:
             server.send_progress_text(line, node_id)
 
     return show_bytes
+
+
+def serve(method: str, path: str, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Have ComfyUI's server answer at a path: with what a function says, in a thread, to a query or (POST) to JSON.
+
+    What the function refuses with a ValueError is answered with status 400. A POST has to come from a page of this
+    server and as JSON, which no other site's page can send here unasked.
+    """
+    routes = getattr(_server(), "routes", None)
+    if routes is None or any((route.method, route.path) == (method, path) for route in routes):
+        return  # another copy of this pack serves it
+
+    @routes.route(method, path)  # type: ignore[untyped-decorator]
+    async def handle(request: Any) -> Any:
+        from aiohttp import web  # what ComfyUI's server is made of
+
+        asked: Any = request.query
+        if method == "POST":
+            is_own = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+            if not is_own or request.content_type != "application/json":
+                return web.json_response({"error": "Only ComfyUI's own page may ask for this."}, status=403)
+            try:
+                asked = await request.json()
+            except ValueError:
+                asked = None
+        try:
+            return web.json_response(await asyncio.to_thread(answer, asked))
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+
+
+def serve_file(path: str, find: Callable[[Mapping[str, str]], tuple[Path, Mapping[str, str]]]) -> None:
+    """Have ComfyUI's server answer a GET by a file, with headers for it.
+
+    find: from the parts of the path, in a thread, to file and headers. What it refuses with a FileNotFoundError is
+        answered with status 404, with a ValueError 409.
+    """
+    routes = getattr(_server(), "routes", None)
+    if routes is None or any((route.method, route.path) == ("GET", path) for route in routes):
+        return  # another copy of this pack serves it
+
+    @routes.route("GET", path)  # type: ignore[untyped-decorator]
+    async def handle(request: Any) -> Any:
+        from aiohttp import web
+
+        try:
+            file, headers = await asyncio.to_thread(find, dict(request.match_info))
+        except FileNotFoundError as error:
+            return web.Response(text=str(error), status=404)
+        except ValueError as error:
+            return web.Response(text=str(error), status=409)
+        return web.FileResponse(file, headers=headers)
 
 
 @contextmanager

@@ -135,11 +135,7 @@ def tell() -> None:
     host.tell(CHANGED, {"models": listed()})
 
 
-async def _answer(_: Any) -> Any:
-    return host.json_response({"models": listed()})
-
-
-host.add_route(ADDRESS, _answer)
+host.serve("GET", ADDRESS, lambda _: {"models": listed()})
 
 
 class Hosted:

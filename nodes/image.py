@@ -10,7 +10,7 @@ from .. import interrogator
 from ..interrogator import catalog
 from ..interrogator.banks import ARTISTS
 from ..interrogator.modes import MODES, Mode
-from ..interrogator.needs import needs_of
+from ..interrogator.needs import Needs, needs_of
 from . import host, models, result_box
 from .batching import only, paired
 from .brackets import escape_input, prompts, tag_lists
@@ -126,11 +126,7 @@ class InterrogatorImage(io.ComfyNode):
         captions = paired(caption, len(images), "captions")
         row = catalog.preset(only(preset))
         wants_negative = bool(only(negative))
-        needs = needs_of(choice.mode, captioned=None not in captions)
-        if wants_negative:
-            needs |= needs_of(Mode.NEGATIVE)
-        if tagger:
-            needs |= {"tagger"}
+        needs = needs_of_node(choice.mode, wants_negative, None not in captions, bool(tagger))
         given: dict[Role, Any] = {"captioner": captioner, "encoder": encoder, "tagger": tagger}
         parts: dict[Role, Any] = {role: only(value) for role, value in given.items() if value}
         parts |= models.load_preset(
@@ -161,3 +157,11 @@ class InterrogatorImage(io.ComfyNode):
             [result_box.as_json(result.phrases) for result in results],
             ui=result_box.ui(result_box.of(results, written, negatives)),
         )
+
+
+def needs_of_node(mode: Mode, negative: bool, is_captioned: bool, is_tagged: bool) -> Needs:
+    """The roles that a run needs: `is_captioned` where captions are connected, `is_tagged` where a tagger is."""
+    needs = needs_of(mode, captioned=is_captioned)
+    if negative:
+        needs |= needs_of(Mode.NEGATIVE)
+    return needs | {"tagger"} if is_tagged else needs

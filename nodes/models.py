@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import interrogator
 from ..interrogator import catalog, registry
-from . import host
+from . import host, missing
 from .addresses import permitted
 from .hosted import hosted, tell
 
@@ -52,8 +52,7 @@ def load(
         ValueError: it is the address of a server that graphs must not name.
     """
     name = permitted(name)
-    folders = host.model_folders(role)
-    with interrogator.model_folders(folders, download_to=folders[0], offer="switch on `download` on this node"):
+    with missing.named_together([] if download else [(role, name)]), missing.folders_of(role):
         found = POOL.load(
             role, _source(role, name), dtype=_dtype(role, name, precision), download=download,
             progress=host.download_progress(node_id, name),
@@ -72,14 +71,15 @@ def load_preset(
     row: Preset, needs: Iterable[str], *, download: bool, node_id: str | None, frees: bool = False
 ) -> dict[Role, Any]:  # fmt: skip
     """The models of a preset by role, those that are needed. Raises as `load`, and where the preset lacks one."""
-    found: dict[Role, Any] = {}
+    names: dict[Role, str] = {}
     for role in catalog.ROLES:
         if role in needs:
             name = row.model(role)
             if name is None:
                 raise ValueError(f"Preset {row.name} has no {role}: connect one, or choose another preset or mode.")
-            found[role] = load(role, name, download=download, node_id=node_id, frees=frees)
-    return found
+            names[role] = name
+    with missing.named_together([] if download else names.items()):
+        return {role: load(role, name, download=download, node_id=node_id, frees=frees) for role, name in names.items()}
 
 
 def names(role: Role) -> list[str]:

@@ -50,6 +50,9 @@ class Result:
         similarity: of the text and the image.
         phrases: the bars.
         full: the number whose bar fills the width, 1 for probabilities; None is the largest one.
+        title: what it is of, such as the name of a picture.
+        failure: why there is no text, one sentence.
+        report: address of the report of a dataset run on this server.
         remarks: on the text: `cut`, `looped`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or `GUESSED`.
     """
 
@@ -60,6 +63,9 @@ class Result:
     phrases: Sequence[Bar] = field(default_factory=tuple)
     full: float | None = None
     remarks: Sequence[str] = ()
+    title: str = ""
+    failure: str = ""
+    report: str = ""
 
 
 def bars(phrases: Sequence[Any]) -> list[Bar]:

@@ -58,7 +58,14 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], None]) -> Iterator[Comfy]:
     """A ComfyUI with this pack and a few pictures of creatures."""
-    base_dir = tmp_path_factory.mktemp("comfyui")
+    comfy = started(tmp_path_factory.mktemp("comfyui"))
+    measured(f"ComfyUI {comfy.version}: answered after {comfy.boot_seconds:.1f} s")
+    yield comfy
+    comfy.stop()
+
+
+def started(base_dir: Path, hub: str | None = None) -> Comfy:
+    """A new ComfyUI with this pack and the pictures; `hub` as for `Comfy.start`."""
     for name in ("custom_nodes", "input", "models", "output", "user"):
         (base_dir / name).mkdir()
     (base_dir / "custom_nodes" / pack.NAME).symlink_to(pack.ROOT, target_is_directory=True)
@@ -66,10 +73,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], 
 
     python = os.environ.get("COMFYUI_PYTHON") or sys.executable
     checkout = Path(os.environ["COMFYUI_PATH"]).expanduser().resolve()
-    comfy = Comfy.start(checkout, python, base_dir, os.environ.get("COMFYUI_FRONTEND"))
-    measured(f"ComfyUI {comfy.version}: answered after {comfy.boot_seconds:.1f} s")
-    yield comfy
-    comfy.stop()
+    return Comfy.start(checkout, python, base_dir, os.environ.get("COMFYUI_FRONTEND"), hub)
 
 
 @pytest.fixture(params=[False, True], ids=["canvas", "nodes2"])

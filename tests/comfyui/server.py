@@ -70,8 +70,13 @@ class Comfy:
     boot_log: str
 
     @classmethod
-    def start(cls, checkout: Path, python: str, base_dir: Path, front_end: str | None = None) -> Comfy:
+    def start(
+        cls, checkout: Path, python: str, base_dir: Path, front_end: str | None = None, hub: str | None = None
+    ) -> Comfy:
         """Start the ComfyUI of a checkout on a free port, and wait until it answers.
+
+        Args:
+            hub: the address that models are downloaded from; None is no network.
 
         Raises:
             RuntimeError: it stopped, or did not answer in time; with the end of its log.
@@ -83,7 +88,7 @@ class Comfy:
             process = subprocess.Popen(
                 [python, "main.py", *_flags(base_dir, port, front_end)],
                 cwd=checkout,
-                env=_environment(base_dir),
+                env=_environment(base_dir, hub),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -219,11 +224,12 @@ def _flags(base_dir: Path, port: int, front_end: str | None) -> list[str]:
     return [*flags, "--front-end-root", front_end] if front_end else flags
 
 
-def _environment(base_dir: Path) -> dict[str, str]:
+def _environment(base_dir: Path, hub: str | None) -> dict[str, str]:
     """Nothing of the user's own is read or written, and no model is found by luck."""
+    network = {"HF_HUB_OFFLINE": "1"} if hub is None else {"HF_ENDPOINT": hub, "NO_PROXY": "*"}
     return {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
+        **{name: value for name, value in os.environ.items() if name not in ("HF_HUB_OFFLINE", "HF_ENDPOINT")},
+        **network,
         "HF_HUB_CACHE": str(base_dir / "hub"),
         "INTERROGATOR_HOME": str(base_dir / "home"),
         "PYTHONUNBUFFERED": "1",

@@ -3,7 +3,9 @@
 const listeners = {};
 
 export const api = {
-  /** What the server answers, by address. */
+  /** What was asked: `[address, body]`, body undefined for GET. */
+  asked: [],
+  /** What the server answers, by address without a query; what it lacks never comes. */
   answers: {},
   addEventListener(event, listener) {
     listeners[event] = [...(listeners[event] ?? []), listener];
@@ -12,9 +14,17 @@ export const api = {
   tell(event, detail) {
     for (const listener of listeners[event] ?? []) listener({ detail });
   },
-  async fetchApi(address) {
-    if (!(address in api.answers)) throw new TypeError("Failed to fetch");
-    return { json: async () => api.answers[address] };
+  async fetchApi(address, { body } = {}) {
+    api.asked.push([address, body && JSON.parse(body)]);
+    const [path] = address.split("?");
+    if (!(path in api.answers)) throw new TypeError("Failed to fetch");
+    return { ok: true, json: async () => api.answers[path] };
   },
   fileURL: (address) => `/base${address}`,
 };
+
+/** As it was before any test; who listens goes on. */
+export function resetApi() {
+  api.asked.length = 0;
+  for (const path of Object.keys(api.answers)) delete api.answers[path];
+}

@@ -55,6 +55,7 @@ test("our nodes have a result box, others have none", () => {
   assert.equal(created("InterrogatorRank").widgets.length, 1);
   const other = created("KSampler");
   assert.deepEqual([other.widgets, other.size, other.onExecuted], [[], [100, 700], undefined]);
+  assert.deepEqual(created("InterrogatorLoadBanks").widgets, []);
   assert.deepEqual(
     created("InterrogatorLoadEncoder").widgets.map(({ name }) => name),
     ["interrogator_loaded"],

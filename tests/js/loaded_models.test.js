@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { addLoadedLine, loadsModel, watchLoadedModels } from "../../web/js/loaded_models.js";
+import { loadedLine, watchLoadedModels } from "../../web/js/loaded_models.js";
 import { api } from "./comfyui_api.js";
 
 const ENCODER = { role: "encoder", name: "demo", precision: "fp32", bytes: 3.2e6, device: "cpu", state: "ready" };
@@ -10,36 +10,18 @@ await watchLoadedModels();
 beforeEach(() => api.tell("interrogator.loaded", { models: [] }));
 
 function loader(comfyClass = "InterrogatorLoadEncoder", model = "demo") {
-  const made = {
-    comfyClass,
-    size: [300, 80],
-    widgets: [{ name: "model", value: model }],
-    addDOMWidget(name, type, element, options) {
-      this.widgets.push({ name, type, element, options });
-      return this.widgets.at(-1);
-    },
-    computeSize: () => [200, 130],
-    setSize(size) {
-      this.size = size;
-    },
-  };
-  addLoadedLine(made);
+  const made = { comfyClass, widgets: [{ name: "model", value: model }] };
+  made.line = loadedLine(made);
   return made;
 }
 
 function line(node) {
-  return node.widgets.at(-1).element.textContent;
+  return node.line.textContent;
 }
 
 function tell(...models) {
   api.tell("interrogator.loaded", { models });
 }
-
-test("only loaders of models say so", () => {
-  assert.ok(loadsModel({ comfyClass: "InterrogatorLoadTagger" }));
-  assert.ok(!loadsModel({ comfyClass: "InterrogatorLoadBanks" }));
-  assert.ok(!loadsModel({ comfyClass: "toString" }));
-});
 
 test("a loader follows its model", () => {
   const node = loader();
@@ -92,11 +74,4 @@ test("a server that came back is asked again, and nonsense shows nothing", async
   assert.equal(line(node), "Loaded on cpu: 3 MB, fp32");
   api.tell("interrogator.loaded", "nonsense");
   assert.equal(line(node), "Not in memory");
-});
-
-test("the line is no value of the workflow, and the node has room for it", () => {
-  const node = loader();
-  const widget = node.widgets.at(-1);
-  assert.deepEqual([widget.serialize, widget.options.serialize], [false, false]);
-  assert.deepEqual(node.size, [300, 130]);
 });

@@ -34,7 +34,8 @@ class SmallHub:
         self._server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.repos, self._server.sent = repos, self.sent
-        self._server.listings, self._server.bodies = listings or {}, bodies or {}
+        self._server.listings = listings or {}
+        self._server.bodies = {} if bodies is None else bodies  # a test may change them
         self._server.handle_error = lambda *_: None  # clients that have had enough are what we test
 
     @property

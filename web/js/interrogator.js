@@ -1,13 +1,19 @@
 /** Tells ComfyUI what this pack adds to its front end. */
 
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { COMMANDS, menuItems } from "./interrogate_picture.js";
-import { addLoadedLine, loadsModel, watchLoadedModels } from "./loaded_models.js";
+import { watchLoadedModels } from "./loaded_models.js";
+import { addLoaderBox, isLoader } from "./loader_widget.js";
 import { SETTINGS, startWithSettings } from "./node_defaults.js";
+import { lookAgain, tellOfFailure } from "./node_models.js";
 import { addResultBox, showsResults } from "./result_widget.js";
 import { useLocale } from "./words.js";
 
 useLocale(() => app.extensionManager?.setting?.get("Comfy.Locale"));
+
+api.addEventListener("execution_error", tellOfFailure);
+api.addEventListener("execution_success", lookAgain);
 
 app.registerExtension({
   name: "interrogator",
@@ -20,6 +26,6 @@ app.registerExtension({
   nodeCreated(node) {
     startWithSettings(node);
     if (showsResults(node)) addResultBox(node);
-    if (loadsModel(node)) addLoadedLine(node);
+    if (isLoader(node)) addLoaderBox(node);
   },
 });

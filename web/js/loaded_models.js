@@ -16,9 +16,6 @@ const ROLES = {
 const EVENT = "interrogator.loaded";
 const ADDRESS = "/interrogator/loaded";
 
-/** In graph units, ten of margin above and below included. */
-const HEIGHT = 46;
-
 /**
  * @typedef {object} Loaded
  * @property {string} role
@@ -34,11 +31,6 @@ let models = [];
 /** The nodes that say so, with the elements that they say it in. */
 const lines = new Map();
 
-/** @returns {boolean} */
-export function loadsModel(node) {
-  return Object.hasOwn(ROLES, node.comfyClass);
-}
-
 /** Hear of models that come and go. */
 export function watchLoadedModels() {
   api.addEventListener(EVENT, ({ detail }) => show(detail?.models));
@@ -46,30 +38,19 @@ export function watchLoadedModels() {
   return ask();
 }
 
-/** Give a new loader its line. */
-export function addLoadedLine(node) {
+/** The line of a new loader. */
+export function loadedLine(node) {
   useStyleSheet("result_box.css");
   const line = element("p", "interrogator-loaded");
   line.setAttribute("role", "status");
-  const widget = node.addDOMWidget("interrogator_loaded", "interrogator_loaded", line, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => HEIGHT,
-    getMaxHeight: () => HEIGHT,
-  });
-  widget.serialize = false;
-
   lines.set(node, line);
   const draw = () => drawLine(node, line);
   const choice = modelWidget(node);
   if (choice) choice.callback = after(choice.callback, draw);
-  node.onConfigure = after(node.onConfigure, () => {
-    draw();
-    makeRoom(node);
-  });
+  node.onConfigure = after(node.onConfigure, draw);
   node.onRemoved = after(node.onRemoved, () => lines.delete(node));
   draw();
-  makeRoom(node);
+  return line;
 }
 
 async function ask() {
@@ -108,10 +89,4 @@ function size(bytes) {
 
 function modelWidget(node) {
   return node.widgets?.find(({ name }) => name === "model");
-}
-
-/** Never makes a node smaller: its size is the user's. */
-function makeRoom(node) {
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
 }

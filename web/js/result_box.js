@@ -26,8 +26,13 @@ export class ResultBox {
   #found = { count: 0, results: [] };
   /** The index of the shown image. */
   #index = 0;
+  #addressOf;
+  /** @type {HTMLElement | null} */
+  #notice = null;
 
-  constructor() {
+  /** @param {(path: string) => string} addressOf - the address of a path on this server */
+  constructor(addressOf = (path) => path) {
+    this.#addressOf = addressOf;
     useStyleSheet("result_box.css");
     /** @type {HTMLElement} */
     this.element = element("section", "interrogator-box");
@@ -49,23 +54,38 @@ export class ResultBox {
     this.#draw();
   }
 
+  /**
+   * Say something above the results; null says nothing.
+   * @param {HTMLElement | null} notice
+   */
+  notify(notice) {
+    this.#notice = notice;
+    this.#draw();
+  }
+
+  get hasNotice() {
+    return this.#notice !== null;
+  }
+
   #draw() {
-    this.element.classList.toggle("interrogator-empty", this.isEmpty);
+    this.element.classList.toggle("interrogator-empty", this.isEmpty && !this.hasNotice);
     // The content lies over the element and does not affect its size: a long prompt scrolls and never makes the node
     // taller.
     this.element.replaceChildren(element("div", "interrogator-content", ...this.#content()));
   }
 
   #content() {
-    if (this.isEmpty) return [element("p", "interrogator-hint", words().hint)];
-    return [this.#toolbar(), this.#page()];
+    const notice = this.hasNotice ? [this.#notice] : [];
+    if (!this.isEmpty) return [...notice, this.#toolbar(), this.#page()];
+    return this.hasNotice ? notice : [element("p", "interrogator-hint", words().hint)];
   }
 
   #toolbar() {
-    const { text, similarity } = this.#result;
+    const { text, similarity, report } = this.#result;
     const bar = element("div", "interrogator-toolbar");
     if (this.#found.results.length > 1) bar.append(this.#pager());
     if (similarity !== null) bar.append(similarityLine(similarity));
+    if (report) bar.append(reportLink(this.#addressOf(report)));
     if (text) bar.append(copyButton(text));
     return bar;
   }
@@ -91,11 +111,13 @@ export class ResultBox {
   }
 
   #page() {
-    const { text, caption, negative, phrases, full, remarks } = this.#result;
+    const { text, caption, negative, phrases, full, remarks, title, failure } = this.#result;
     const page = element("div", "interrogator-page");
     // With the focus, the page scrolls by arrow keys, and Nodes 2.0 leaves it the mouse wheel.
     page.tabIndex = 0;
     page.dataset.captureWheel = "true";
+    if (title) page.append(element("p", "interrogator-title", title));
+    if (failure) page.append(element("p", "interrogator-failure", failure));
     if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
     if (caption && caption !== text) page.append(labelled(words().caption, caption));
     if (negative) page.append(labelled(words().negative, negative));
@@ -134,6 +156,13 @@ function copyButton(text) {
     copy.setAttribute("aria-label", word);
   }
   return copy;
+}
+
+/** The report opens beside the graph, and knows nothing of the page that it came from. */
+function reportLink(address) {
+  const link = element("a", "interrogator-button interrogator-report", words().openReport);
+  Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
+  return link;
 }
 
 function labelled(label, text) {

@@ -1,7 +1,9 @@
 /** Puts the result box on our nodes, and keeps what it shows in the workflow. */
 
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { after } from "./handlers.js";
+import { loadsModels, watchModels } from "./node_models.js";
 import { ResultBox } from "./result_box.js";
 import { resultsOfRun, resultsOfWorkflow } from "./results.js";
 
@@ -23,6 +25,7 @@ const KEY = "interrogator";
 /** Heights in graph units, ten of margin above and below included. */
 const EMPTY_HEIGHT = 56;
 const FILLED_HEIGHT = 220;
+const NOTICE_HEIGHT = 270;
 const LEAST_WIDTH = 320;
 
 /** @returns {boolean} */
@@ -35,11 +38,11 @@ export function showsResults(node) {
  * not in the widget's value: values are stored by their index, and an input added later would shift them.
  */
 export function addResultBox(node) {
-  const box = new ResultBox();
+  const box = new ResultBox((path) => api.fileURL(path));
   const widget = node.addDOMWidget(KEY, "interrogator_results", box.element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => (box.isEmpty ? EMPTY_HEIGHT : FILLED_HEIGHT),
+    getMinHeight: () => (box.hasNotice ? NOTICE_HEIGHT : box.isEmpty ? EMPTY_HEIGHT : FILLED_HEIGHT),
   });
   widget.serialize = false;
 
@@ -50,6 +53,12 @@ export function addResultBox(node) {
   });
   node.onConfigure = after(node.onConfigure, () => show(node, box));
 
+  if (loadsModels(node)) {
+    const missing = watchModels(node, () => {
+      box.notify(missing.isEmpty ? null : missing.element);
+      makeRoom(node);
+    });
+  }
   makeRoom(node, LEAST_WIDTH);
 }
 

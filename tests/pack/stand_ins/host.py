@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -230,14 +231,20 @@ class ExecutionBlocker:
         self.message = message
 
 
+class Routes(list[Any]):
+    """The table of the addresses that the server answers at: what our pack uses of aiohttp's."""
+
+    def route(self, method: str, path: str) -> Callable[[Any], Any]:
+        return lambda handler: self.append(SimpleNamespace(method=method, path=path, handler=handler))
+
+
 class Server:
     """server.PromptServer.instance."""
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
         self.told: list[tuple[str, Any]] = []
-        self.answers: dict[str, Any] = {}
-        self.routes = SimpleNamespace(get=lambda path: lambda answer: self.answers.setdefault(path, answer))
+        self.routes = Routes()
         self.prompt_queue = SimpleNamespace(mutex=threading.RLock(), currently_running={}, queue=[])
         self.last_prompt_id: str | None = None
         self.node_replace_manager = SimpleNamespace(register=self._register)
