@@ -2,6 +2,11 @@
 
 Only the first frame is used. Values of more than 8 bits per channel are scaled down rather than clipped, transparency
 is composited on white, and the EXIF (or XMP) orientation is applied. Colour profiles are not applied.
+
+No model reads more than two megapixels, so that larger pictures are shrunk as they are read: whatever a file holds, its
+picture has at most 34 megapixels, and sides of at most 16,383 pixels (`reduction`). Beside the pixels as the file has
+them, that takes 134 MB at most: they are converted in bands of rows. Pictures longer than 32 times their width are
+padded with white, because a transform that crops to a square would enlarge them to gigabytes.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import IO, Any
 
@@ -23,8 +28,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from .colors import Colors
 from .errors import ImageReadError
 from .image_formats import register_readers
+from .png_chunks import without_texts
 
 logger = logging.getLogger("interrogator")
 
@@ -50,6 +57,10 @@ DAMAGED: tuple[type[Exception], ...] = (
 _PROGRAM_FORMATS = frozenset({"EPS", "WMF", "EMF"})
 
 _WHITE = (255, 255, 255)
+_KEPT_PIXELS = 8_388_608  # four times what any captioner reads
+_KEPT_SIDE = 8192
+_LONGEST_SHAPE = 32
+_BAND_PIXELS = 1 << 20
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,6 +72,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
     (stat.S_ISFIFO, "is a pipe, not a file"),
@@ -70,6 +83,14 @@ _KINDS = (
 )
 
 _warnings_lock = threading.Lock()  # warnings.catch_warnings is not safe between threads
+
+
+Seen = Callable[[Image.Image, tuple[int, int]], object]
+"""Looks at an image as the file has it, and its full width and height, upright."""
+
+
+def _unseen(image: Image.Image, size: tuple[int, int]) -> None:
+    """Looks at nothing."""
 
 
 def open_image(path: str | PathLike[str]) -> Image.Image:
@@ -92,14 +113,15 @@ def open_image(path: str | PathLike[str]) -> Image.Image:
 def decode_image(
     data: bytes,
     name: str = "image",
-    seen: Callable[[Image.Image], object] = lambda image: None,
+    seen: Seen = _unseen,
     background: tuple[int, int, int] = _WHITE,
 ) -> Image.Image:
     """The image in the bytes of a file, read like `open_image`.
 
     Args:
         name: identifies the image in errors.
-        seen: called with the image as the file has it, loaded, before it is closed.
+        seen: called before it is closed with the image as the file has it, loaded, a large JPEG at a lower
+            resolution, and with its full width and height, upright.
         background: what transparency is composited on.
 
     Raises ImageReadError.
@@ -154,9 +176,10 @@ def to_rgb(image: Image.Image, name: str = "image", background: tuple[int, int, 
     if 0 in image.size:
         raise ImageReadError(name, "has no pixels")
     try:
-        clear = _clear_value(image)
+        colors = Colors(image, background)
+        _draft(image)
         image.load()
-        rgb = _without_alpha(_eight_bits(image, clear), clear, background)
+        rgb = _padded(_reduced(image, colors), background)
         turn = _TURNS.get(_orientation(image, name))
         if turn is not None:
             rgb = rgb.transpose(turn)
@@ -166,6 +189,53 @@ def to_rgb(image: Image.Image, name: str = "image", background: tuple[int, int, 
         raise ImageReadError(name, _reason(error)) from error
     rgb.info = {}
     return rgb
+
+
+def reduction(size: tuple[int, int]) -> int:
+    """The factor by which a picture of this size is shrunk as it is read; 1 up to 33.5 megapixels.
+
+    Four times the pixels that any model reads are left, or more: shrinking in two steps then looks like one.
+    """
+    width, height = size
+    return max(1, math.isqrt(width * height // _KEPT_PIXELS), max(size) // _KEPT_SIDE)
+
+
+def _draft(image: Image.Image) -> None:
+    """Have a large JPEG decoded at a half, a fourth or an eighth of its size, which its format allows."""
+    factor = reduction(image.size)
+    if factor > 1 and getattr(image, "tile", None):  # not loaded yet
+        image.draft("RGB", (max(1, image.width // factor), max(1, image.height // factor)))
+
+
+def _reduced(image: Image.Image, colors: Colors) -> Image.Image:
+    """A loaded picture as RGB, shrunk by `reduction`, in bands of rows: a whole one can take eight times its memory."""
+    (width, height), factor = image.size, reduction(image.size)
+    factors = min(factor, width), min(factor, height)
+    rows = factors[1] * max(1, _BAND_PIXELS // (width * factors[1]))
+
+    def bands() -> Iterator[Image.Image]:
+        for top in range(0, height, rows):
+            yield image.crop((0, top, width, min(top + rows, height)))
+
+    if Colors.are_wide(image):
+        colors.measure(bands())
+    if factor == 1 and rows >= height:
+        return colors.rgb(image)
+    rgb = Image.new("RGB", (math.ceil(width / factors[0]), math.ceil(height / factors[1])))
+    for i, band in enumerate(bands()):
+        rgb.paste(colors.rgb(band).reduce(factors), (0, i * rows // factors[1]))
+    return rgb
+
+
+def _padded(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """An RGB picture with its shorter side padded to the longest one that models can shrink, 1 to 32."""
+    least = max(image.size) // _LONGEST_SHAPE
+    if min(image.size) >= least:
+        return image
+    size = max(image.width, least), max(image.height, least)
+    padded = Image.new("RGB", size, background)
+    padded.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    return padded
 
 
 def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Image:
@@ -181,21 +251,31 @@ def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Imag
 
 
 def _decoded(
-    file: Any, name: str, seen: Callable[[Image.Image], object] = lambda image: None,
-    background: tuple[int, int, int] = _WHITE,
+    file: Any, name: str, seen: Seen = _unseen, background: tuple[int, int, int] = _WHITE
 ) -> Image.Image:  # fmt: skip
     """The image in an open file. Raises ImageReadError."""
     try:
-        with open_quietly(file) as image:
-            if image.format in _PROGRAM_FORMATS:
-                raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
-            rgb = to_rgb(image, name, background)
-            seen(image)
-            return rgb
+        try:
+            return _opened(file, name, seen, background)
+        except ValueError:  # texts or a color profile that unpack to more than Pillow allows
+            bare = without_texts(file)
+            if bare is None:
+                raise
+            return _opened(bare, name, seen, background)
     except MemoryError as error:
         raise ImageReadError(name, "is too large for the free memory") from error
     except DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
+
+
+def _opened(file: Any, name: str, seen: Seen, background: tuple[int, int, int]) -> Image.Image:
+    with open_quietly(file) as image:
+        if image.format in _PROGRAM_FORMATS:
+            raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
+        width, height = image.size
+        rgb = to_rgb(image, name, background)
+        seen(image, (height, width) if _orientation(image, name) in _SIDEWAYS else (width, height))
+        return rgb
 
 
 def check_is_file(name: str) -> None:
@@ -231,78 +311,6 @@ def _orientation(image: Image.Image, name: str) -> int:
         logger.debug("%s: its EXIF data cannot be read (%s)", name, error)
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _clear_value(image: Image.Image) -> Any:
-    """The single value or colour that means "transparent" (PNG's tRNS), in the scale of the loaded pixels.
-
-    On loading, Pillow scales 2-bit and 4-bit grey up and 16-bit colours down, but not this value.
-    """
-    value = image.info.get("transparency")
-    tiles = getattr(image, "tile", None)  # gone once loaded
-    layout = str(tiles[0].args) if tiles else ""
-    if isinstance(value, int) and layout in ("L;2", "L;4"):
-        return value * (85 if layout == "L;2" else 17)
-    if isinstance(value, tuple) and (layout == "RGB;16B" or max(value, default=0) > 255):
-        return tuple(part >> 8 for part in value)
-    return value
-
-
-def _without_alpha(image: Image.Image, clear: Any, background: tuple[int, int, int]) -> Image.Image:
-    """RGB, with any transparency (alpha, palette, or the one colour `clear`) composited on a background."""
-    if image.mode == "LAB":
-        return _lab_to_rgb(image)
-    if image.mode in ("1", "L", "RGB", "P") and clear is not None:
-        image = image.copy()
-        image.info["transparency"] = clear
-    elif image.mode not in ("RGBA", "LA", "PA", "RGBa", "La", "P") or not image.has_transparency_data:
-        return image.convert("RGB")
-    if image.mode == "La":
-        image = image.convert("LA")  # Pillow cannot convert La directly
-    rgba = image.convert("RGBA")
-    behind = Image.new("RGBA", rgba.size, (*background, 255))
-    return Image.alpha_composite(behind, rgba).convert("RGB")
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert rgb is not None  # None only with inPlace=True
-    return rgb
-
-
-def _eight_bits(image: Image.Image, clear: Any) -> Image.Image:
-    """Grey of more than 8 bits (I;16*, I, F) scaled to 0..255 as mode L, or as LA if one value is transparent.
-
-    In I;16, and in mode I from PNG and PPM files, white is 65535. Otherwise white is the first of 1 (F only), 255 and
-    65535 that no value exceeds; if values are larger or negative, the image's own range is stretched.
-    """
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image)  # [H, W] uint16 (either byte order), int32 or float32
-    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    low, high = (0.0, 65535.0) if sixteen else _range(values)
-    with np.errstate(invalid="ignore"):
-        scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
-    grey = np.rint(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0.0, 255.0)).astype(np.uint8)
-    if isinstance(clear, int):
-        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-        return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
-    return Image.fromarray(grey)
-
-
-def _range(values: np.ndarray[Any, Any]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    if low >= 0:
-        for white in (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0):
-            if high <= white:
-                return 0.0, white
-    return low, high if high > low else low + 1.0
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +17,12 @@ from ..interrogator.dataset.captioning.loader import Loader
 from ..interrogator.dataset_choices import POLICIES, TARGET_KINDS
 from ..interrogator.modes import MODES
 from ..interrogator.qualities import QUALITIES
-from . import host, missing, models, result_box
+from . import host, missing, models, report_page, result_box, run_results
+from .dataset_folders import PLACES, check_state, dataset_folder
 from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
-    from ..interrogator.dataset import Settings, Summary
+    from ..interrogator.dataset import Run, Settings
     from .missing import Wanted
 
 # Trainers want sentences, and only the captioner of a preset writes them.
@@ -29,7 +32,7 @@ _TARGETS = [kind for kind in TARGET_KINDS if kind not in ("parquet", "webdataset
 
 
 class InterrogatorDataset(io.ComfyNode):
-    """Captions a folder inside ComfyUI's input or output folder; continues a stopped run."""
+    """Captions a folder inside ComfyUI's input or output folder, or linked there; continues a stopped run."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -44,12 +47,12 @@ class InterrogatorDataset(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
-                    "place", options=["input", "output"], default="input",
+                    "place", options=list(PLACES), default="input",
                     tooltip="Which of ComfyUI's folders contains the pictures.",
                 ),
                 io.String.Input(
                     "folder", default="", placeholder="my_dataset",
-                    tooltip="The folder of pictures inside it, subfolders included.",
+                    tooltip="The folder of pictures inside it, or a link there to one, subfolders included.",
                 ),
                 io.Combo.Input(
                     "preset",
@@ -76,7 +79,8 @@ class InterrogatorDataset(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "existing", options=list(POLICIES), default="skip",
-                    tooltip="What to do with existing captions.",
+                    tooltip="Captions that exist already: skip leaves them, overwrite replaces them, append and prepend"
+                    " add to them, if-empty replaces blank ones only.",
                 ),
                 io.Combo.Input(
                     "target", options=_TARGETS, default="txt",
@@ -94,20 +98,31 @@ class InterrogatorDataset(io.ComfyNode):
                     " off, the network is never used.",
                 ),
                 preset_memory_input(),
+                io.Boolean.Input(
+                    "again", default=False, optional=True,
+                    tooltip="Caption anew what a finished run of the same settings has captioned, and what somebody has"
+                    " edited since. `existing` still applies: choose overwrite to replace those captions.",
+                ),
             ],
             outputs=[
                 io.String.Output(
                     "report", display_name="report", tooltip="How many pictures were captioned, and what to review."
                 ),
-                io.String.Output("page", display_name="page", tooltip="The path of the report; open it in a browser."),
+                io.String.Output(
+                    "page", display_name="page", tooltip="The path of the report; the box on the node opens it."
+                ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, place: str | None = None, folder: str | None = None, **_: Any) -> str:
-        """Pictures and captions come and go in the folder; everything else is in the inputs."""
+    def fingerprint_inputs(
+        cls, place: str | None = None, folder: str | None = None, again: bool | None = None, **_: Any
+    ) -> str:
+        """Pictures and captions come and go in the folder; everything else is in the inputs. Again is each time."""
+        if again:
+            return str(time.time_ns())
         try:
-            return _fingerprint(_folder(place or "input", folder or ""))
+            return _fingerprint(dataset_folder(place or "input", folder or ""))
         except (OSError, ValueError):
             return ""
 
@@ -115,15 +130,20 @@ class InterrogatorDataset(io.ComfyNode):
     def execute(
         cls, place: Literal["input", "output"], folder: str, preset: str, mode: str, quality: str, trigger: str,
         template: str, existing: Any, target: str, retry_failed: bool = False, download: bool = False,
-        memory: str | None = None,
+        memory: str | None = None, again: bool = False,
     ) -> io.NodeOutput:  # fmt: skip
         dataset = interrogator.dataset
         settings = dataset.Settings(
             preset=preset, mode=mode, quality=quality, policy=existing,
             rules=dataset.CaptionRules(trigger=trigger, template=template),
         )  # fmt: skip
-        run = dataset.Run([_folder(place, folder)], settings, target=target)
+        pictures = dataset_folder(place, folder)
+        check_state(pictures)
 
+        def run_of(number: int) -> Run:
+            return dataset.Run([pictures], replace(settings, round=number), target=target)
+
+        run = dataset.next_round(run_of) if again else run_of(0)
         node_id, progress = cls.hidden.unique_id, host.progress()
         wanted = [] if download else wanted_by(settings)
         with host.explain_out_of_memory(), missing.named_together(wanted):
@@ -133,33 +153,15 @@ class InterrogatorDataset(io.ComfyNode):
                 lambda done, total, failed: progress(done, total),
                 retry_failed,
             )
-        report = _report(summary)
-        return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui([result_box.Result(report)]))
+        report = run_results.report(run, summary)
+        page = report_page.address(place, folder, summary.report)
+        shown = [result_box.Result(report, title=folder.strip(), report=page), *run_results.of_pictures(run)]
+        return io.NodeOutput(report, str(summary.report or ""), ui=result_box.ui(shown))
 
 
 def wanted_by(settings: Settings) -> list[Wanted]:
     """The models that a run needs."""
     return [("encoder" if role == "reranker" else role, name) for role, name in settings.model_names.items()]
-
-
-def _folder(place: str, folder: str) -> Path:
-    """The folder of this name inside ComfyUI's input or output folder.
-
-    Raises:
-        ValueError: it does not exist, or is outside.
-    """
-    root = host.dataset_root(place).resolve()
-    name = folder.strip()
-    try:
-        path = (root / name).resolve()
-        inside, there = path.is_relative_to(root) and path != root, path.is_dir()
-    except (OSError, ValueError):  # no name that a folder can have
-        inside, there = True, False
-    if not name or not inside:
-        raise ValueError(f"{name!r} is not a folder inside {root}: name the folder of pictures.")
-    if not there:
-        raise ValueError(f"There is no folder {name[:200]!r} in {root}: put the pictures there.")
-    return path
 
 
 def _fingerprint(folder: Path) -> str:
@@ -188,14 +190,3 @@ def _models(
     return interrogator.dataset.Models(
         settings, banks=banks, cache=models.embedding_cache(), pool=models.POOL, needs=frozenset(roles), **roles
     )  # fmt: skip
-
-
-def _report(summary: Summary) -> str:
-    """The state of the run and its findings, as text."""
-    counts = summary.counts
-    lines = [
-        f"{counts['done']} captioned, {counts['kept']} kept, {counts['failed']} failed, of {summary.total} pictures."
-    ]
-    if summary.findings is not None:
-        lines += [f"{finding.title}: {finding.count}. {finding.text}" for finding in summary.findings.found]
-    return "\n".join(lines)

@@ -299,6 +299,29 @@ def serve(method: str, path: str, answer: Callable[[Mapping[str, Any]], Mapping[
             return web.json_response({"error": str(error)}, status=400)
 
 
+def serve_file(path: str, find: Callable[[Mapping[str, str]], tuple[Path, Mapping[str, str]]]) -> None:
+    """Have ComfyUI's server answer a GET by a file, with headers for it.
+
+    find: from the parts of the path, in a thread, to file and headers. What it refuses with a FileNotFoundError is
+        answered with status 404, with a ValueError 409.
+    """
+    routes = getattr(_server(), "routes", None)
+    if routes is None or any((route.method, route.path) == ("GET", path) for route in routes):
+        return  # another copy of this pack serves it
+
+    @routes.route("GET", path)  # type: ignore[untyped-decorator]
+    async def handle(request: Any) -> Any:
+        from aiohttp import web
+
+        try:
+            file, headers = await asyncio.to_thread(find, dict(request.match_info))
+        except FileNotFoundError as error:
+            return web.Response(text=str(error), status=404)
+        except ValueError as error:
+            return web.Response(text=str(error), status=409)
+        return web.FileResponse(file, headers=headers)
+
+
 @contextmanager
 def explain_out_of_memory() -> Iterator[None]:
     """Say what to do when even the smallest batch does not fit into memory."""

@@ -62,6 +62,9 @@ class Result:
         similarity: of the text and the image.
         phrases: the bars; `ui` sends the first `MOST`.
         full: the number whose bar fills the width, 1 for probabilities; None is the largest one.
+        title: what it is of, such as the name of a picture.
+        failure: why there is no text, one sentence.
+        report: address of the report of a dataset run on this server.
         remarks: on the text: `cut`, `looped`, `shortened`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or
             `GUESSED`.
         is_negative: whether the phrases are those that the image lacks. Then `similarity` of a bar is how likely its
@@ -80,6 +83,9 @@ class Result:
     is_negative: bool = False
     phrase_count: int = 0
     thumbnail: str = ""
+    title: str = ""
+    failure: str = ""
+    report: str = ""
 
 
 def bars(phrases: Sequence[Any]) -> list[Bar]:

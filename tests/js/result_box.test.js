@@ -185,3 +185,23 @@ for (const [full, expected] of [
     const { title } = box.element.querySelector(".interrogator-number");
     assert.match(title, full === null ? /^Cosine similarity/ : /likely/);
   });
+
+test("a page says what it is of, and why there is no text", () => {
+  show({ title: "<b>broken.png", failure: "broken.png: is no picture" });
+  assert.deepEqual(texts(box.element, ".interrogator-title"), ["<b>broken.png"]);
+  assert.deepEqual(texts(box.element, ".interrogator-failure"), ["broken.png: is no picture"]);
+  assert.equal(box.element.querySelector(".interrogator-copy"), null);
+});
+
+test("a report opens beside the page, at this server's address, and cannot reach back", () => {
+  const report = "/interrogator/report/input/cats/0123456789ab/report.html";
+  box = new ResultBox((path) => `/base${path}`);
+  show({ text: "3 captioned", report });
+  const link = box.element.querySelector("a.interrogator-report");
+  assert.deepEqual(
+    [link.textContent, link.getAttribute("href"), link.target, link.rel],
+    ["Open report", `/base${report}`, "_blank", "noopener noreferrer"],
+  );
+  show({ text: "a cat" });
+  assert.equal(box.element.querySelector("a"), null);
+});

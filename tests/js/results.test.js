@@ -2,12 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resultsOfRun, resultsOfWorkflow } from "../../web/js/results.js";
 
-const NOTHING = { text: "", caption: "", negative: "", similarity: null, phrases: [], full: null, remarks: [] };
+const NOTHING = {
+  text: "",
+  caption: "",
+  negative: "",
+  similarity: null,
+  phrases: [],
+  full: null,
+  remarks: [],
+  title: "",
+  failure: "",
+  report: "",
+};
 
 test("what a run found is read", () => {
   const phrase = { text: "watercolor", bank: "mediums", similarity: 0.25 };
   const words = { text: "a cat", caption: "cat", negative: "blurry" };
-  const entry = { ...words, similarity: 0.31234567, phrases: [phrase], full: 1, remarks: ["cut"] };
+  const entry = { ...NOTHING, ...words, similarity: 0.31234567, phrases: [phrase], full: 1, remarks: ["cut"] };
   assert.deepEqual(resultsOfRun([entry]), { count: 1, results: [{ ...entry, similarity: 0.3123 }] });
 });
 
@@ -63,3 +74,27 @@ test("a workflow that carries anything else carries no results", () => {
   for (const kept of [undefined, null, "x", { results: { 0: {} } }])
     assert.deepEqual(resultsOfWorkflow(kept), { count: 0, results: [] });
 });
+
+const REPORT = "/interrogator/report/input/my%20cats%2Fred/0123456789ab/report.html";
+
+test("a report of this server keeps its address", () => {
+  const { results } = resultsOfRun([{ report: REPORT, title: "my cats", failure: "no picture" }]);
+  assert.deepEqual(results[0], { ...NOTHING, report: REPORT, title: "my cats", failure: "no picture" });
+});
+
+for (const report of [
+  "https://example.com/interrogator/report/input/a/0123456789ab/report.html",
+  "//example.com/interrogator/report/input/a/0123456789ab/report.html",
+  "javascript:alert(1)",
+  `${REPORT}?x`,
+  `${REPORT}#x`,
+  `\n${REPORT}`,
+  REPORT.replace("input", "models"),
+  REPORT.replace("report.html", "other.html"),
+  REPORT.replace("0123456789ab", ".."),
+  "/interrogator/report/input/a\\b/0123456789ab/report.html",
+  [REPORT],
+])
+  test(`no report is at ${JSON.stringify(report)}`, () => {
+    assert.equal(resultsOfRun([{ report }]).results[0].report, "");
+  });

@@ -65,6 +65,14 @@ class TestARun:
         assert first["tokens"] == 6 and first["existing"] is None
         assert not left_behind(tmp_path)
 
+    def test_a_record_has_the_full_size_of_a_picture_that_is_shrunk_as_it_is_read(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("L", (8200, 4200)).save(tmp_path / "large.jpg", exif=exif)
+        work(tmp_path)
+        (found,) = records(run(tmp_path))
+        assert (found["width"], found["height"]) == (4200, 8200)
+
     def test_tells_how_far_it_is_within_a_shard(self, tmp_path: Path) -> None:
         draw(tmp_path, names(30))
         told: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
@@ -108,7 +108,6 @@ PHRASES = st.lists(
 ).map(tuple)
 
 
-@settings.get_profile("untimed")
 @given(
     model=st.sampled_from(MODELS),
     caption=st.one_of(

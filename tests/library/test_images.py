@@ -18,8 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from interrogator import images
 from interrogator.errors import ImageReadError
-from interrogator.images import open_image, to_rgb
+from interrogator.images import decode_image, open_image, to_rgb
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 
@@ -264,9 +265,95 @@ def test_a_file_one_may_not_read_is_named(tmp_path: Path) -> None:
     assert "Permission denied" in refusal(path)
 
 
-def test_a_text_bomb_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+def test_texts_and_profiles_that_unpack_to_megabytes_are_passed_over(tmp_path: Path, kind: bytes) -> None:
+    """A workflow, a profile of 2 MB, or a bomb: no pixel depends on it."""
+    head = b"note\0\x01\0\0\0" if kind == b"iTXt" else b"note\0\0"
+    long = chunk(kind, head + zlib.compress(b"x" * 20_000_000))
+    assert pixels(open_image(save(tmp_path, png(0, 8, b"\0\x07", (1, 1), long)))) == [(7, 7, 7)]
+    assert pixels(decode_image(png(0, 8, b"\0\x07", (1, 1), long, long))) == [(7, 7, 7)]
+
+
+def test_a_picture_with_long_texts_keeps_its_turn(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"><a tiff:Orientation="6"/>'
+    turned = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp + b"</x:xmpmeta>")
     bomb = chunk(b"zTXt", b"note\0\0" + zlib.compress(b"x" * 20_000_000))
-    assert "damaged" in refusal(save(tmp_path, png(0, 8, b"\0\0", (1, 1), bomb)))
+    for extra in ([turned], [turned, bomb], [bomb, turned]):
+        assert open_image(save(tmp_path, png(0, 8, b"\0\1\2", (2, 1), *extra))).size == (1, 2)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16", "I;16B", "I", "F", "LAB", "PA"])
+def test_pictures_are_converted_in_bands_as_in_one(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = _noise(mode, (13, 37))
+    whole = to_rgb(image)
+    for pixels_at_once in (1, 13 * 5, 13 * 36):
+        monkeypatch.setattr(images, "_BAND_PIXELS", pixels_at_once)
+        assert to_rgb(image).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16", "F"])
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 70)))
+def test_a_large_picture_is_shrunk_as_it_is_read(mode: str, size: tuple[int, int]) -> None:
+    image = _noise(mode, size)
+    with pytest.MonkeyPatch.context() as patch:
+        whole = to_rgb(image)
+        patch.setattr(images, "_KEPT_PIXELS", 100)
+        patch.setattr(images, "_KEPT_SIDE", 40)
+        patch.setattr(images, "_BAND_PIXELS", 50)
+        shrunk = to_rgb(image)
+    assert shrunk.width <= whole.width and shrunk.height <= whole.height
+    if shrunk.size == whole.size:
+        assert shrunk.tobytes() == whole.tobytes()
+    else:
+        assert shrunk.width * shrunk.height < 540 and max(shrunk.size) <= 80
+        means = [np.asarray(each).astype(float).mean() for each in (shrunk, whole)]
+        assert abs(means[0] - means[1]) < 16  # the last row and column weigh as much as whole ones
+
+
+def test_pictures_of_cameras_are_read_as_they_are() -> None:
+    assert {images.reduction(size) for size in [(6000, 4000), (7008, 4672), (16383, 2000)]} == {1}
+    assert images.reduction((13300, 13300)) == 4
+    assert images.reduction((1_000_000, 1)) == 122
+
+
+@pytest.mark.parametrize("size", [(1_000_000, 1), (30_000, 1), (1, 5000), (900, 20)])
+def test_extreme_shapes_are_padded_to_what_a_square_crop_can_enlarge(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = open_image(save(tmp_path, encoded(Image.new("L", size), "PNG")))
+    assert max(image.size) <= 32 * (min(image.size) + 1) and max(image.size) < 16384
+    colors = image.getcolors()
+    assert colors and {color for _, color in colors} == {WHITE, BLACK}
+    assert to_rgb(image).tobytes() == image.tobytes(), "a second pass must not pad it again"
+
+
+def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path, encoded(Image.new("RGB", (8200, 4200), RED), "JPEG", exif=exif))
+    seen: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    image = decode_image(path.read_bytes(), seen=lambda original, size: seen.append((original.size, size)))
+    assert image.size == (2100, 4100)
+    assert seen == [((4100, 2100), (4200, 8200))], "decoded at a half, and told at its full size"
+    assert np.abs(np.asarray(image).astype(int) - RED).max() < 4
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads the most memory held from /proc")
+@pytest.mark.parametrize("mode", ["I;16", "F", "RGBA"])
+def test_a_large_picture_takes_little_more_memory_than_its_pixels(tmp_path: Path, mode: str) -> None:
+    """44 million pixels, of 2 or 4 bytes; all at once, their conversion would take 700 MB and more."""
+    path = tmp_path / "large.tif"
+    Image.new(mode, (9000, 4900)).save(path, compression="tiff_deflate")
+    code = """if True:
+        import sys
+        from interrogator.images import decode_image, open_image
+        def peak():
+            return next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+        from PIL import ImageFile, TiffImagePlugin
+        before = peak()
+        open_image(sys.argv[1])
+        print(peak() - before)
+    """
+    ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 44.1 * (2 if mode == "I;16" else 4) + 100
 
 
 def test_large_pictures_are_read_quietly_and_bombs_refused(
@@ -298,6 +385,19 @@ def test_a_lazily_opened_damaged_picture_in_memory_is_refused(tmp_path: Path) ->
 def test_importing_this_module_loads_no_torch() -> None:
     code = "import sys, interrogator.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _noise(mode: str, size: tuple[int, int]) -> Image.Image:
+    """A picture of random pixels of any mode."""
+    rng = np.random.default_rng(0)
+    if mode in ("I;16", "I;16B", "I", "F"):
+        kind = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4", "F": "<f4"}[mode]
+        values = (rng.random(size[::-1]) * 60_000).astype(kind)
+        return Image.frombytes(mode, size, values.tobytes())
+    if mode in ("P", "PA", "1"):
+        return Image.effect_noise(size, 90).convert("RGB").convert("P").convert(mode)
+    bands = Image.new(mode, (1, 1)).getbands()
+    return Image.frombytes(mode, size, rng.integers(0, 256, (*size, len(bands)), dtype=np.uint8).tobytes())
 
 
 def _samples() -> list[bytes]:

@@ -30,6 +30,8 @@ LAYERS = (
         "locks",
         "checksum",
         "image_formats",
+        "png_chunks",
+        "colors",
         "prompts",
         "version",
         "dataset_choices",

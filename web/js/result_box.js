@@ -26,10 +26,13 @@ export class ResultBox {
   #found = { count: 0, results: [] };
   /** The index of the shown image. */
   #index = 0;
+  #addressOf;
   /** @type {HTMLElement | null} */
   #notice = null;
 
-  constructor() {
+  /** @param {(path: string) => string} addressOf - the address of a path on this server */
+  constructor(addressOf = (path) => path) {
+    this.#addressOf = addressOf;
     useStyleSheet("result_box.css");
     /** @type {HTMLElement} */
     this.element = element("section", "interrogator-box");
@@ -78,10 +81,11 @@ export class ResultBox {
   }
 
   #toolbar() {
-    const { text, similarity } = this.#result;
+    const { text, similarity, report } = this.#result;
     const bar = element("div", "interrogator-toolbar");
     if (this.#found.results.length > 1) bar.append(this.#pager());
     if (similarity !== null) bar.append(similarityLine(similarity));
+    if (report) bar.append(reportLink(this.#addressOf(report)));
     if (text) bar.append(copyButton(text));
     return bar;
   }
@@ -107,11 +111,13 @@ export class ResultBox {
   }
 
   #page() {
-    const { text, caption, negative, phrases, full, remarks } = this.#result;
+    const { text, caption, negative, phrases, full, remarks, title, failure } = this.#result;
     const page = element("div", "interrogator-page");
     // With the focus, the page scrolls by arrow keys, and Nodes 2.0 leaves it the mouse wheel.
     page.tabIndex = 0;
     page.dataset.captureWheel = "true";
+    if (title) page.append(element("p", "interrogator-title", title));
+    if (failure) page.append(element("p", "interrogator-failure", failure));
     if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
     if (caption && caption !== text) page.append(labelled(words().caption, caption));
     if (negative) page.append(labelled(words().negative, negative));
@@ -150,6 +156,13 @@ function copyButton(text) {
     copy.setAttribute("aria-label", word);
   }
   return copy;
+}
+
+/** The report opens beside the graph, and knows nothing of the page that it came from. */
+function reportLink(address) {
+  const link = element("a", "interrogator-button interrogator-report", words().openReport);
+  Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
+  return link;
 }
 
 function labelled(label, text) {

@@ -1,5 +1,6 @@
 /** Puts the result box on our nodes, and keeps what it shows in the workflow. */
 
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { after } from "./handlers.js";
 import { loadsModels, watchModels } from "./node_models.js";
@@ -37,7 +38,7 @@ export function showsResults(node) {
  * not in the widget's value: values are stored by their index, and an input added later would shift them.
  */
 export function addResultBox(node) {
-  const box = new ResultBox();
+  const box = new ResultBox((path) => api.fileURL(path));
   const widget = node.addDOMWidget(KEY, "interrogator_results", box.element, {
     serialize: false,
     hideOnZoom: false,

@@ -20,6 +20,9 @@
  * @property {Phrase[]} phrases
  * @property {number | null} full - the number whose bar fills the width, 1 for probabilities; the largest one if null
  * @property {string[]} remarks - on the text, such as `cut`
+ * @property {string} title - what it is of, such as the name of a picture
+ * @property {string} failure - why there is no text
+ * @property {string} report - address of the report of a dataset run, on this server only
  */
 
 /**
@@ -33,6 +36,9 @@ const MOST_PHRASES = 64;
 const MOST_REMARKS = 8;
 /** Longer than any prompt; a ranking of a thousand phrases comes close. */
 const MOST_CHARACTERS = 32_000;
+
+/** Where `nodes/report_page.py` answers; a workflow may not name any other address. */
+const REPORT = /^\/interrogator\/report\/(input|output)\/[^/?#\\]+\/[0-9a-f]{12}\/report\.html$/;
 
 /**
  * The results of a run, cut to what a workflow may carry.
@@ -64,6 +70,9 @@ function readResult(entry) {
     phrases: asList(entry?.phrases).slice(0, MOST_PHRASES).map(readPhrase),
     full: asNumber(entry?.full),
     remarks: asList(entry?.remarks).slice(0, MOST_REMARKS).map(asText),
+    title: asText(entry?.title),
+    failure: asText(entry?.failure),
+    report: REPORT.test(asText(entry?.report)) ? entry.report : "",
   };
 }
 

@@ -116,7 +116,11 @@ def _picture(
     sha256 = content_digest(data, mask if isinstance(mask, bytes) else None)
     found: dict[str, bool] = {}
 
-    def look(original: Image.Image) -> None:
+    width = height = 0
+
+    def look(original: Image.Image, size: tuple[int, int]) -> None:
+        nonlocal width, height
+        width, height = size
         found["hidden_pixels"] = hides_pixels(original)
         found["no_mask"] = masked and mask is None and not is_transparent(original)
 
@@ -130,7 +134,7 @@ def _picture(
         dhash = difference_hash(image)
         found |= {"animated": is_animated(data), "blank": is_blank(image, dhash)}
         flags = tuple(name for name, is_so in found.items() if is_so)
-        return Picture(item, "", ready, *image.size, sha256, dhash, flags)
+        return Picture(item, "", ready, width, height, sha256, dhash, flags)
     except _UNPREPARED as error:  # one odd picture of a million does not end the run
         reason = " ".join(f"cannot be prepared ({type(error).__name__}: {error})".split())
         return Picture(item, error=reason, sha256=sha256)

@@ -41,6 +41,7 @@ export const EN = {
   loadedOn: "Loaded on {device}: {what}",
   loadedWaiting: "Loaded in main memory: {what}",
   notLoaded: "Not in memory",
+  openReport: "Open report",
   interrogate: "Interrogate this image",
   noSource: "There is no image to connect: this node has no IMAGE output, and its IMAGE input is not connected.",
   noSelection: "Select one node with an image first.",

@@ -41,6 +41,7 @@ export const JA = {
   loadedOn: "{device} に読み込み済み: {what}",
   loadedWaiting: "メインメモリに読み込み済み: {what}",
   notLoaded: "メモリに読み込まれていません",
+  openReport: "レポートを開く",
   interrogate: "この画像を解析",
   noSource: "接続できる画像がありません。このノードには IMAGE 出力がなく、IMAGE 入力も接続されていません。",
   noSelection: "先に画像のあるノードを 1 つ選択してください。",

@@ -41,6 +41,7 @@ export const KO = {
   loadedOn: "{device}에 로드됨: {what}",
   loadedWaiting: "주 메모리에 로드됨: {what}",
   notLoaded: "메모리에 로드되지 않음",
+  openReport: "보고서 열기",
   interrogate: "이 이미지 분석",
   noSource: "연결할 이미지가 없습니다. 이 노드에는 IMAGE 출력이 없고 IMAGE 입력도 연결되어 있지 않습니다.",
   noSelection: "먼저 이미지가 있는 노드를 하나 선택하세요.",

@@ -40,6 +40,7 @@ export const ZH = {
   loadedOn: "已加载到 {device}：{what}",
   loadedWaiting: "已加载到主内存：{what}",
   notLoaded: "未加载到内存",
+  openReport: "打开报告",
   interrogate: "反推此图像",
   noSource: "没有可连接的图像：此节点没有 IMAGE 输出，其 IMAGE 输入也未连接。",
   noSelection: "请先选择一个带图像的节点。",

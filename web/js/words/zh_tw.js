@@ -40,6 +40,7 @@ export const ZH_TW = {
   loadedOn: "已載入到 {device}：{what}",
   loadedWaiting: "已載入到主記憶體：{what}",
   notLoaded: "未載入到記憶體",
+  openReport: "開啟報告",
   interrogate: "反推此影像",
   noSource: "沒有可連接的影像：此節點沒有 IMAGE 輸出，其 IMAGE 輸入也未連接。",
   noSelection: "請先選取一個帶有影像的節點。",
