@@ -144,7 +144,7 @@ class TestCopyButton:
             }""",
             is_allowed,
         )
-        browser.page.get_by_role("button", name="Copy").click()
+        browser.page.get_by_role("button", name="Copy", exact=True).click()
         browser.page.wait_for_timeout(200)
         assert words(browser, ".interrogator-copy") == ["Copied"]
         assert browser.ask("() => window.copied") == ["second"]
@@ -214,3 +214,47 @@ class TestKeeping:
             assert browser.ask("() => document.querySelectorAll('.interrogator-box').length") == 1
         assert words(browser, ".interrogator-position") == ["1 / 4"]
         assert [error for error in browser.errors if "interrogator" in error.lower()] == []
+
+
+class TestManyImages:
+    def test_each_of_thirty_images_is_one_click_away(self, browser: Browser) -> None:
+        add_node(browser)
+        execute(browser, [result(text=f"text {number}") for number in range(1, 31)])
+        browser.page.get_by_role("button", name="Image 29", exact=True).click()
+        browser.shot(f"{browser.name}-thirty")
+        assert words(browser, ".interrogator-text") == ["text 29"]
+        assert words(browser, ".interrogator-position") == ["29 / 30"]
+
+    def test_a_page_says_which_file_it_is_of_and_shows_it(self, browser: Browser) -> None:
+        graph = Graph()
+        graph.add(
+            "InterrogatorImage", image=graph.image(3), preset="demo", artists="all", negative=False, download=False,
+            escape=True, **mode("fast"),
+        )  # fmt: skip
+        browser.load_prompt(graph.prompt)
+        browser.run()
+        browser.shot(f"{browser.name}-files")
+        assert words(browser, ".interrogator-title") == ["creature-0.png"]
+        loaded = (
+            "() => [...document.querySelectorAll('.interrogator-thumbnail')].map((image) => image.naturalWidth > 0)"
+        )
+        browser.wait_until(lambda: browser.ask(loaded) == [True] * 3, "loading the small pictures", 30)
+        browser.page.get_by_role("button", name="creature-2.png", exact=True).click()
+        assert words(browser, ".interrogator-title") == ["creature-2.png"]
+
+
+def test_bars_and_captions_that_were_cut_are_said(browser: Browser) -> None:
+    add_node(browser, "InterrogatorRank")
+    phrases = [phrase(f"phrase {number}", 0.2) for number in range(64)]
+    text = "\n".join(f"phrase {number}" for number in range(1000))
+    execute(browser, [result(text=text, phrases=phrases, phrase_count=1000, remarks=["shortened"])])
+    first, second = words(browser, ".interrogator-note")
+    assert "longer than the CLIP model can read" in first and "64 of 1000" in second
+    assert words(browser, ".interrogator-text") == []
+
+
+def test_of_phrases_the_image_lacks_the_most_unlike_fills_the_bar(browser: Browser) -> None:
+    add_node(browser, "InterrogatorNegative")
+    execute(browser, [result(text="x", is_negative=True, phrases=[phrase("oil", 0.3), phrase("ink", 0.1)])])
+    widths = browser.ask("() => [...document.querySelectorAll('.interrogator-fill')].map((bar) => bar.style.width)")
+    assert widths == ["0%", "100%"]

@@ -205,3 +205,83 @@ test("a report opens beside the page, at this server's address, and cannot reach
   show({ text: "a cat" });
   assert.equal(box.element.querySelector("a"), null);
 });
+
+const widths = () => [...box.element.querySelectorAll(".interrogator-fill")].map((fill) => fill.style.width);
+const copiedBy = async (name) => {
+  const copied = [];
+  const clipboard = { writeText: async (text) => copied.push(text) };
+  Object.defineProperty(navigator, "clipboard", { value: clipboard, configurable: true });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  press(name);
+  await new Promise(setImmediate);
+  return copied;
+};
+
+test("of phrases that the image lacks the most unlike fills the width", () => {
+  const phrases = [0.3, 0.1, 0.2].map((similarity) => ({ text: "oil", bank: "mediums", similarity }));
+  show({ text: "oil", phrases, is_negative: true });
+  assert.deepEqual(widths(), ["0%", "100%", "50%"]);
+  show({ text: "oil", phrases: phrases.slice(0, 1), is_negative: true });
+  assert.deepEqual(widths(), ["100%"]);
+});
+
+test("how likely phrases are absent is a bar as it is", () => {
+  show({ text: "oil", phrases: [{ text: "oil", similarity: 0.9 }], is_negative: true, full: 1 });
+  assert.deepEqual(widths(), ["90%"]);
+  assert.match(box.element.querySelector(".interrogator-number").title, /lacks/);
+});
+
+test("bars that are not drawn are counted, and a ranking is not told twice", () => {
+  const lines = Array.from({ length: 100 }, (_, index) => `phrase ${index}`);
+  show({ text: lines.join("\n"), phrases: lines.map((text) => ({ text, similarity: 0.1 })) });
+  assert.deepEqual(texts(box.element, ".interrogator-text"), []);
+  assert.deepEqual(texts(box.element, ".interrogator-note"), ["Bars of the first 64 of 100; the outputs have all."]);
+});
+
+test("a caption that was cut to the context is said", () => {
+  show({ text: "a cat", remarks: ["shortened"] });
+  assert.match(texts(box.element, ".interrogator-note")[0], /longer than the CLIP model can read/);
+});
+
+test("any of thirty images is one press away", () => {
+  show(...Array.from({ length: 30 }, (_, index) => ({ text: `text ${index + 1}` })));
+  const jumps = [...box.element.querySelectorAll(".interrogator-jump")];
+  assert.equal(jumps.length, 30);
+  jumps[28].click();
+  assert.deepEqual(texts(box.element, ".interrogator-text"), ["text 29"]);
+  assert.deepEqual(texts(box.element, ".interrogator-position"), ["29 / 30"]);
+  const current = box.element.querySelectorAll(".interrogator-jump[aria-current]");
+  assert.deepEqual(
+    [...current].map((jump) => jump.textContent),
+    ["29"],
+  );
+  assert.equal(document.activeElement, current[0]);
+});
+
+test("one image needs no row of buttons", () => {
+  show({ text: "one" });
+  assert.equal(box.element.querySelector(".interrogator-strip"), null);
+});
+
+test("a button shows its image, or its number where there is none any more", () => {
+  show({ text: "one", thumbnail: "0123456789ab_1.webp", title: "cat.png" }, { text: "two" });
+  const [first, second] = box.element.querySelectorAll(".interrogator-jump");
+  const picture = first.querySelector("img");
+  assert.match(picture.getAttribute("src"), /view\?type=temp&subfolder=interrogator&filename=0123456789ab_1\.webp$/);
+  assert.deepEqual([first.title, second.title], ["cat.png", "Image 2"]);
+  picture.dispatchEvent(new window.Event("error"));
+  assert.equal(first.querySelector("img"), null);
+  assert.equal(first.textContent, "1");
+});
+
+test("the negative prompt and all prompts have a button of their own", async () => {
+  show({ text: "one", negative: "blurry" }, { text: "" }, { text: "two" });
+  assert.deepEqual(await copiedBy("copy-negative"), ["blurry"]);
+  mock.timers.reset();
+  assert.deepEqual(await copiedBy("copy-all"), ["one\ntwo"]);
+});
+
+test("braces are copied so that a widget does not pick one of what is inside", async () => {
+  show({ text: "{a|b} \\{c\\} \\(d\\) [e]" });
+  assert.deepEqual(await copiedBy("copy"), ["\\{a|b\\} \\{c\\} \\(d\\) [e]"]);
+});

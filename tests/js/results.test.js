@@ -13,12 +13,23 @@ const NOTHING = {
   title: "",
   failure: "",
   report: "",
+  isNegative: false,
+  phraseCount: 0,
+  thumbnail: "",
 };
 
 test("what a run found is read", () => {
   const phrase = { text: "watercolor", bank: "mediums", similarity: 0.25 };
   const words = { text: "a cat", caption: "cat", negative: "blurry" };
-  const entry = { ...NOTHING, ...words, similarity: 0.31234567, phrases: [phrase], full: 1, remarks: ["cut"] };
+  const entry = {
+    ...NOTHING,
+    ...words,
+    similarity: 0.31234567,
+    phrases: [phrase],
+    phraseCount: 1,
+    full: 1,
+    remarks: ["cut"],
+  };
   assert.deepEqual(resultsOfRun([entry]), { count: 1, results: [{ ...entry, similarity: 0.3123 }] });
 });
 
@@ -97,4 +108,21 @@ for (const report of [
 ])
   test(`no report is at ${JSON.stringify(report)}`, () => {
     assert.equal(resultsOfRun([{ report }]).results[0].report, "");
+  });
+
+test("phrases that the server left out are counted", () => {
+  const [result] = resultsOfRun([{ phrases: [{ text: "x" }], phrase_count: 900, is_negative: true }]).results;
+  assert.equal(result.phraseCount, 900);
+  assert.equal(result.isNegative, true);
+  assert.equal(resultsOfWorkflow({ results: [result] }).results[0].phraseCount, 900);
+});
+
+for (const [thumbnail, expected] of [
+  ["0123456789ab_12.webp", "0123456789ab_12.webp"],
+  ["../0123456789ab_1.webp", ""],
+  ["0123456789ab_1.webp&type=input", ""],
+  [7, ""],
+])
+  test(`a thumbnail called ${thumbnail} is ${expected ? "one of ours" : "none"}`, () => {
+    assert.equal(resultsOfRun([{ thumbnail }]).results[0].thumbnail, expected);
   });

@@ -19,7 +19,11 @@ const REMARKS = {
   guessed: "guessed",
   no_phrases: "noPhrases",
   uncalibrated: "uncalibrated",
+  shortened: "captionShortened",
 };
+
+/** A brace without a backslash before it. */
+const BRACE = /(?<!\\)[{}]/g;
 
 export class ResultBox {
   /** @type {Results} */
@@ -76,18 +80,29 @@ export class ResultBox {
 
   #content() {
     const notice = this.hasNotice ? [this.#notice] : [];
-    if (!this.isEmpty) return [...notice, this.#toolbar(), this.#page()];
+    if (!this.isEmpty) return [...notice, this.#toolbar(), ...this.#strips(), this.#page()];
     return this.hasNotice ? notice : [element("p", "interrogator-hint", words().hint)];
   }
 
   #toolbar() {
-    const { text, similarity, report } = this.#result;
+    const { similarity, report } = this.#result;
     const bar = element("div", "interrogator-toolbar");
     if (this.#found.results.length > 1) bar.append(this.#pager());
     if (similarity !== null) bar.append(similarityLine(similarity));
     if (report) bar.append(reportLink(this.#addressOf(report)));
-    if (text) bar.append(copyButton(text));
+    bar.append(...this.#copyButtons());
     return bar;
+  }
+
+  /** The whole run has a button where there is more than one image, the negative prompt where there is one. */
+  #copyButtons() {
+    const { text, negative } = this.#result;
+    const texts = this.#found.results.map((result) => result.text).filter(Boolean);
+    const buttons = element("span", "interrogator-copies");
+    if (text) buttons.append(copyButton(text, words().copy));
+    if (negative) buttons.append(copyButton(negative, words().copyNegative, "interrogator-copy-negative"));
+    if (texts.length > 1) buttons.append(copyButton(texts.join("\n"), words().copyAll, "interrogator-copy-all"));
+    return [buttons];
   }
 
   #pager() {
@@ -101,6 +116,40 @@ export class ResultBox {
     return element("span", "interrogator-pager", previous, position, next);
   }
 
+  /** A row with a button for each of several images, and a small picture on it where there is one. */
+  #strips() {
+    if (this.#found.results.length < 2) return [];
+    const buttons = this.#found.results.map((result, index) => {
+      const name = result.title || words().image.replace("{number}", String(index + 1));
+      const jump = button("interrogator-jump", String(index + 1), name, () => this.#jump(index));
+      if (index === this.#index) jump.setAttribute("aria-current", "true");
+      if (result.thumbnail) jump.prepend(this.#picture(result.thumbnail));
+      return jump;
+    });
+    const strip = element("div", "interrogator-strip", ...buttons);
+    strip.dataset.captureWheel = "true";
+    return [strip];
+  }
+
+  #picture(name) {
+    const picture = element("img", "interrogator-thumbnail");
+    picture.alt = "";
+    picture.loading = "lazy";
+    // ComfyUI empties its temp folder when it starts.
+    picture.addEventListener("error", () => picture.remove());
+    picture.src = this.#addressOf(`/view?type=temp&subfolder=interrogator&filename=${encodeURIComponent(name)}`);
+    return picture;
+  }
+
+  #jump(index) {
+    const scrolled = this.element.querySelector(".interrogator-strip").scrollTop;
+    this.#index = index;
+    this.#draw();
+    const strip = this.element.querySelector(".interrogator-strip");
+    strip.scrollTop = scrolled;
+    strip.children[index].focus({ preventScroll: true });
+  }
+
   /** Turning the page redraws everything; the pressed button keeps the keyboard focus. */
   #turn(step) {
     this.#index += step;
@@ -111,18 +160,19 @@ export class ResultBox {
   }
 
   #page() {
-    const { text, caption, negative, phrases, full, remarks, title, failure } = this.#result;
+    const { text, caption, negative, phrases, phraseCount, remarks, title, failure } = this.#result;
     const page = element("div", "interrogator-page");
     // With the focus, the page scrolls by arrow keys, and Nodes 2.0 leaves it the mouse wheel.
     page.tabIndex = 0;
     page.dataset.captureWheel = "true";
     if (title) page.append(element("p", "interrogator-title", title));
     if (failure) page.append(element("p", "interrogator-failure", failure));
-    if (text && !isListOf(text, phrases)) page.append(element("p", "interrogator-text", text));
+    if (text && !isListOf(text, phrases, phraseCount)) page.append(element("p", "interrogator-text", text));
     if (caption && caption !== text) page.append(labelled(words().caption, caption));
     if (negative) page.append(labelled(words().negative, negative));
     page.append(...remarks.filter((remark) => Object.hasOwn(REMARKS, remark)).map(remarkLine));
-    if (phrases.length) page.append(bars(phrases, full));
+    if (phrases.length) page.append(bars(this.#result));
+    if (phraseCount > phrases.length) page.append(moreBars(phraseCount, phrases.length));
     if (this.#found.count > this.#found.results.length) page.append(firstOnes(this.#found));
     return page;
   }
@@ -134,8 +184,9 @@ export class ResultBox {
 }
 
 /** Whether the text is just the phrases, one per line, as in a ranking; the bars show that and more. */
-function isListOf(text, phrases) {
-  return phrases.length > 1 && text === phrases.map((phrase) => phrase.text).join("\n");
+function isListOf(text, phrases, count) {
+  const listed = phrases.map((phrase) => phrase.text).join("\n");
+  return phrases.length > 1 && (text === listed || (count > phrases.length && text.startsWith(`${listed}\n`)));
 }
 
 function similarityLine(similarity) {
@@ -144,10 +195,17 @@ function similarityLine(similarity) {
   return line;
 }
 
-function copyButton(text) {
-  const copy = button("interrogator-button interrogator-copy", words().copy, words().copy, async () => {
-    say((await copyText(text)) ? words().copied : words().notCopied);
-    setTimeout(() => say(words().copy), SAID_FOR_MS);
+/**
+ * A button that copies a text as one would type it into a widget: ComfyUI picks one of `{a|b}` there, so braces that
+ * belong to the text have a backslash.
+ * @param {string} text
+ * @param {string} label
+ * @param {string} [className]
+ */
+function copyButton(text, label, className = "interrogator-copy") {
+  const copy = button(`interrogator-button ${className}`, label, label, async () => {
+    say((await copyText(text.replace(BRACE, "\\$&"))) ? words().copied : words().notCopied);
+    setTimeout(() => say(label), SAID_FOR_MS);
   });
   copy.setAttribute("aria-live", "polite");
 
@@ -174,23 +232,27 @@ function remarkLine(remark) {
 }
 
 /**
- * One bar per phrase.
- * @param {Phrase[]} phrases
- * @param {number | null} full - what fills the width; the most similar phrase if null
+ * One bar per phrase. The most similar or most certain fills the width; of phrases that the image lacks, the most unlike.
+ * @param {Result} result
  */
-function bars(phrases, full) {
-  const largest = full ?? Math.max(...phrases.map((phrase) => phrase.similarity));
-  const meaning = full === null ? words().similarityHint : words().probabilityHint;
-  return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, largest, meaning)));
+function bars({ phrases, full, isNegative }) {
+  const numbers = phrases.map((phrase) => phrase.similarity);
+  const [least, largest] = [Math.min(...numbers), full ?? Math.max(...numbers)];
+  const isUnlike = isNegative && full === null;
+  const meaning = full === null ? words().similarityHint : isNegative ? words().absenceHint : words().probabilityHint;
+  const share = (number) => {
+    if (isUnlike) return largest > least ? (largest - number) / (largest - least) : 1;
+    return largest > 0 ? Math.max(number, 0) / largest : 0;
+  };
+  return element("ul", "interrogator-bars", ...phrases.map((phrase) => bar(phrase, share(phrase.similarity), meaning)));
 }
 
 /**
  * @param {Phrase} phrase
- * @param {number} largest
+ * @param {number} share - of the width, from 0 to 1
  * @param {string} meaning - what the number is
  */
-function bar({ text, bank, similarity }, largest, meaning) {
-  const share = largest > 0 ? Math.max(similarity, 0) / largest : 0;
+function bar({ text, bank, similarity }, share, meaning) {
   const number = element("span", "interrogator-number", shortNumber(similarity));
   number.title = meaning;
   const fill = element("span", "interrogator-fill");
@@ -203,6 +265,11 @@ function bar({ text, bank, similarity }, largest, meaning) {
     number,
     element("span", "interrogator-track", fill),
   );
+}
+
+function moreBars(count, shown) {
+  const sentence = words().moreBars.replace("{shown}", String(shown)).replace("{count}", String(count));
+  return element("p", "interrogator-note", sentence);
 }
 
 /** @param {Results} found */

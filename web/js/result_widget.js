@@ -4,6 +4,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { after } from "./handlers.js";
 import { loadsModels, watchModels } from "./node_models.js";
+import { pictureNames } from "./picture_names.js";
 import { ResultBox } from "./result_box.js";
 import { resultsOfRun, resultsOfWorkflow } from "./results.js";
 
@@ -48,7 +49,7 @@ export function addResultBox(node) {
 
   node.onExecuted = after(node.onExecuted, (output) => {
     if (!output?.[KEY]) return;
-    keep(node, resultsOfRun(output[KEY]));
+    keep(node, withNames(node, resultsOfRun(output[KEY])));
     show(node, box);
   });
   node.onConfigure = after(node.onConfigure, () => show(node, box));
@@ -60,6 +61,16 @@ export function addResultBox(node) {
     });
   }
   makeRoom(node, LEAST_WIDTH);
+}
+
+/** Results with the file names of their images, where each is of a file. */
+function withNames(node, found) {
+  const names = pictureNames(node);
+  if (names?.length !== found.count) return found;
+  return {
+    ...found,
+    results: found.results.map((result, index) => ({ ...result, title: result.title || names[index] })),
+  };
 }
 
 function show(node, box) {

@@ -20,6 +20,9 @@
  * @property {Phrase[]} phrases
  * @property {number | null} full - the number whose bar fills the width, 1 for probabilities; the largest one if null
  * @property {string[]} remarks - on the text, such as `cut`
+ * @property {boolean} isNegative - whether the phrases are those that the image lacks
+ * @property {number} phraseCount - of the run; more than the phrases if some were not kept
+ * @property {string} thumbnail - name of a small picture of the image in ComfyUI's temp folder
  * @property {string} title - what it is of, such as the name of a picture
  * @property {string} failure - why there is no text
  * @property {string} report - address of the report of a dataset run, on this server only
@@ -37,6 +40,8 @@ const MOST_REMARKS = 8;
 /** Longer than any prompt; a ranking of a thousand phrases comes close. */
 const MOST_CHARACTERS = 32_000;
 
+/** As `nodes/host.py` names them. */
+const THUMBNAIL = /^[0-9a-f]{12}_\d{1,4}\.webp$/;
 /** Where `nodes/report_page.py` answers; a workflow may not name any other address. */
 const REPORT = /^\/interrogator\/report\/(input|output)\/[^/?#\\]+\/[0-9a-f]{12}\/report\.html$/;
 
@@ -70,6 +75,13 @@ function readResult(entry) {
     phrases: asList(entry?.phrases).slice(0, MOST_PHRASES).map(readPhrase),
     full: asNumber(entry?.full),
     remarks: asList(entry?.remarks).slice(0, MOST_REMARKS).map(asText),
+    isNegative: (entry?.is_negative ?? entry?.isNegative) === true,
+    phraseCount: Math.max(
+      asList(entry?.phrases).length,
+      asNumber(entry?.phrase_count) ?? 0,
+      asNumber(entry?.phraseCount) ?? 0,
+    ),
+    thumbnail: THUMBNAIL.test(asText(entry?.thumbnail)) ? entry.thumbnail : "",
     title: asText(entry?.title),
     failure: asText(entry?.failure),
     report: REPORT.test(asText(entry?.report)) ? entry.report : "",
