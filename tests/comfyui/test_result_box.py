@@ -70,7 +70,7 @@ class TestContent:
         execute(browser, [result(text="a cat", caption="cat", negative="a dog", similarity=0.2812, phrases=phrases)])
         browser.shot(f"{browser.name}-box")
         assert words(browser, ".interrogator-text") == ["a cat"]
-        assert words(browser, ".interrogator-line") == ["Caption cat", "Negative a dog"]
+        assert words(browser, ".interrogator-page .interrogator-line") == ["Caption cat", "Negative a dog"]
         assert words(browser, ".interrogator-similarity") == ["Similarity 0.281"]
         assert words(browser, ".interrogator-bank") == ["flavors", "mediums", "flavors"]
         assert words(browser, ".interrogator-number") == ["0.200", "0.250", "-0.050"]
@@ -110,7 +110,10 @@ class TestContent:
         browser.shot(f"{browser.name}-tags")
         widths = browser.ask("() => [...document.querySelectorAll('.interrogator-fill')].map((bar) => bar.style.width)")
         assert widths == ["90%", "45%"]
-        assert [note.split()[0:2] for note in words(browser, ".interrogator-note")] == [["No", "tag"], ["The", "last"]]
+        assert [note.split()[0:2] for note in words(browser, ".interrogator-page .interrogator-note")] == [
+            ["No", "tag"],
+            ["The", "last"],
+        ]
 
 
 class TestPager:
@@ -201,7 +204,10 @@ class TestKeeping:
         assert (found["count"], len(found["results"])) == (105, 100)
         assert (len(found["results"][0]["text"]), len(found["results"][0]["phrases"])) == (32_000, 64)
         assert found["results"][0]["phrases"][0]["similarity"] == 0.1235
-        assert words(browser, ".interrogator-note") == ["Only the first 100 of 105 images are kept here."]
+        assert words(browser, ".interrogator-page .interrogator-note") == [
+            "Bars of the first 64 of 70; the outputs have all.",
+            "Only the first 100 of 105 images are kept here.",
+        ]
 
     def test_a_strange_workflow_does_no_harm(self, browser: Browser) -> None:
         add_node(browser)
@@ -235,11 +241,9 @@ class TestManyImages:
         browser.run()
         browser.shot(f"{browser.name}-files")
         assert words(browser, ".interrogator-title") == ["creature-0.png"]
-        loaded = (
-            "() => [...document.querySelectorAll('.interrogator-thumbnail')].map((image) => image.naturalWidth > 0)"
-        )
+        loaded = "() => [...document.querySelectorAll('.interrogator-thumbnail')].map((it) => it.naturalWidth > 0)"
         browser.wait_until(lambda: browser.ask(loaded) == [True] * 3, "loading the small pictures", 30)
-        browser.page.get_by_role("button", name="creature-2.png", exact=True).click()
+        browser.page.locator(".interrogator-jump[title='creature-2.png']").click()
         assert words(browser, ".interrogator-title") == ["creature-2.png"]
 
 
@@ -248,7 +252,7 @@ def test_bars_and_captions_that_were_cut_are_said(browser: Browser) -> None:
     phrases = [phrase(f"phrase {number}", 0.2) for number in range(64)]
     text = "\n".join(f"phrase {number}" for number in range(1000))
     execute(browser, [result(text=text, phrases=phrases, phrase_count=1000, remarks=["shortened"])])
-    first, second = words(browser, ".interrogator-note")
+    first, second = words(browser, ".interrogator-page .interrogator-note")
     assert "longer than the CLIP model can read" in first and "64 of 1000" in second
     assert words(browser, ".interrogator-text") == []
 
