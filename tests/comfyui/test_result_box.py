@@ -72,7 +72,7 @@ class TestContent:
         assert words(browser, ".interrogator-text") == ["a cat"]
         assert words(browser, ".interrogator-page .interrogator-line") == ["Caption cat", "Negative a dog"]
         assert words(browser, ".interrogator-similarity") == ["Similarity 0.281"]
-        assert words(browser, ".interrogator-bank") == ["flavors", "mediums", "flavors"]
+        assert words(browser, ".interrogator-page .interrogator-bank") == ["flavors", "mediums", "flavors"]
         assert words(browser, ".interrogator-number") == ["0.200", "0.250", "-0.050"]
         widths = browser.ask("() => [...document.querySelectorAll('.interrogator-fill')].map((bar) => bar.style.width)")
         assert widths == ["80%", "100%", "0%"]
