@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -283,7 +284,7 @@ def test_thinking_that_the_prompt_began_is_left_out(tmp_path: Path, monkeypatch:
 
 
 def test_prepared_images_are_small_enough_to_keep(llava: ChatCaptioner) -> None:
-    for mode, size in (("RGB", (4000, 3000)), ("RGBA", (50, 60)), ("L", (9, 7)), ("P", (5000, 10))):
+    for mode, size in (("RGB", (4000, 3000)), ("RGBA", (50, 60)), ("L", (9, 7)), ("P", (5000, 200))):
         prepared = llava.prepare(Image.new(mode, size))
         assert prepared.dtype.name == "uint8" and prepared.shape[2] == 3
         assert prepared.shape[0] * prepared.shape[1] <= 2_097_152
@@ -309,7 +310,7 @@ def test_images_are_shrunk_to_the_area_that_was_asked_for(qwen: ChatCaptioner, m
 
 
 def test_an_image_that_the_processor_refuses_is_an_error_of_its_own(qwen: ChatCaptioner, ready: list[Any]) -> None:
-    narrow = qwen.prepare(Image.new("RGB", (1, 900), "red"))  # Qwen-VL takes no more than 200 to 1
+    narrow = np.full((900, 1, 3), 99, np.uint8)  # Qwen-VL takes no more than 200 to 1; `prepare` would pad it
     first, refused, last = qwen.answer([ready[0], narrow, ready[1]], PLAIN)
     assert refused.text == "" and "cannot read an image of 1 x 900 pixels" in refused.error
     assert [first, last] == qwen.answer(ready[:2], PLAIN)
