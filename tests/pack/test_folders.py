@@ -195,7 +195,7 @@ def test_embeddings_are_kept_in_comfyuis_folder_and_serve_the_next_start(
     assert answers[0] == answers[1]
     written = {path.relative_to(comfyui.models).parts[:2] for path in comfyui.models.rglob("*") if path.is_file()}
     assert written == {("interrogator", "banks"), ("interrogator", "embeddings")}
-    assert sorted(path.name for path in comfyui.base.iterdir()) == ["models"]
+    assert sorted(path.name for path in comfyui.base.iterdir()) == ["models", "temp"]
 
 
 def test_a_list_that_was_edited_is_read_again(new_comfyui: Callable[..., ComfyUI]) -> None:
