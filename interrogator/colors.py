@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,22 +24,18 @@ class Colors:
         """image: as opened, its pixels not loaded. background: what transparency is composited on."""
         self._background = background
         self._clear = _clear_value(image)
+        self._is_wide = image.mode.startswith(("I", "F"))
         self._sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
         self._low, self._high = 0.0, float(_WIDE)
 
-    @staticmethod
-    def are_wide(image: Image.Image) -> bool:
-        """Whether a picture has more than 8 bits for each pixel's grey."""
-        return image.mode.startswith(("I", "F"))
-
-    def measure(self, bands: Any) -> None:
-        """Find the white of wide values. bands: iterable over all bands of the picture."""
-        if not self._sixteen:
+    def measure(self, bands: Iterable[Image.Image]) -> None:
+        """Find the white of wide values that nothing else says. bands: all of the picture."""
+        if self._is_wide and not self._sixteen:
             self._low, self._high = _range(bands)
 
     def rgb(self, band: Image.Image) -> Image.Image:
         """The rows of a band as RGB."""
-        return self._without_alpha(self._eight_bits(band) if self.are_wide(band) else band)
+        return self._without_alpha(self._eight_bits(band) if self._is_wide else band)
 
     def _eight_bits(self, band: Image.Image) -> Image.Image:
         """Mode L, or LA if one value is transparent."""
@@ -95,7 +92,7 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _range(bands: Any) -> tuple[float, float]:
+def _range(bands: Iterable[Image.Image]) -> tuple[float, float]:
     """The values that are black and white in a picture whose mode says neither."""
     ends: list[tuple[float, float]] = []
     kind = "f"

@@ -71,7 +71,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 
 _KINDS = (
@@ -171,16 +170,21 @@ def to_rgb(image: Image.Image, name: str = "image", background: tuple[int, int, 
     name: identifies the image in errors. The copy carries no metadata, so a second call changes nothing.
     Raises ImageReadError: not an image, no pixels, or damaged data that had not been loaded yet.
     """
+    return _converted(image, name, background)[0]
+
+
+def _converted(image: Image.Image, name: str, background: tuple[int, int, int]) -> tuple[Image.Image, int]:
+    """`to_rgb`, and the orientation that the image had. Raises ImageReadError."""
     if not isinstance(image, Image.Image):
         raise ImageReadError(name, f"is a {type(image).__name__}, not a PIL image")
     if 0 in image.size:
         raise ImageReadError(name, "has no pixels")
     try:
         colors = Colors(image, background)
-        _draft(image)
         image.load()
         rgb = _padded(_reduced(image, colors), background)
-        turn = _TURNS.get(_orientation(image, name))
+        orientation = _orientation(image, name)
+        turn = _TURNS.get(orientation)
         if turn is not None:
             rgb = rgb.transpose(turn)
     except MemoryError as error:
@@ -188,7 +192,7 @@ def to_rgb(image: Image.Image, name: str = "image", background: tuple[int, int, 
     except DAMAGED as error:
         raise ImageReadError(name, _reason(error)) from error
     rgb.info = {}
-    return rgb
+    return rgb, orientation
 
 
 def reduction(size: tuple[int, int]) -> int:
@@ -201,9 +205,9 @@ def reduction(size: tuple[int, int]) -> int:
 
 
 def _draft(image: Image.Image) -> None:
-    """Have a large JPEG decoded at a half, a fourth or an eighth of its size, which its format allows."""
+    """Have a large JPEG that was just opened decoded at a half, a fourth or an eighth of its size."""
     factor = reduction(image.size)
-    if factor > 1 and getattr(image, "tile", None):  # not loaded yet
+    if factor > 1:
         image.draft("RGB", (max(1, image.width // factor), max(1, image.height // factor)))
 
 
@@ -217,8 +221,7 @@ def _reduced(image: Image.Image, colors: Colors) -> Image.Image:
         for top in range(0, height, rows):
             yield image.crop((0, top, width, min(top + rows, height)))
 
-    if Colors.are_wide(image):
-        colors.measure(bands())
+    colors.measure(bands())
     if factor == 1 and rows >= height:
         return colors.rgb(image)
     rgb = Image.new("RGB", (math.ceil(width / factors[0]), math.ceil(height / factors[1])))
@@ -250,9 +253,7 @@ def shrunk(image: Image.Image, pixels: int, longest_side: int = 0) -> Image.Imag
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _decoded(
-    file: Any, name: str, seen: Seen = _unseen, background: tuple[int, int, int] = _WHITE
-) -> Image.Image:  # fmt: skip
+def _decoded(file: Any, name: str, seen: Seen = _unseen, background: tuple[int, int, int] = _WHITE) -> Image.Image:
     """The image in an open file. Raises ImageReadError."""
     try:
         try:
@@ -273,8 +274,9 @@ def _opened(file: Any, name: str, seen: Seen, background: tuple[int, int, int]) 
         if image.format in _PROGRAM_FORMATS:
             raise ImageReadError(name, f"is {image.format}, which only an external program can draw")
         width, height = image.size
-        rgb = to_rgb(image, name, background)
-        seen(image, (height, width) if _orientation(image, name) in _SIDEWAYS else (width, height))
+        _draft(image)
+        rgb, orientation = _converted(image, name, background)
+        seen(image, (height, width) if orientation in _SIDEWAYS else (width, height))
         return rgb
 
 

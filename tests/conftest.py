@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _UNTIMED = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], print_blob=True
 )
-# Every run of the suite draws the same examples, so that it says of a change what it said before. New ones are drawn by
-# `make fuzz`, many more of them.
+# Every run of the suite draws the same examples, so that it says of a change what it said before. New ones, and
+# many more of them, are drawn with INTERROGATOR_HYPOTHESIS=fuzz.
 settings.register_profile("same", _UNTIMED, derandomize=True)
 settings.register_profile("fuzz", _UNTIMED, max_examples=int(os.environ.get("INTERROGATOR_EXAMPLES", "2000")))
 settings.load_profile(os.environ.get("INTERROGATOR_HYPOTHESIS", "same"))

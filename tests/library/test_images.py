@@ -336,6 +336,13 @@ def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path: Path) -> None:
     assert np.abs(np.asarray(image).astype(int) - RED).max() < 4
 
 
+def test_a_large_jpeg_that_somebody_opened_keeps_its_size(tmp_path: Path) -> None:
+    path = save(tmp_path, encoded(Image.new("RGB", (8200, 4200), RED), "JPEG"))
+    with Image.open(path) as opened:
+        assert to_rgb(opened).size == (4100, 2100)
+        assert opened.size == (8200, 4200)
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads the most memory held from /proc")
 @pytest.mark.parametrize("mode", ["I;16", "F", "RGBA"])
 def test_a_large_picture_takes_little_more_memory_than_its_pixels(tmp_path: Path, mode: str) -> None:
