@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from .result_box import MOST
+
 if TYPE_CHECKING:
     from ..interrogator import RankedPhrase
     from .result_box import Bar
 
 _WIDTH, _ROW, _MARGIN = 768, 34, 16
-MOST = 64
-"""Bars in a picture and in a result box; more are counted in a last line."""
-
 _PAPER, _INK, _BAR, _FAINT = (24, 24, 27), (244, 244, 245), (59, 130, 246), (161, 161, 170)
 
 

@@ -22,6 +22,7 @@ from .dataset_folders import PLACES, check_state, dataset_folder
 from .widgets import FREE, preset_memory_input
 
 if TYPE_CHECKING:
+    from ..interrogator.catalog import Role
     from ..interrogator.dataset import Run, Settings
     from .missing import Wanted
 
@@ -161,7 +162,12 @@ class InterrogatorDataset(io.ComfyNode):
 
 def wanted_by(settings: Settings) -> list[Wanted]:
     """The models that a run needs."""
-    return [("encoder" if role == "reranker" else role, name) for role, name in settings.model_names.items()]
+    return [(_kind(role), name) for role, name in settings.model_names.items()]
+
+
+def _kind(role: Any) -> Role:
+    """What kind of model a role of a run takes: the reranker is a second encoder."""
+    return "encoder" if role == "reranker" else role
 
 
 def _fingerprint(folder: Path) -> str:
@@ -180,9 +186,7 @@ def _models(
 ) -> Any:  # fmt: skip
     """The models that the settings need, in the care of ComfyUI. only: of these roles; None is all."""
     roles = {
-        role: models.load(
-            "encoder" if role == "reranker" else role, name, download=download, node_id=node_id, frees=frees
-        )
+        role: models.load(_kind(role), name, download=download, node_id=node_id, frees=frees)
         for role, name in settings.model_names.items()
         if only is None or role in only
     }

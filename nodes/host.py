@@ -276,9 +276,9 @@ def serve(method: str, path: str, answer: Callable[[Mapping[str, Any]], Mapping[
     What the function refuses with a ValueError is answered with status 400. A POST has to come from a page of this
     server and as JSON, which no other site's page can send here unasked.
     """
-    routes = getattr(_server(), "routes", None)
-    if routes is None or any((route.method, route.path) == (method, path) for route in routes):
-        return  # another copy of this pack serves it
+    routes = _routes_without(method, path)
+    if routes is None:
+        return
 
     @routes.route(method, path)  # type: ignore[untyped-decorator]
     async def handle(request: Any) -> Any:
@@ -305,9 +305,9 @@ def serve_file(path: str, find: Callable[[Mapping[str, str]], tuple[Path, Mappin
     find: from the parts of the path, in a thread, to file and headers. What it refuses with a FileNotFoundError is
         answered with status 404, with a ValueError 409.
     """
-    routes = getattr(_server(), "routes", None)
-    if routes is None or any((route.method, route.path) == ("GET", path) for route in routes):
-        return  # another copy of this pack serves it
+    routes = _routes_without("GET", path)
+    if routes is None:
+        return
 
     @routes.route("GET", path)  # type: ignore[untyped-decorator]
     async def handle(request: Any) -> Any:
@@ -320,6 +320,13 @@ def serve_file(path: str, find: Callable[[Mapping[str, str]], tuple[Path, Mappin
         except ValueError as error:
             return web.Response(text=str(error), status=409)
         return web.FileResponse(file, headers=headers)
+
+
+def _routes_without(method: str, path: str) -> Any:
+    """The server's routes; None where there is no server, or another copy of this pack answers at the path."""
+    routes = getattr(_server(), "routes", None)
+    is_taken = routes is not None and any((route.method, route.path) == (method, path) for route in routes)
+    return None if is_taken else routes
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from comfy_api.latest import io
 
@@ -14,6 +14,9 @@ from . import host, models
 from .own_phrases import OWN, own_bank
 from .sockets import Banks, Captioner, Encoder, Tagger
 from .widgets import FREE, memory_input
+
+if TYPE_CHECKING:
+    from ..interrogator.catalog import Role
 
 _PRECISION_TOOLTIP = (
     "Number format. auto: what ComfyUI would choose for this device, fp16 or bf16; fp32 on a CPU without bf16"
@@ -25,14 +28,23 @@ _DOWNLOAD_TOOLTIP = (
 )
 
 
-def _precision() -> Any:
-    return io.Combo.Input(
-        "precision", options=["auto", "fp32", "bf16", "fp16"], default="auto", tooltip=_PRECISION_TOOLTIP
+def _loading_inputs() -> list[Any]:
+    """The inputs after `model`, which all loaders of models share; `_loaded` takes their values."""
+    return [
+        io.Combo.Input(
+            "precision", options=["auto", "fp32", "bf16", "fp16"], default="auto", tooltip=_PRECISION_TOOLTIP
+        ),
+        io.Boolean.Input("download", default=False, tooltip=_DOWNLOAD_TOOLTIP),
+        memory_input(),
+    ]
+
+
+def _loaded(
+    role: Role, model: str, precision: str, download: bool, node_id: str | None, memory: str | None
+) -> io.NodeOutput:  # fmt: skip
+    return io.NodeOutput(
+        models.load(role, model, precision=precision, download=download, node_id=node_id, frees=memory == FREE)
     )
-
-
-def _download() -> Any:
-    return io.Boolean.Input("download", default=False, tooltip=_DOWNLOAD_TOOLTIP)
 
 
 class InterrogatorLoadCaptioner(io.ComfyNode):
@@ -53,9 +65,7 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
                     " LLavacheckpoints and clip_interrogator. demo: a tiny built-in model that knows only cartoon"
                     " creatures.",
                 ),
-                _precision(),
-                _download(),
-                memory_input(),
+                *_loading_inputs(),
             ],
             outputs=[
                 Captioner.Output(
@@ -67,16 +77,7 @@ class InterrogatorLoadCaptioner(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
-        return io.NodeOutput(
-            models.load(
-                "captioner",
-                model,
-                precision=precision,
-                download=download,
-                node_id=cls.hidden.unique_id,
-                frees=memory == FREE,
-            )  # fmt: skip
-        )
+        return _loaded("captioner", model, precision, download, cls.hidden.unique_id, memory)
 
 
 class InterrogatorLoadTagger(io.ComfyNode):
@@ -96,9 +97,7 @@ class InterrogatorLoadTagger(io.ComfyNode):
                     tooltip="Known models, and models found in models/interrogator/taggers, wd14_tagger and the folder"
                     " of ComfyUI-WD14-Tagger. demo: a tiny built-in model that knows only cartoon creatures.",
                 ),
-                _precision(),
-                _download(),
-                memory_input(),
+                *_loading_inputs(),
             ],
             outputs=[
                 Tagger.Output(
@@ -110,16 +109,7 @@ class InterrogatorLoadTagger(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
-        return io.NodeOutput(
-            models.load(
-                "tagger",
-                model,
-                precision=precision,
-                download=download,
-                node_id=cls.hidden.unique_id,
-                frees=memory == FREE,
-            )  # fmt: skip
-        )
+        return _loaded("tagger", model, precision, download, cls.hidden.unique_id, memory)
 
 
 class InterrogatorLoadEncoder(io.ComfyNode):
@@ -139,9 +129,7 @@ class InterrogatorLoadEncoder(io.ComfyNode):
                     tooltip="ViT-L-14/openai for Stable Diffusion 1.x, ViT-H-14 for 2.x, ViT-bigG-14 for XL; also"
                     " models found in models/interrogator/encoders. demo: a tiny built-in model.",
                 ),
-                _precision(),
-                _download(),
-                memory_input(),
+                *_loading_inputs(),
             ],
             outputs=[
                 Encoder.Output("encoder", display_name="encoder", tooltip="For every node with an encoder input.")
@@ -150,16 +138,7 @@ class InterrogatorLoadEncoder(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: str, precision: str, download: bool, memory: str | None = None) -> io.NodeOutput:
-        return io.NodeOutput(
-            models.load(
-                "encoder",
-                model,
-                precision=precision,
-                download=download,
-                node_id=cls.hidden.unique_id,
-                frees=memory == FREE,
-            )  # fmt: skip
-        )
+        return _loaded("encoder", model, precision, download, cls.hidden.unique_id, memory)
 
 
 class InterrogatorLoadBanks(io.ComfyNode):

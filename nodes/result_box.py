@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from .. import interrogator
 from ..interrogator.modes import Mode
 from . import host
-from .bars import MOST
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from ..interrogator import Claim, Interrogation, RankedPhrase, Tag
 
 KEY = "interrogator"
+
+MOST = 64
+"""Bars in a result box and in a picture of bars; of more their number is said."""
 
 NO_TAGS = "no_tags"
 """The remark that no tag holds; the others are those of captioners. web/js/words.js has the sentences."""
@@ -62,15 +64,15 @@ class Result:
         similarity: of the text and the image.
         phrases: the bars; `ui` sends the first `MOST`.
         full: the number whose bar fills the width, 1 for probabilities; None is the largest one.
-        title: what it is of, such as the name of a picture.
-        failure: why there is no text, one sentence.
-        report: address of the report of a dataset run on this server.
         remarks: on the text: `cut`, `looped`, `shortened`, `no_phrases`, `uncalibrated`, `NO_TAGS`, `NO_CLAIMS` or
             `GUESSED`.
         is_negative: whether the phrases are those that the image lacks. Then `similarity` of a bar is how likely its
             phrase is false where `full` is 1; otherwise the lowest one fills the width.
         phrase_count: bars before they are cut to the first `MOST`; set by `ui`.
         thumbnail: name of a picture in the subfolder `interrogator` of ComfyUI's temp folder, or ""; set by `ui`.
+        title: what it is of, such as the name of a picture.
+        failure: why there is no text, one sentence.
+        report: address of the report of a dataset run on this server.
     """
 
     text: str = ""
@@ -145,7 +147,9 @@ def _of(result: Interrogation, prompt: str, negative: str) -> Result:
     known = bool(result.phrases) and all(phrase.evidence is not None for phrase in result.phrases)
     shown = evidence_bars(result.phrases, is_negative) if known else bars(result.phrases)
     full = 1.0 if known else None
-    return Result(prompt, result.caption, negative, result.similarity, shown, full, result.remarks, is_negative)
+    return Result(
+        prompt, result.caption, negative, result.similarity, shown, full, result.remarks, is_negative=is_negative
+    )
 
 
 def ui(results: Sequence[Result], images: Sequence[Image.Image] = ()) -> dict[str, list[Any]]:
