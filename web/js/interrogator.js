@@ -3,8 +3,8 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { COMMANDS, menuItems } from "./interrogate_picture.js";
-import { watchLoadedModels } from "./loaded_models.js";
-import { addLoaderBox, isLoader } from "./loader_widget.js";
+import { isLoader, watchLoadedModels } from "./loaded_models.js";
+import { addLoaderBox } from "./loader_widget.js";
 import { SETTINGS, startWithSettings } from "./node_defaults.js";
 import { lookAgain, tellOfFailure } from "./node_models.js";
 import { addResultBox, showsResults } from "./result_widget.js";

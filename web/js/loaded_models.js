@@ -5,7 +5,7 @@ import { element, useStyleSheet } from "./elements.js";
 import { after } from "./handlers.js";
 import { words } from "./words.js";
 
-/** The role of the models that a node loads. */
+/** The role of the models that a loader loads, by node. */
 const ROLES = {
   InterrogatorLoadCaptioner: "captioner",
   InterrogatorLoadTagger: "tagger",
@@ -36,6 +36,11 @@ export function watchLoadedModels() {
   api.addEventListener(EVENT, ({ detail }) => show(detail?.models));
   api.addEventListener("reconnected", ask); // by another server, perhaps
   return ask();
+}
+
+/** @returns {boolean} */
+export function isLoader(node) {
+  return Object.hasOwn(ROLES, node.comfyClass);
 }
 
 /** The line of a new loader. */

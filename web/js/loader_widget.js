@@ -7,17 +7,10 @@ import { shortPath } from "./missing_models.js";
 import { watchModels } from "./node_models.js";
 import { words } from "./words.js";
 
-const LOADERS = new Set(["InterrogatorLoadCaptioner", "InterrogatorLoadTagger", "InterrogatorLoadEncoder"]);
-
 /** Heights in graph units, ten of margin above and below included. */
 const LINES_HEIGHT = 64;
 const MISSING_HEIGHT = 240;
 const LEAST_WIDTH = 320;
-
-/** @returns {boolean} */
-export function isLoader(node) {
-  return LOADERS.has(node.comfyClass);
-}
 
 /** Give a new loader its box. */
 export function addLoaderBox(node) {

@@ -90,7 +90,7 @@ export class ResultBox {
     if (this.#found.results.length > 1) bar.append(this.#pager());
     if (similarity !== null) bar.append(similarityLine(similarity));
     if (report) bar.append(reportLink(this.#addressOf(report)));
-    bar.append(...this.#copyButtons());
+    bar.append(this.#copyButtons());
     return bar;
   }
 
@@ -102,7 +102,7 @@ export class ResultBox {
     if (text) buttons.append(copyButton(text, words().copy));
     if (negative) buttons.append(copyButton(negative, words().copyNegative, "interrogator-copy-negative"));
     if (texts.length > 1) buttons.append(copyButton(texts.join("\n"), words().copyAll, "interrogator-copy-all"));
-    return [buttons];
+    return buttons;
   }
 
   #pager() {
