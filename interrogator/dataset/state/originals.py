@@ -3,6 +3,8 @@
     RUN/originals/before.json   names of the files that were there, with their size and time
     RUN/originals/00000 …       those files: links where the disk has them, for a target never changes a file in place
     RUN/originals/written.json  the files as the run left them
+    RUN/originals/writing       while the run writes them, and until it has noted what it left
+    RUN/originals/spoiled       somebody has changed them between two writings
 
 Only targets with files for many captions need it. Where somebody has changed a file since the run wrote it, an undo
 goes caption by caption instead.
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from ...files import sync_folder, temp_path, write_whole
 
-_BEFORE, _WRITTEN, _SPOILED = "before.json", "written.json", "spoiled"
+_BEFORE, _WRITTEN, _WRITING, _SPOILED = "before.json", "written.json", "writing", "spoiled"
 Stamp = tuple[int, int]
 """Size and time of a file, in nanoseconds."""
 
@@ -31,15 +33,20 @@ class Originals:
         self._folder = run / "originals"
 
     def keep(self, files: Iterable[Path]) -> None:
-        """Keep what is there now, unless something is kept already. Raises OSError.
+        """Keep what is there now, unless something is kept already; `seal` follows the writing. Raises OSError.
 
-        If somebody has changed what the run wrote, it is about to be mixed with what the run writes next.
+        If somebody has changed what the run wrote, it is about to be mixed with what the run writes next. A run that
+        was killed while it wrote has changed the files itself.
         """
         if (self._folder / _BEFORE).exists():
             written = self._read(_WRITTEN)
-            if written is not None and written != _stamps(files):
+            if written is not None and written != _stamps(files) and not (self._folder / _WRITING).exists():
                 write_whole(self._folder / _SPOILED, b"")
-            return
+        else:
+            self._begin(files)
+        write_whole(self._folder / _WRITING, b"")
+
+    def _begin(self, files: Iterable[Path]) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)  # half of an earlier try
         self._folder.mkdir(parents=True)
         stamps = _stamps(files)
@@ -50,6 +57,7 @@ class Originals:
     def seal(self, files: Iterable[Path]) -> None:
         """Note what the run has written. Raises OSError."""
         write_whole(self._folder / _WRITTEN, json.dumps(_stamps(files)).encode())
+        (self._folder / _WRITING).unlink(missing_ok=True)
 
     def put_back(self, files: Sequence[Path]) -> bool:
         """Put every file back as it was and remove those that were not there; False, and nothing, where that is wrong.
